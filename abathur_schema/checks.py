@@ -1,0 +1,273 @@
+"""`checks/`: SQL that says what must hold; the folder is the kind of check, each file is one check.
+
+The first comment line of a file is the check's name. Further comment lines at its top may say more,
+as `key: value`; which keys there are stands beside the function that uses them.
+"""
+
+import re
+import sqlite3
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from . import sql_text
+from .declared import bundled
+from .errors import UsageError
+from .schema import Schema, fold
+from .sql_text import normal, quoted
+
+MAX_FINDINGS = 100
+"""How many findings of one check are kept in full; of the rest only the number is told."""
+
+SUBTREE_ROWS = "namespaces.sql"
+"""The file in `checks/accepts/` with the rows on which subtree queries are tried."""
+
+
+@dataclass(frozen=True)
+class CheckFile:
+    """One file of `checks/`; `says` are the `key: value` lines at its top."""
+
+    kind: str
+    path: Path
+    name: str
+    says: Mapping[str, str]
+    statements: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What came of one check. `status` is pass, fail or info; `count` is the number of findings,
+    of which the first `MAX_FINDINGS` are kept.
+    """
+
+    name: str
+    kind: str
+    status: str
+    findings: tuple[str, ...]
+    count: int
+    duration_ms: float
+
+
+def check(name: str, kind: str, findings: Iterable[str], *, info: bool = False) -> Check:
+    """Draw the findings of one check; with `info` they are no fault.
+
+    An error of SQLite is a finding too: what cannot be looked at is not proven.
+    """
+    started = time.perf_counter()
+    kept: list[str] = []
+    count = 0
+    try:
+        for finding in findings:
+            count += 1
+            if count <= MAX_FINDINGS:
+                kept.append(finding)
+    except sqlite3.Error as error:
+        if str(error) == "interrupted":
+            raise KeyboardInterrupt from error
+        count += 1
+        kept.append(f"could not be checked: {error}")
+        info = False
+    if count > len(kept):
+        kept.append(f"and {count - len(kept)} more")
+    status = "pass" if not count else "info" if info else "fail"
+    return Check(name, kind, status, tuple(kept), count, (time.perf_counter() - started) * 1000)
+
+
+@cache
+def check_files(kind: str) -> tuple[CheckFile, ...]:
+    """The files of one folder of `checks/`, by name. Raises UsageError for one without a name."""
+    folder = bundled("checks") / kind
+    try:
+        return tuple(_read(kind, path) for path in sorted(folder.glob("*.sql")))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} cannot be read: {error}. Restore it, or mend it.") from error
+
+
+def _read(kind: str, path: Path) -> CheckFile:
+    text = path.read_text("utf-8")
+    statements = tuple(sql_text.statements(text))
+    comments = sql_text.comments_before(text)
+    if not comments or not statements:
+        raise ValueError(f"{path.name} needs a comment line with its name, then SQL")
+    says = (line.partition(":") for line in comments[1:])
+    return CheckFile(
+        kind, path, comments[0], {key: value.strip() for key, _, value in says}, statements
+    )
+
+
+# holds/: one SELECT that returns the rows that are wrong.
+
+
+def wrong_rows(connection: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
+    """The rows that the SELECT of a file in `holds/` finds in the live database."""
+    for statement in file.statements:
+        yield from _rows(connection.execute(statement))
+
+
+def _rows(cursor: sqlite3.Cursor) -> Iterator[str]:
+    names = [column[0] for column in cursor.description or ()]
+    for row in cursor:
+        pairs = (f"{name} {value}" for name, value in zip(names, row, strict=True))
+        yield str(row[0]) if len(names) == 1 else ", ".join(pairs)
+
+
+# plans/: a query. `index:` names the indexes that it must use; `sorts:` says why it must sort.
+
+
+def plan_faults(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
+    """What is wrong with the plan that SQLite makes for a query of `plans/`."""
+    wanted = set(indexes_of(file))
+    used = set()
+    for (line,) in (row[3:] for row in _explain(copy, file)):
+        verb, _, rest = line.partition(" ")
+        if verb == "SCAN":
+            yield f"scans: {line}"
+        elif verb == "SEARCH":
+            by = re.search(r" USING (?:COVERING )?INDEX (\S+)", rest)
+            if by and by[1] in wanted:
+                used.add(by[1])
+            elif "PRIMARY KEY" not in rest and not (by and by[1].startswith("sqlite_autoindex_")):
+                yield f"does not use {', '.join(sorted(wanted))} alone: {line}"
+        elif "TEMP B-TREE" in line and "sorts" not in file.says:
+            yield f"sorts, though the index should give the order: {line}"
+    for name in sorted(wanted - used):
+        yield f"does not use {name}"
+
+
+def indexes_of(file: CheckFile) -> list[str]:
+    """The indexes that a query of `plans/` names."""
+    return [name.strip() for name in file.says.get("index", "").split(",") if name.strip()]
+
+
+def _explain(copy: sqlite3.Connection, file: CheckFile) -> list[tuple[int, int, int, str]]:
+    # The plan does not depend on the values, so every parameter is NULL.
+    parameters: Mapping[str, None] = defaultdict(lambda: None)
+    return copy.execute(f"EXPLAIN QUERY PLAN {file.statements[0]}", parameters).fetchall()
+
+
+def unused_indexes(schema: Schema) -> Iterator[str]:
+    """The declared indexes that no query in `plans/` names."""
+    named = {fold(name) for file in check_files("plans") for name in indexes_of(file)}
+    for name, index in schema.indexes.items():
+        if index.origin == "c" and name not in named:
+            yield f"no query in checks/plans/ is there for {index.name}"
+
+
+# plans/ with `subtree: COLUMN`: asks for everything below :namespace. `with:` gives the other
+# parameters a value, as `name = value, ...`.
+
+
+def subtree_faults(copy: sqlite3.Connection, declared: Schema, file: CheckFile) -> Iterator[str]:
+    """Where a subtree query, asked for every namespace there is, returns not just the subtree."""
+    column = file.says["subtree"]
+    table = declared.indexes[fold(indexes_of(file)[0])].table
+    values = (pair.partition("=") for pair in file.says.get("with", "").split(",") if pair)
+    parameters = {name.strip(): value.strip() for name, _, value in values}
+    rows = copy.execute(f"SELECT DISTINCT {quoted(column)} FROM {quoted(table)}").fetchall()
+    namespaces = {name for (name,) in rows if name is not None}
+    if not namespaces:
+        yield f"checks/accepts/{SUBTREE_ROWS} gives {table} no rows to try it on"
+    for root in sorted(namespaces):
+        cursor = copy.execute(file.statements[0], {**parameters, "namespace": root})
+        position = [described[0] for described in cursor.description].index(column)
+        found = {row[position] for row in cursor}
+        expected = {name for name in namespaces if name == root or name.startswith(f"{root}:")}
+        for name in sorted(found - expected):
+            yield f"below {root!r} it returns {name!r}"
+        for name in sorted(expected - found):
+            yield f"below {root!r} it leaves out {name!r}"
+
+
+# accepts/: rows that must be taken; a SELECT among them returns what is wrong after them.
+
+
+def refused_rows(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
+    """The statements of a file in `accepts/` that are refused, and what its SELECTs return."""
+    for statement in file.statements:
+        try:
+            cursor = copy.execute(statement)
+        except sqlite3.IntegrityError as error:
+            yield f"refused: {error}: {_short(statement)}"
+        else:
+            yield from _rows(cursor)
+
+
+# rejects/: rows that must be refused. The comment before each is SQLite's message for the
+# constraint that must refuse it; a statement without one is a row that the others need.
+
+_REFUSAL = re.compile(r"(NOT NULL|UNIQUE|CHECK|FOREIGN KEY) constraint failed: (.+)")
+
+
+def taken_rows(copy: sqlite3.Connection, live: Schema, file: CheckFile) -> Iterator[str]:
+    """The statements of a file in `rejects/` that are not refused by the constraint they name."""
+    for statement in file.statements:
+        comments = sql_text.comments_before(statement)
+        expected = _REFUSAL.fullmatch(comments[-1]) if comments else None
+        if not expected:
+            copy.execute(statement)
+            continue
+        refusal = _refusal(copy, live, statement)
+        if refusal is None:
+            yield f"taken, though it must be refused: {expected[0]}: {_short(statement)}"
+        elif normal(refusal) != normal(expected[0]):
+            yield f"refused by another constraint: {refusal}; expected {expected[0]}"
+
+
+def refusals_expected(file: CheckFile) -> list[tuple[str, str]]:
+    """The constraints that a file in `rejects/` tries: pairs such as ("UNIQUE", "tasks.id")."""
+    comments = (sql_text.comments_before(statement)[-1:] for statement in file.statements)
+    found = (_REFUSAL.fullmatch(lines[0]) for lines in comments if lines)
+    return [(match[1], match[2]) for match in found if match]
+
+
+def _refusal(copy: sqlite3.Connection, live: Schema, statement: str) -> str | None:
+    """The message with which `statement` is refused, or None; it leaves no row."""
+    with savepoint(copy):
+        try:
+            copy.execute(statement)
+        except sqlite3.IntegrityError as error:
+            message = str(error)
+        else:
+            return None
+    kind, _, subject = message.partition(" constraint failed")
+    if kind == "FOREIGN KEY":
+        return f"{message}: {_violated(copy, statement)}"
+    if kind == "CHECK":
+        # Of a named constraint SQLite tells the name; what it says is in the live schema.
+        names = {name: sql for table in live.tables.values() for name, sql in table.named_checks}
+        name = subject.removeprefix(": ")
+        return f"CHECK constraint failed: {names.get(name, name)}"
+    return message
+
+
+def _violated(copy: sqlite3.Connection, statement: str) -> str:
+    """The child columns of the foreign keys that `statement` violates; SQLite does not say."""
+    with savepoint(copy):
+        copy.execute("PRAGMA defer_foreign_keys = ON")
+        copy.execute(statement)
+        rows = copy.execute(
+            'SELECT DISTINCT v."table" || \'.\' || k."from" FROM pragma_foreign_key_check AS v'
+            ' JOIN pragma_foreign_key_list(v."table") AS k ON k.id = v.fkid'
+        ).fetchall()
+    copy.execute("PRAGMA defer_foreign_keys = OFF")
+    return ", ".join(name for (name,) in rows)
+
+
+def _short(statement: str) -> str:
+    code = (line.strip() for line in statement.splitlines() if not line.strip().startswith("--"))
+    return " ".join(code)[:120]
+
+
+@contextmanager
+def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+    """Leaves no trace of what is done inside."""
+    connection.execute("SAVEPOINT trial")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK TO trial")
+        connection.execute("RELEASE trial")

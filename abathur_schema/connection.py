@@ -1,0 +1,42 @@
+"""The one way to open a database: by its path, with the settings of `sql/pragma.sql`."""
+
+import sqlite3
+from pathlib import Path
+from typing import Literal
+
+from .declared import Setting, declared
+
+MINIMUM_SQLITE = (3, 37, 0)
+"""The first version with pragma_table_list, which tells tables from virtual tables."""
+
+IN_THE_FILE = "journal_mode"
+"""The one setting that lives in the file: the step `pragma` sets it, once; all others are
+forgotten when a connection closes (SQLite documentation, "PRAGMA Statements")."""
+
+
+def connect(database: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
+    """Open a database that exists; the caller begins and ends transactions.
+
+    `ro` is strictly read-only: opened so, and query_only besides. Raises sqlite3.Error when the
+    file cannot be opened; one that is no database is noticed by the first statement that reads.
+    """
+    # as_uri() quotes what has a meaning in a URI: space, ?, #, %.
+    uri = f"{database.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    # Python hears Ctrl-C only between its own steps: let it take one now and then.
+    connection.set_progress_handler(lambda: 0, 1_000_000)
+    for setting in declared().settings:
+        if setting.name != IN_THE_FILE:
+            connection.execute(setting.statement).fetchall()
+    if mode == "ro":
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def unsettled(connection: sqlite3.Connection) -> list[tuple[Setting, str]]:
+    """The settings that do not read back as `sql/pragma.sql` says, each with what they are."""
+    values = (
+        (setting, str(connection.execute(f"PRAGMA {setting.name}").fetchone()[0]))
+        for setting in declared().settings
+    )
+    return [(setting, value) for setting, value in values if value != setting.value]

@@ -1,0 +1,142 @@
+"""The declared schema: `sql/` run on an in-memory database and read back."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from . import sql_text
+from .errors import UsageError
+from .schema import Schema, fold, read_schema
+
+PRAGMA = "pragma"
+SCHEMA_STEPS = ("core", "core-indexes", "memory", "memory-indexes")
+STEPS = (PRAGMA, *SCHEMA_STEPS)
+"""The steps in the order in which `init` runs them; each has a file of its name in `sql/`."""
+
+MILESTONES = {
+    "Milestone 1": ("core", "core-indexes"),
+    "Milestone 2": ("core", "core-indexes", "memory", "memory-indexes"),
+}
+
+
+def bundled(folder: str) -> Path:
+    """The folder `sql` or `checks`: inside the package in a wheel, beside it in the checkout."""
+    package = Path(__file__).parent
+    inside = package / folder
+    return inside if inside.is_dir() else package.parent / folder
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of `sql/pragma.sql`; `value` is what SQLite reads back after `statement`."""
+
+    name: str
+    value: str
+    statement: str
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What must exist: the schema, the statement that makes each object, and whose step it is.
+
+    `creates` is keyed by the folded name of a table or index, `steps` gives for each step the
+    names that its file declares, in the order of the file.
+    """
+
+    schema: Schema
+    creates: Mapping[str, str]
+    steps: Mapping[str, tuple[str, ...]]
+    settings: tuple[Setting, ...]
+
+    def objects(self, step: str) -> tuple[str, ...]:
+        """What `step` makes, in order: its own tables, each after the tables that it references.
+
+        SQLite refuses every write to a table whose parent is missing, so a step makes the
+        parents too, wherever in `sql/` those are declared (schema.md, "Parents first").
+        """
+        ordered: dict[str, None] = {}
+
+        def add(name: str) -> None:
+            if name in ordered or name in path:
+                return
+            path.append(name)
+            if table := self.schema.tables.get(name):
+                for parent in sorted({fold(key.other_table) for key in table.foreign_keys}):
+                    if parent in self.creates:
+                        add(parent)
+            path.pop()
+            ordered[name] = None
+
+        path: list[str] = []
+        for name in self.steps[step]:
+            add(name)
+        return tuple(ordered)
+
+    def step_of(self, name: str) -> str:
+        """The step whose file declares the object `name`."""
+        return next(step for step, names in self.steps.items() if fold(name) in names)
+
+
+@cache
+def declared() -> Declared:
+    """Read `sql/`. Raises UsageError, with the file, when something in it is not right."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        creates: dict[str, str] = {}
+        steps: dict[str, tuple[str, ...]] = {}
+        # Tables first: an index file may stand before the file of its table.
+        for step in sorted(SCHEMA_STEPS, key=lambda step: step.endswith("indexes")):
+            made = {_create(connection, step, text): text for text in _statements(step)}
+            steps[step] = tuple(made)
+            creates.update(made)
+        return Declared(
+            schema=read_schema(connection),
+            creates=creates,
+            steps={step: steps[step] for step in SCHEMA_STEPS},
+            settings=tuple(_setting(connection, text) for text in _statements(PRAGMA)),
+        )
+    finally:
+        connection.close()
+
+
+def _statements(step: str) -> list[str]:
+    path = bundled("sql") / f"{step}.sql"
+    try:
+        return list(sql_text.statements(path.read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}. Restore it, or mend it.") from error
+
+
+def _create(connection: sqlite3.Connection, step: str, statement: str) -> str:
+    """Run one CREATE statement and return the folded name of what it made."""
+    newest = "SELECT coalesce(max(rowid), 0) FROM sqlite_schema WHERE sql IS NOT NULL"
+    before = connection.execute(newest).fetchone()[0]
+    try:
+        connection.execute(statement)
+    except sqlite3.Error as error:
+        raise UsageError(f"sql/{step}.sql: {error}, in:\n{statement}") from error
+    made = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE rowid > ? AND sql IS NOT NULL"
+        " AND type IN ('table', 'index') AND name NOT LIKE 'sqlite!_%' ESCAPE '!'",
+        (before,),
+    ).fetchall()
+    if len(made) != 1:
+        raise UsageError(
+            f"sql/{step}.sql: only CREATE TABLE and CREATE INDEX go here:\n{statement}"
+        )
+    return fold(made[0][0])
+
+
+def _setting(connection: sqlite3.Connection, statement: str) -> Setting:
+    """A setting is compared as SQLite says it (`synchronous = NORMAL` reads back as 1)."""
+    match sql_text.tokens(statement):
+        case [("word", "pragma"), ("word", name), ("sign", "="), value, ("sign", ";")]:
+            pass
+        case _:
+            raise UsageError(f"sql/pragma.sql: not of the form PRAGMA name = value;\n{statement}")
+    connection.execute(statement)
+    expected = connection.execute(f"PRAGMA {name}").fetchone()[0]
+    # A database in memory keeps journal mode "memory" whatever it is told.
+    return Setting(name, value.text if name == "journal_mode" else str(expected), statement)

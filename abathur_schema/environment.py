@@ -1,0 +1,37 @@
+"""Where a run took place: versions, operating system, file system."""
+
+import os
+import platform
+import sqlite3
+from importlib.metadata import version
+from pathlib import Path
+
+
+def environment(task: str, database: Path) -> dict[str, str]:
+    """What the report and `escalation.md` say of the place."""
+    return {
+        "task": task,
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "invoke": version("invoke"),
+        "sqlite_utils": version("sqlite-utils"),
+        "os": " ".join(platform.uname()[:3:2]) + f" {platform.machine()}",
+        "file_system": file_system(database.parent),
+    }
+
+
+def file_system(folder: Path) -> str:
+    """The type of the file system that holds `folder`, where the system tells it (Linux)."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return "unknown"
+    path = os.path.realpath(folder)
+    best = ("", "unknown")
+    for line in mounts.splitlines():
+        _, mounted, kind, *_ = line.split(" ")
+        point = mounted.replace(r"\040", " ")
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best[0]):
+            best = (point, kind)
+    return best[1]

@@ -1,0 +1,42 @@
+"""What can go wrong, and with which exit code; each message says what to do next."""
+
+from collections.abc import Sequence
+
+
+class AbathurError(Exception):
+    """Base of the project's own errors; `exit_code` is what the command ends with."""
+
+    exit_code: int
+
+
+class UsageError(AbathurError):
+    """The command or its input was wrong; nothing was touched."""
+
+    exit_code = 2
+
+
+class StepError(AbathurError):
+    """A step cannot be done on this database; it was rolled back."""
+
+    exit_code = 3
+
+
+class Interrupted(AbathurError):  # noqa: N818 - it is no error
+    """Ctrl-C: the step that was running was rolled back (128 + SIGINT, as in a shell)."""
+
+    exit_code = 130
+
+    def __init__(self) -> None:
+        super().__init__("interrupted; run the same command again to finish")
+
+
+VERIFY_FAILED = 1
+"""`verify` found something wrong: an answer, not an error, so no exception carries it."""
+
+
+def cannot_reconcile(step: str, problems: Sequence[str]) -> StepError:
+    """`step` meets objects that no statement of ours can bring to the declared form."""
+    return StepError(
+        f"{step} cannot bring this database to the declared form:\n"
+        + "\n".join(f"  {problem}" for problem in problems)
+    )

@@ -1,0 +1,47 @@
+"""Progress on a terminal: what goes on, shown once it has taken over a second."""
+
+import threading
+import time
+from typing import TextIO
+
+
+class Progress:
+    """Writes to `stream` when that is a terminal; silent otherwise.
+
+    A thread of its own writes, because SQLite may be busy in one call for minutes.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._label = ""
+        self._since = 0.0
+        self._shown = False
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def now(self, label: str) -> None:
+        """From now on `label` is what goes on."""
+        self._label, self._since = label, time.monotonic()
+        if self._thread is None and self._stream.isatty():
+            self._thread = threading.Thread(target=self._show, daemon=True)
+            self._thread.start()
+
+    def done(self) -> None:
+        """Stop, and leave the terminal's line empty."""
+        if self._thread is not None:
+            self._stop.set()
+            self._thread.join()
+            self._thread = None
+            self._stop.clear()
+            if self._shown:
+                self._stream.write("\r\x1b[K")
+                self._stream.flush()
+                self._shown = False
+
+    def _show(self) -> None:
+        while not self._stop.wait(1.0):
+            seconds = time.monotonic() - self._since
+            if seconds >= 1.0:
+                self._stream.write(f"\r{self._label} ... {seconds:.0f} s\x1b[K")
+                self._stream.flush()
+                self._shown = True

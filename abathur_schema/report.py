@@ -1,0 +1,229 @@
+"""The report: one JSON file for every run, written when all that it says is true.
+
+`report.schema.json` beside this module is its JSON Schema.
+"""
+
+import json
+import os
+import traceback
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from .checks import Check
+from .declared import declared
+from .diagnosis import explain
+from .environment import environment
+from .errors import UsageError
+from .files import create, make_folders, sync_folder
+from .run import Run
+from .steps import Step
+
+VERSION = "1.0"
+AGENT = "database-schema-implementer"
+READ_TARGET_MS = 50
+"""What every read in `checks/plans/` may take on a database of a million memories."""
+
+ROOM = 64 * 1024
+"""Bytes taken for the report before anything is touched, so that it can be written even when the
+disk fills up while the task runs."""
+
+Document = dict[str, Any]
+
+
+class Draft:
+    """The report's place: its name is taken, and room for it on the disk, before the task runs.
+
+    `stem` is the UTC time to the microsecond and the task, and no other run's. Raises UsageError
+    when the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, task: str) -> None:
+        self._made: list[Path] = []
+        try:
+            self._made = make_folders(folder)
+            now = datetime.now(timezone.utc)
+            while True:
+                self.stem = f"{now:%Y%m%dT%H%M%S.%fZ}-{task}"
+                self.path = folder / f"{self.stem}.json"
+                self._temporary = folder / f".{self.stem}.json.tmp"
+                try:
+                    descriptor = create(self._temporary)
+                except FileExistsError:
+                    now += timedelta(microseconds=1)
+                    continue
+                self._file = os.fdopen(descriptor, "wb")
+                if not self.path.exists():
+                    break
+                self._drop()
+                now += timedelta(microseconds=1)
+            self._file.write(bytes(ROOM))
+            self._file.flush()
+        except OSError as error:
+            self.discard()
+            raise UsageError(
+                f"reports cannot be written to {folder}: {error.strerror}."
+                " Name a folder that can be written, with --reports DIR; nothing was touched."
+            ) from error
+
+    def write(self, content: str) -> None:
+        """Put `content` in place, whole or not at all. Raises OSError."""
+        self._file.seek(0)
+        self._file.write(content.encode("utf-8", "surrogateescape"))
+        self._file.truncate()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._temporary.rename(self.path)
+        sync_folder(self.path.parent)
+
+    def discard(self) -> None:
+        """Leave no trace: for a run that touched nothing."""
+        if hasattr(self, "_file"):
+            self._drop()
+        for folder in reversed(self._made):
+            try:
+                folder.rmdir()
+            except OSError:
+                break
+
+    def _drop(self) -> None:
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def compose(run: Run) -> Document:
+    """The report of a run, as JSON values. All paths in it are absolute."""
+    passed = run.status == "SUCCESS"
+    changed = bool(run.ran)
+    path = str(run.database)
+    kept = run.preserved.files if run.preserved else []
+    return {
+        "report_version": VERSION,
+        "execution_status": {
+            "status": run.status,
+            "completion": run.completion,
+            "timestamp": datetime.now(timezone.utc).isoformat(),
+            "agent_name": AGENT,
+        },
+        "deliverables": {
+            "files_created": [str(made) for made in (*run.made, *kept)],
+            "files_modified": [path] if changed and run.database not in run.made else [],
+            "tables_created": run.delivered("tables_created"),
+            "columns_added": run.delivered("columns_added"),
+            "indexes_created": run.delivered("indexes_created"),
+            "indexes_dropped": run.delivered("indexes_dropped"),
+            "validation_results": list(_validation(run)),
+        },
+        "orchestration_context": {
+            "next_recommended_action": run.next_action(),
+            "dependencies_resolved": list(run.parents_first()),
+            "blockers_encountered": list(run.blockers()),
+            "context_for_next_agent": {
+                "database_path": path,
+                "schema_complete": run.complete,
+                "performance_targets": {"read_ms": READ_TARGET_MS},
+            },
+        },
+        "quality_metrics": {
+            "success_criteria_met": [
+                *(f"{step.name}: done" for step in run.steps if _succeeded(step)),
+                *(check.name for check in run.checks or () if check.status == "pass"),
+            ],
+            "validation_results": "pass" if passed else "fail",
+            "performance_notes": list(_performance(run)),
+        },
+        "human_readable_summary": run.summary(),
+        "steps": [_step(step) for step in run.steps],
+        "checks": [_check(check) for check in run.checks or ()],
+        "environment": environment(run.task, run.database),
+        "failure": _failure(run),
+    }
+
+
+def to_json(document: Document) -> str:
+    """The text of a report."""
+    # ASCII: the same text on any terminal, and whatever bytes a path has.
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _succeeded(step: Step) -> bool:
+    return step.status in ("changed", "unchanged")
+
+
+def _validation(run: Run) -> Iterator[str]:
+    for step in run.steps:
+        if _succeeded(step) and step.name in declared().steps:
+            yield f"{step.name}: as declared"
+    for check in run.checks or ():
+        if check.name == "foreign_key_check":
+            yield f"{check.name}: {check.count} violations"
+        elif check.kind == "holds":
+            yield f"{check.name}: " + ("ok" if check.status == "pass" else check.findings[0])
+    if run.checks is not None:
+        yield f"checks: {len(run.checks) - len(run.faults)} passed, {len(run.faults)} failed"
+
+
+def _performance(run: Run) -> Iterator[str]:
+    plans = [check for check in run.checks or () if check.kind == "plans"]
+    if plans:
+        good = sum(check.status == "pass" for check in plans)
+        yield f"{good} of {len(plans)} checks of checks/plans/ pass: queries search by their index"
+    if run.checks:
+        slowest = max(run.checks, key=lambda check: check.duration_ms)
+        yield f"slowest check: {slowest.name}, {slowest.duration_ms:.1f} ms"
+    for step in run.steps:
+        if step.status == "changed":
+            yield f"{step.name}: {step.duration_ms:.1f} ms"
+
+
+def _step(step: Step) -> Document:
+    return {
+        "name": step.name,
+        "status": step.status,
+        "attempts": [
+            {
+                "outcome": "failed" if attempt.error else "done",
+                "error": str(attempt.error) if attempt.error else None,
+                "statements": [statement.sql for statement in attempt.ran],
+            }
+            for attempt in step.attempts
+        ],
+        "duration_ms": round(step.duration_ms, 3),
+        "statements": [
+            {"sql": statement.sql, "reason": statement.reason} for statement in step.ran
+        ],
+    }
+
+
+def _check(check: Check) -> Document:
+    return {
+        "name": check.name,
+        "kind": check.kind,
+        "status": check.status,
+        "findings": list(check.findings),
+        "duration_ms": round(check.duration_ms, 3),
+    }
+
+
+def _failure(run: Run) -> Document | None:
+    step = run.failed
+    if step is None or step.error is None:
+        return None
+    running = step.attempts[-1].running
+    return {
+        "step": step.name,
+        "statement": running.sql if running else None,
+        "error": str(step.error),
+        "cause": explain(step.error, run.database).cause,
+        "trace": trace(step.error),
+        "attempts": len(step.attempts),
+        "preserved_state": str(run.preserved.folder) if run.preserved else None,
+        "not_preserved": run.preserved.lost if run.preserved else [],
+    }
+
+
+def trace(error: BaseException) -> str:
+    """The stack trace of an error, as Python prints it."""
+    return "".join(traceback.format_exception(error))

@@ -1,0 +1,138 @@
+"""What is known of one run, and the words for it; the report is made of nothing else."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .checks import Check
+from .declared import MILESTONES, declared
+from .diagnosis import explain
+from .difference import differences
+from .plan import Statement
+from .preserved import PreservedState
+from .schema import Schema
+from .steps import Step
+
+VERIFY = "verify"
+
+
+@dataclass
+class Run:
+    """One run of a task. `checks` is None when `verify` did not run; `live` and `in_wal` are what
+    was read back at the end (None: it could not be read).
+    """
+
+    task: str
+    database: Path
+    steps: list[Step] = field(default_factory=list)
+    checks: list[Check] | None = None
+    made: list[Path] = field(default_factory=list)
+    live: Schema | None = None
+    preserved: PreservedState | None = None
+
+    @property
+    def failed(self) -> Step | None:
+        """The step that could not be done, whose `error` says why."""
+        return next((step for step in self.steps if step.error), None)
+
+    @property
+    def faults(self) -> list[Check]:
+        """The checks that failed."""
+        return [check for check in self.checks or () if check.status == "fail"]
+
+    @property
+    def ran(self) -> list[Statement]:
+        """The statements that took effect, in order."""
+        return [statement for step in self.steps for statement in step.ran]
+
+    def delivered(self, deliverable: str) -> list[str]:
+        """The names that one of the report's `deliverables` has."""
+        return [statement.name for statement in self.ran if statement.deliverable == deliverable]
+
+    @property
+    def status(self) -> str:
+        """SUCCESS, PARTIAL (some steps succeeded) or FAILURE (none did)."""
+        if not self.failed and not self.faults:
+            return "SUCCESS"
+        done = any(step.status in ("changed", "unchanged") for step in self.steps)
+        return "PARTIAL" if done else "FAILURE"
+
+    @property
+    def completion(self) -> str | None:
+        """The last milestone that the database has reached, as read back."""
+        reached = [name for name, steps in MILESTONES.items() if not any(map(self.is_open, steps))]
+        return reached[-1] if reached else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every table and index is as declared."""
+        return not any(self.is_open(step) for step in declared().steps)
+
+    def is_open(self, step: str) -> bool:
+        """Whether something of what `step` makes is not there as declared."""
+        if self.live is None:
+            return True
+        return bool(differences(declared().schema, self.live, declared().objects(step)))
+
+    def next_action(self) -> str:
+        """What the next person or agent should do."""
+        if self.failed and self.failed.error:
+            return explain(self.failed.error, self.database).remedy
+        if self.faults:
+            return (
+                "read the findings of the failed checks; `invoke init` makes what is missing, all"
+                " else needs a decision"
+            )
+        if self.complete:
+            return "none: applications may use the database"
+        step = next(step for step in declared().steps if self.is_open(step))
+        return f"run `invoke {step}`, or `invoke init` for all that is missing"
+
+    def blockers(self) -> Iterator[str]:
+        """What stood in the way, a line each."""
+        if self.failed:
+            yield f"{self.failed.name}: {self.failed.error}"
+        for check in self.faults:
+            yield f"{check.name}: {check.findings[0]}"
+
+    def parents_first(self) -> Iterator[str]:
+        """The tables that were made early because others reference them."""
+        for step in self.steps:
+            for statement in step.ran:
+                home = declared().step_of(statement.name) if statement.name else step.name
+                if home != step.name:
+                    yield f"{statement.name} (declared in {home}) made by {step.name}, as a parent"
+
+    def summary(self) -> str:
+        """One or two sentences that are true of this run."""
+        name = self.database.name
+        if self.failed:
+            last = [step.name for step in self.steps if step.status in ("changed", "unchanged")]
+            where = f"as {last[-1]} left it" if last else "as it was before"
+            state = f" The state is preserved in {self.preserved.folder}." if self.preserved else ""
+            error = str(self.failed.error).splitlines()[0].rstrip(".:")
+            return f"{self.failed.name} failed: {error}. {name} stands {where}.{state}"
+        changed = what_changed(self.ran)
+        done = f"{name}: {changed} by {self.task}." if changed else f"{name}: nothing was changed."
+        if self.checks is None:
+            return done
+        if self.faults:
+            names = "; ".join(check.name for check in self.faults[:5])
+            return f"{done} {len(self.faults)} of {len(self.checks)} checks failed: {names}."
+        return f"{done} All {len(self.checks)} checks passed."
+
+
+def what_changed(ran: list[Statement]) -> str:
+    """Such as `9 tables made, 33 indexes made`; empty when nothing was."""
+    words = {
+        "tables_created": ("table", "made"),
+        "columns_added": ("column", "added"),
+        "indexes_dropped": ("index", "dropped"),
+        "indexes_created": ("index", "made"),
+    }
+    parts = [statement.reason for statement in ran if not statement.deliverable]
+    for deliverable, (noun, verb) in words.items():
+        if count := sum(statement.deliverable == deliverable for statement in ran):
+            plural = {"index": "indexes"}.get(noun, f"{noun}s")
+            parts.append(f"{count} {noun if count == 1 else plural} {verb}")
+    return ", ".join(parts)

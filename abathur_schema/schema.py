@@ -1,0 +1,213 @@
+"""What tables and indexes *are*, as values read back from SQLite; the same for declared and live.
+
+Structure comes from SQLite's table-valued pragmas, foreign keys and CHECKs from sqlite-utils. Names
+are compared as SQLite does, without letter case; mappings are keyed by the folded name.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+from sqlite_utils import Database
+from sqlite_utils.create_table_parser import ParseError, parse_checks
+from sqlite_utils.db import ForeignKey, fold_identifier_case
+
+from .sql_text import normal, tokens, where_of_index
+
+fold = fold_identifier_case
+"""A name in the one letter case by which SQLite finds it (ASCII letters only)."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """`key` is the column's place in the PRIMARY KEY, from 1, or 0; `default` is SQL or empty."""
+
+    name: str
+    type: str
+    notnull: bool
+    default: str
+    key: int
+    generated: bool
+
+
+@dataclass(frozen=True)
+class IndexColumn:
+    """`name` is empty for an expression; of a column, `collation` is what the index sorts by."""
+
+    name: str
+    descending: bool
+    collation: str
+
+    def __str__(self) -> str:
+        collate = "" if self.collation == "BINARY" else f" COLLATE {self.collation}"
+        return (self.name or "an expression") + collate + (" DESC" if self.descending else "")
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index; `origin` is c (CREATE INDEX), u (UNIQUE) or pk, `where` the rows that it has."""
+
+    name: str
+    table: str
+    unique: bool
+    origin: str
+    columns: tuple[IndexColumn, ...]
+    where: str = ""
+    expressions: str = ""
+    sql: str = field(default="", compare=False, repr=False)
+
+    def __str__(self) -> str:
+        columns = ", ".join(map(str, self.columns))
+        where = f" WHERE {self.where}" if self.where else ""
+        return f"{'UNIQUE ' if self.unique else ''}{self.table}({columns}){where}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; `kind` is table, virtual or shadow. `columns` are in their order in the table."""
+
+    name: str
+    kind: str
+    columns: tuple[Column, ...]
+    foreign_keys: frozenset[ForeignKey]
+    without_rowid: bool
+    strict: bool
+    sql: str = field(repr=False)
+
+    @cached_property
+    def column(self) -> Mapping[str, Column]:
+        """The columns by folded name."""
+        return {fold(column.name): column for column in self.columns}
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """The columns of the PRIMARY KEY, in its order."""
+        keys = sorted((column.key, column.name) for column in self.columns if column.key)
+        return tuple(name for _, name in keys)
+
+    @property
+    def checks(self) -> frozenset[str]:
+        """The CHECK expressions in normal form."""
+        return frozenset(expression for _, expression in _checks(self.sql))
+
+    @property
+    def named_checks(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of constraint name and CHECK expression, for those that have a name."""
+        return tuple(pair for pair in _checks(self.sql) if pair[0])
+
+    @cached_property
+    def autoincrement(self) -> bool:
+        """AUTOINCREMENT is a reserved word: unquoted, it can mean nothing else."""
+        return ("word", "autoincrement") in tokens(self.sql)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """All that a database has; `indexes` includes those that SQLite made for a UNIQUE or a key."""
+
+    tables: Mapping[str, Table]
+    indexes: Mapping[str, Index]
+    views: Mapping[str, str]
+    triggers: Mapping[str, str]
+
+    def indexes_on(self, table: str) -> list[Index]:
+        """The indexes of one table."""
+        return [index for index in self.indexes.values() if fold(index.table) == fold(table)]
+
+    def uniques_of(self, table: str) -> frozenset[tuple[str, ...]]:
+        """The column lists of the UNIQUE constraints of one table, folded."""
+        return frozenset(
+            tuple(fold(column.name) for column in index.columns)
+            for index in self.indexes_on(table)
+            if index.origin == "u"
+        )
+
+
+def read_schema(connection: sqlite3.Connection) -> Schema:
+    """Read back what `connection`'s database has. Raises sqlite3.Error when it cannot be read."""
+    text: dict[tuple[str, str], str] = {}
+    views, triggers = {}, {}
+    for kind, name, table, sql in connection.execute(
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
+    ):
+        text[kind, name] = sql
+        if kind == "view":
+            views[fold(name)] = name
+        elif kind == "trigger":
+            triggers[fold(name)] = f"{name} on {table}"
+    names = {fold(name): name for kind, name in text if kind == "table"}
+    # SQLite's own tables (sqlite_sequence, sqlite_stat1) are neither declared nor of interest.
+    names = {key: name for key, name in names.items() if not key.startswith("sqlite_")}
+    return Schema(
+        tables={key: _table(connection, name, text) for key, name in names.items()},
+        indexes=_indexes(connection, text),
+        views=views,
+        triggers=triggers,
+    )
+
+
+def _table(connection: sqlite3.Connection, name: str, text: Mapping[tuple[str, str], str]) -> Table:
+    kind, without_rowid, strict = connection.execute(
+        "SELECT type, wr, strict FROM pragma_table_list(?) WHERE schema = 'main'", (name,)
+    ).fetchone()
+    columns = connection.execute(
+        'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', (name,)
+    )
+    database = Database(connection, recursive_triggers=False, execute_plugins=False)
+    return Table(
+        name=name,
+        kind=kind,
+        columns=tuple(
+            Column(column, type_.upper(), bool(notnull), normal(default), key, hidden > 1)
+            for column, type_, notnull, default, key, hidden in columns
+        ),
+        foreign_keys=frozenset(database.table(name).foreign_keys),
+        without_rowid=bool(without_rowid),
+        strict=bool(strict),
+        sql=text["table", name],
+    )
+
+
+def _indexes(
+    connection: sqlite3.Connection, text: Mapping[tuple[str, str], str]
+) -> dict[str, Index]:
+    columns: dict[tuple[str, str, int, str], list[IndexColumn]] = {}
+    for table, index, unique, origin, column, descending, collation in connection.execute(
+        'SELECT t.name, i.name, i."unique", i.origin, c.name, c."desc", c.coll'
+        "  FROM sqlite_schema AS t, pragma_index_list(t.name) AS i, pragma_index_xinfo(i.name) AS c"
+        " WHERE t.type = 'table' AND c.key ORDER BY t.rowid, i.seq, c.seqno"
+    ):
+        columns.setdefault((table, index, unique, origin), []).append(
+            IndexColumn(column or "", bool(descending), collation)
+        )
+    found = {}
+    for (table, name, unique, origin), of_index in columns.items():
+        sql = text.get(("index", name), "")
+        where = where_of_index(sql)
+        has_expression = not all(column.name for column in of_index)
+        found[fold(name)] = Index(
+            name=name,
+            table=table,
+            unique=bool(unique),
+            origin=origin,
+            columns=tuple(of_index),
+            where=where,
+            # Pragmas do not tell an expression: of such an index the whole text is compared.
+            expressions=normal(sql[sql.index("(") :]) if has_expression else "",
+            sql=sql,
+        )
+    return found
+
+
+@lru_cache(maxsize=256)
+def _checks(sql: str) -> tuple[tuple[str, str], ...]:
+    """Pairs of name (or empty) and CHECK expression.
+
+    Cached because parsing takes longer than all the pragmas of a table, and a live table is usually
+    the very text of the declared one.
+    """
+    try:
+        return tuple((check.name, normal(check.check)) for check in parse_checks(sql))
+    except ParseError as error:
+        return (("", f"(cannot be read: {error})"),)

@@ -1,0 +1,120 @@
+"""SQL as text: split a file into statements, and bring an expression to one normal form.
+
+SQLite tells the structure of tables and indexes by pragmas, but a CHECK and the WHERE of a partial
+index only as text. Two such texts are compared in normal form: without white space, comments,
+needless quotes and outer parentheses, and with the letter case that SQLite ignores.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_TOKEN = re.compile(
+    r"""
+      (?P<space>   \s+ | --[^\n]* | /\*.*?(?:\*/|\Z) )
+    | (?P<literal> [xX]?'(?:[^']|'')*' )
+    | (?P<quoted>  "(?:[^"]|"")*" | `(?:[^`]|``)*` | \[[^\]]*\] )
+    | (?P<word>    [\w$]+(?:\.\d+)? )
+    | (?P<sign>    <= | >= | <> | != | == | << | >> | \|\| | -> | . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+# A quoted one of these is a name or a string, unquoted it means something else.
+_MEANINGFUL_WORDS = {
+    *("null", "true", "false", "not", "is", "in", "and", "or", "like", "glob", "between"),
+    *("current_timestamp", "current_date", "current_time", "case", "when", "then", "else", "end"),
+}
+
+
+class Token(NamedTuple):
+    """`kind` is literal, quoted, word or sign; `text` is in normal form."""
+
+    kind: str
+    text: str
+
+
+def tokens(sql: str) -> list[Token]:
+    """The tokens of `sql` without white space and comments."""
+    found = []
+    for match in _TOKEN.finditer(sql):
+        kind, text = str(match.lastgroup), match.group()
+        if kind == "quoted":
+            quote = text[-1]
+            name = text[1:-1].replace(quote * 2, quote).lower()
+            text = f'"{name}"' if name in _MEANINGFUL_WORDS or not name.isidentifier() else name
+        elif kind == "word":
+            text = text.lower()
+        if kind != "space":
+            found.append(Token(kind, text))
+    return found
+
+
+def normal(expression: str | None) -> str:
+    """The normal form of an expression; empty for None."""
+    return _joined(tokens(expression or ""))
+
+
+def where_of_index(sql: str) -> str:
+    """The normal form of the WHERE of a CREATE INDEX statement; empty without one.
+
+    `sqlite_schema.sql` is the only place where SQLite tells it.
+    """
+    found = tokens(sql)
+    depth = 0
+    for position, token in enumerate(found):
+        depth += (token == ("sign", "(")) - (token == ("sign", ")"))
+        if depth == 0 and token == ("word", "where"):
+            return _joined(found[position + 1 :])
+    return ""
+
+
+def statements(sql: str) -> Iterator[str]:
+    """The statements of a file, each with the comments before it.
+
+    Raises ValueError when the last one is not ended by a semicolon.
+    """
+    pending = ""
+    for piece in re.split(r"(?<=;)", sql):
+        pending += piece
+        if sqlite3.complete_statement(pending):
+            yield pending.strip()
+            pending = ""
+    if tokens(pending):
+        raise ValueError(f"no semicolon ends the statement {pending.strip()[:60]!r}")
+
+
+def comments_before(statement: str) -> list[str]:
+    """The text of the `--` lines in front of a statement, one an item."""
+    lines = []
+    for line in statement.splitlines():
+        text = line.strip()
+        if text.startswith("--"):
+            lines.append(text.lstrip("-").strip())
+        elif text:
+            break
+    return lines
+
+
+def quoted(name: str) -> str:
+    """`name` as an SQL identifier, whatever characters it has."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _joined(found: list[Token]) -> str:
+    while _wrapped(found):
+        found = found[1:-1]
+    return " ".join(token.text for token in found)
+
+
+def _wrapped(found: list[Token]) -> bool:
+    """Whether the first token opens a parenthesis that the last one closes."""
+    if not found or found[0] != ("sign", "("):
+        return False
+    depth = 0
+    for position, token in enumerate(found):
+        depth += (token == ("sign", "(")) - (token == ("sign", ")"))
+        if depth == 0:
+            return position == len(found) - 1
+    return False

@@ -1,0 +1,155 @@
+"""Steps: each one transaction that brings its part of the database to the declared form."""
+
+import os
+import sqlite3
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from .connection import connect, unsettled
+from .declared import PRAGMA, declared
+from .diagnosis import may_pass
+from .errors import Interrupted, StepError, cannot_reconcile
+from .plan import Statement, plan, problems
+from .schema import read_schema
+
+MAX_ATTEMPTS = 2
+
+
+@dataclass
+class Target:
+    """The database that steps work on; its folder and file are made when the first step opens it.
+
+    `made` are the folders and files that this run made.
+    """
+
+    path: Path
+    made: list[Path] = field(default_factory=list)
+
+    @cached_property
+    def connection(self) -> sqlite3.Connection:
+        """The one connection of all steps."""
+        for folder in reversed(self.path.parents):
+            if not folder.exists():
+                folder.mkdir(exist_ok=True)
+                self.made.append(folder)
+        try:
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+            self.made.append(self.path)
+        except FileExistsError:
+            pass
+        return connect(self.path, "rw")
+
+    def close(self) -> None:
+        """Close the connection, if one was opened."""
+        if connection := self.__dict__.pop("connection", None):
+            connection.close()
+
+
+@dataclass
+class Attempt:
+    """One try of a step: the statements that ran, and where and why it stopped."""
+
+    ran: list[Statement] = field(default_factory=list)
+    running: Statement | None = None
+    error: Exception | None = None
+
+
+@dataclass
+class Step:
+    """What became of one step; `duration_ms` covers all its attempts, `failed_checks` is the number
+    of checks that failed when the step is `verify`.
+    """
+
+    name: str
+    attempts: list[Attempt] = field(default_factory=list)
+    duration_ms: float = 0.0
+    skipped: bool = False
+    failed_checks: int = 0
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the step failed, or None."""
+        return self.attempts[-1].error if self.attempts else None
+
+    @property
+    def ran(self) -> list[Statement]:
+        """The statements that took effect."""
+        return self.attempts[-1].ran if self.attempts and not self.error else []
+
+    @property
+    def status(self) -> str:
+        """`changed`, `unchanged`, `failed` or `skipped`."""
+        if self.skipped:
+            return "skipped"
+        if self.error or self.failed_checks:
+            return "failed"
+        return "changed" if self.ran else "unchanged"
+
+
+def run_step(target: Target, name: str) -> Step:
+    """Run one step, once more where a second try can help, and tell what became of it.
+
+    Raises nothing that the database or the disk can cause: an error is in the result.
+    """
+    step = Step(name)
+    started = time.perf_counter()
+    while True:
+        attempt = Attempt()
+        step.attempts.append(attempt)
+        try:
+            _try(target, name, attempt)
+        except KeyboardInterrupt:
+            attempt.error = Interrupted()
+        except (sqlite3.Error, OSError, StepError) as error:
+            attempt.error = Interrupted() if str(error) == "interrupted" else error
+        failure = attempt.error
+        if failure is None or not may_pass(failure) or len(step.attempts) == MAX_ATTEMPTS:
+            step.duration_ms = (time.perf_counter() - started) * 1000
+            return step
+
+
+def _try(target: Target, name: str, attempt: Attempt) -> None:
+    if name == PRAGMA:
+        _settle(target.connection, attempt)
+        return
+    connection = target.connection
+    # A look before the lock: what has nothing to do waits for nobody, and holds nobody up.
+    if not plan(declared(), read_schema(connection), name):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in plan(declared(), read_schema(connection), name):
+            attempt.running = statement
+            connection.execute(statement.sql)
+            attempt.ran.append(statement)
+        attempt.running = None
+        if left := problems(declared(), read_schema(connection), name):
+            raise cannot_reconcile(name, left)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # some errors have rolled back already
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _settle(connection: sqlite3.Connection, attempt: Attempt) -> None:
+    """Bring the settings to what `sql/pragma.sql` says, and read them back; no transaction can."""
+    timeout_ms = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    deadline = time.monotonic() + timeout_ms / 1000
+    while pending := unsettled(connection):
+        setting, value = pending[0]
+        attempt.running = Statement(setting.statement, f"{setting.name} {value} -> {setting.value}")
+        try:
+            connection.execute(setting.statement).fetchall()
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait for the lock when it changes the journal mode.
+            if "is locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+            continue
+        if pending[0] in unsettled(connection):
+            raise StepError(f"{setting.name} stays {value} after {setting.statement}")
+        attempt.ran.append(attempt.running)
+    attempt.running = None

@@ -1,0 +1,85 @@
+"""The tasks that a user types; `invoke --list` shows them."""
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from abathur_schema.commands import run_task
+from abathur_schema.usage import exit_2_on_wrong_options
+
+DEFAULTS = {"database": "abathur.db", "reports": "reports"}
+OPTIONS = {
+    "database": "The SQLite file (default: abathur.db, or `database` of Invoke's configuration).",
+    "reports": "The folder for reports and preserved states (default: reports).",
+    "json": "Print the report, and nothing else, on standard output.",
+}
+
+
+def _run(name: str, c: Context, database: str | None, reports: str | None, json: bool) -> None:
+    database = c.config.database if database is None else database
+    reports = c.config.reports if reports is None else reports
+    code = run_task(name, str(database), str(reports), json)
+    if code:
+        raise Exit(code=code)
+
+
+@task(help=OPTIONS)
+def init(
+    c: Context, database: str | None = None, reports: str | None = None, json: bool = False
+) -> None:
+    """Make the database, or bring it up to date, and prove it: all steps, then verify."""
+    _run("init", c, database, reports, json)
+
+
+@task(help=OPTIONS)
+def pragma(
+    c: Context, database: str | None = None, reports: str | None = None, json: bool = False
+) -> None:
+    """Make the file if there is none, and put it into WAL mode (sql/pragma.sql)."""
+    _run("pragma", c, database, reports, json)
+
+
+@task(help=OPTIONS)
+def core(
+    c: Context, database: str | None = None, reports: str | None = None, json: bool = False
+) -> None:
+    """Make the core tables, and first the tables that they reference (sql/core.sql)."""
+    _run("core", c, database, reports, json)
+
+
+@task(help=OPTIONS)
+def core_indexes(
+    c: Context, database: str | None = None, reports: str | None = None, json: bool = False
+) -> None:
+    """Make the indexes of the core tables (sql/core-indexes.sql)."""
+    _run("core-indexes", c, database, reports, json)
+
+
+@task(help=OPTIONS)
+def memory(
+    c: Context, database: str | None = None, reports: str | None = None, json: bool = False
+) -> None:
+    """Make the memory tables (sql/memory.sql)."""
+    _run("memory", c, database, reports, json)
+
+
+@task(help=OPTIONS)
+def memory_indexes(
+    c: Context, database: str | None = None, reports: str | None = None, json: bool = False
+) -> None:
+    """Make the indexes of the memory tables, and those that tie audit to them."""
+    _run("memory-indexes", c, database, reports, json)
+
+
+@task(help=OPTIONS)
+def verify(
+    c: Context, database: str | None = None, reports: str | None = None, json: bool = False
+) -> None:
+    """Prove that the database is what sql/ declares and that checks/ hold; reads only."""
+    _run("verify", c, database, reports, json)
+
+
+exit_2_on_wrong_options()
+namespace = Collection(init, pragma, core, core_indexes, memory, memory_indexes, verify)
+namespace.configure(DEFAULTS)

@@ -1,0 +1,117 @@
+"""What the tests share: databases made by the real steps, and the real `invoke`."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from abathur_schema.commands import run_task
+
+ROOT = Path(__file__).parent.parent
+SCHEMA = json.loads((ROOT / "abathur_schema" / "report.schema.json").read_text("utf-8"))
+
+Report = dict[str, Any]
+Invoke = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def invoke_command(*arguments: str) -> list[str]:
+    """The command line of the real `invoke` on this checkout's tasks."""
+    return [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *arguments]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment without what a user's own configuration would add."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("INVOKE_")}
+    return {**kept, "PYTHONPATH": str(ROOT), **variables}
+
+
+@pytest.fixture
+def invoke(tmp_path: Path) -> Invoke:
+    """Run `invoke ARGUMENTS` in `tmp_path` as a user would type it; nothing is checked."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            invoke_command(*arguments),
+            cwd=tmp_path,
+            env=environment(**variables),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    Draft202012Validator.check_schema(SCHEMA)
+    return Draft202012Validator(SCHEMA)
+
+
+def valid(report: Report) -> Report:
+    """The report, after holding it against the project's JSON Schema."""
+    _validator().validate(report)
+    return report
+
+
+def reports(folder: Path) -> list[Report]:
+    """The reports in a folder, oldest first, each held against the JSON Schema."""
+    return [valid(json.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*.json"))]
+
+
+class Bundle:
+    """One database and its reports; tasks run inside this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "abathur.db"
+        self.reports = folder / "reports"
+
+    def run(self, task: str) -> int:
+        """Run a task and return its exit code."""
+        return run_task(task, str(self.path), str(self.reports), as_json=False)
+
+    def report(self) -> Report:
+        """The newest report."""
+        return reports(self.reports)[-1]
+
+    def sql(self, script: str) -> None:
+        """Change the database behind the project's back, foreign keys not enforced."""
+        connection = sqlite3.connect(self.path)
+        connection.executescript(script)
+        connection.close()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query returns."""
+        connection = sqlite3.connect(self.path)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+    def failed(self) -> dict[str, list[str]]:
+        """The findings of the checks that failed in the newest report, by name."""
+        checks = self.report()["checks"]
+        return {check["name"]: check["findings"] for check in checks if check["status"] == "fail"}
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Bundle:
+    """A place where no database is yet."""
+    return Bundle(tmp_path)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    """A finished database."""
+    made = Bundle(tmp_path)
+    assert made.run("init") == 0
+    return made

@@ -1,0 +1,383 @@
+"""The failures that users meet, each made for real: message, exit code, and what was touched."""
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bundle, Invoke, environment, invoke_command, reports
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and other users need root")
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """The content of every file below a folder."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def no_trace(result: subprocess.CompletedProcess[str]) -> None:
+    """No stack trace reaches the terminal."""
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+WRONG_INPUT = {
+    "a folder": ("init", ["-d", "folder"], "is a folder. Name a file"),
+    "a folder, to verify": ("verify", ["-d", "folder"], "is a folder. Name a file"),
+    "no file": ("verify", [], "there is no database at"),
+    "no folder": ("verify", ["-d", "nowhere/a.db"], "Run `invoke init` first"),
+    "no file for a step": ("core", [], "Run `invoke pragma` first"),
+    "below a file": ("init", ["-d", "text.txt/a.db"], "Not a directory"),
+    "in memory": ("init", ["-d", ":memory:"], "would be gone when this command ends"),
+    "an empty path": ("init", ["-d", ""], "is no path for a database"),
+    "a device": ("init", ["-d", "/dev/null"], "is not a regular file"),
+    "a link to nothing": ("init", ["-d", "dangling.db"], "is a link to a file that does not"),
+    "a path that is too long": ("init", ["-d", "x" * 300], "File name too long"),
+    "an unknown option": ("init", ["--force"], "No idea what '--force' is!"),
+    "an unknown task": ("initialise", [], "No idea what 'initialise' is!"),
+    "an option without its value": ("init", ["-d"], "needed value and was not given one"),
+    "reports that are a file": ("init", ["-r", "text.txt"], "reports cannot be written to"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_INPUT)
+def test_wrong_input_touches_nothing(case: str, invoke: Invoke, tmp_path: Path) -> None:
+    task, options, message = WRONG_INPUT[case]
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.txt").write_text("hello")
+    (tmp_path / "dangling.db").symlink_to("nothing")
+    before = digest(tmp_path)
+    result = invoke(task, *options)
+    assert result.returncode == 2
+    assert message in result.stderr
+    no_trace(result)
+    assert digest(tmp_path) == before
+    assert not (tmp_path / "reports").exists()
+
+
+def test_fifo_is_refused_and_not_opened(invoke: Invoke, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result = invoke("init", "-d", "pipe")
+    assert (result.returncode, "not a regular file" in result.stderr) == (2, True)
+
+
+ORDER = {
+    "core-indexes": ("pragma", "core"),
+    "memory-indexes": ("pragma", "core"),
+    "core": ("pragma",),
+    "memory": ("pragma",),
+}
+
+
+@pytest.mark.parametrize("step", ORDER)
+def test_step_says_which_step_comes_first(step: str, empty: Bundle, capsys: Any) -> None:
+    empty.path.touch()
+    for needed in ORDER[step]:
+        before = empty.path.read_bytes()
+        assert empty.run(step) == 2
+        assert f"Run `invoke {needed}` first" in capsys.readouterr().err
+        assert empty.path.read_bytes() == before
+        assert empty.run(needed) == 0
+
+
+NO_DATABASE = {
+    "a text file": b"this is no database, but a letter to a friend\n" * 200,
+    "a short text": b"hello",
+    "random bytes": bytes(range(256)) * 64,
+}
+
+
+@pytest.mark.parametrize("case", NO_DATABASE)
+def test_what_is_no_database_stays_as_it_is(case: str, empty: Bundle, capsys: Any) -> None:
+    content = NO_DATABASE[case]
+    empty.path.write_bytes(content)
+    assert empty.run("verify") == 1
+    assert "file is not a database" in capsys.readouterr().out
+    assert empty.run("init") == 3
+    error = capsys.readouterr().err
+    assert "the file is no SQLite database" in error
+    assert empty.path.read_bytes() == content
+    failure = empty.report()["failure"]
+    assert empty.report()["execution_status"]["status"] == "FAILURE"
+    assert (Path(failure["preserved_state"]) / "database.db").read_bytes() == content
+    assert "byte for byte" in failure["not_preserved"][0]
+
+
+def test_empty_file_is_a_fresh_database(empty: Bundle) -> None:
+    empty.path.touch()
+    assert empty.run("verify") == 1
+    assert empty.run("init") == 0
+    assert empty.report()["deliverables"]["files_created"] == []
+
+
+def test_truncated_database_is_found(bundle: Bundle, capsys: Any) -> None:
+    content = bundle.path.read_bytes()[:-8192]
+    bundle.path.write_bytes(content)
+    assert bundle.run("verify") == 1
+    assert bundle.path.read_bytes() == content
+    assert bundle.run("init") in (1, 3)
+    assert bundle.path.read_bytes() == content
+
+
+def damage(bundle: Bundle, name: str) -> None:
+    """Overwrite the cells of the root page of a table or an index."""
+    ((page,),) = bundle.rows(f"SELECT rootpage FROM sqlite_schema WHERE name = '{name}'")
+    ((size,),) = bundle.rows("PRAGMA page_size")
+    with bundle.path.open("r+b") as file:
+        file.seek(page * size - 200)
+        file.write(b"\xff" * 200)
+
+
+def fill(bundle: Bundle) -> None:
+    """A few rows, so that pages hold something."""
+    bundle.sql(
+        "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)"
+        " INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at)"
+        " SELECT 'task-' || i, 'do', 'ready', '{}', '2026-01-01', '2026-01-01' FROM n"
+    )
+
+
+@pytest.mark.parametrize("name", ["tasks", "idx_tasks_status_priority", "idx_tasks_submitted_at"])
+def test_damaged_page_is_found_and_named(bundle: Bundle, name: str, capsys: Any) -> None:
+    fill(bundle)
+    damage(bundle, name)
+    content = bundle.path.read_bytes()
+    assert bundle.run("verify") == 1
+    assert bundle.failed()["integrity_check"]
+    assert bundle.path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "with space.db",
+        "a'quote\".db",
+        "what?.db",
+        "mode=ro?mode=memory.db",
+        "a#b.db",
+        "100%41.db",
+        "a;b.db",
+        "größe-数据.db",
+        "-leading.db",
+        "deep/er/still.db",
+        ".hidden",
+        "file:x.db",
+    ],
+)
+def test_odd_paths_are_taken_as_they_are(path: str, invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("init", f"--database={path}")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (tmp_path / path).is_file()
+    assert invoke("verify", f"--database={path}").returncode == 0
+    found = reports(tmp_path / "reports")
+    expected = str(tmp_path / path)
+    assert [one["deliverables"]["files_created"][-1:] for one in found] == [[expected], []]
+    assert all(
+        one["orchestration_context"]["context_for_next_agent"]["database_path"] == expected
+        for one in found
+    )
+
+
+def test_path_that_is_no_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"b\xff.db")
+    command = invoke_command("init", "-d", name)
+    result = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert (tmp_path / name).is_file()
+
+
+TAKEN = {
+    "a view": ("CREATE VIEW audit AS SELECT 1 AS id", "core", "audit is taken by a view"),
+    "a virtual table": (
+        "CREATE VIRTUAL TABLE audit USING fts5(result)",
+        "core",
+        "audit is taken by a virtual table",
+    ),
+    "an index": (
+        "CREATE TABLE mine (x); CREATE INDEX audit ON mine(x)",
+        "core",
+        "audit is taken by an index on mine",
+    ),
+    "a table for an index": (
+        "CREATE TABLE idx_agents_state (x)",
+        "core-indexes",
+        "idx_agents_state is taken by a table",
+    ),
+    "a table in another form": (
+        "CREATE TABLE audit (id INTEGER PRIMARY KEY, note TEXT)",
+        "core",
+        "table audit: column timestamp is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_name_that_is_taken(case: str, empty: Bundle, capsys: Any) -> None:
+    script, step, message = TAKEN[case]
+    empty.sql(script)
+    schema = "SELECT type, name, sql FROM sqlite_schema ORDER BY 1, 2"
+    before = empty.rows(schema)
+    assert empty.run("init") == 3
+    error = capsys.readouterr().err
+    assert message in error
+    assert "rename or drop what is in the way" in error
+    report = empty.report()
+    assert report["execution_status"]["status"] == "PARTIAL"
+    assert report["failure"]["step"] == step
+    assert set(before) <= set(empty.rows(schema))
+    if step == "core":
+        assert empty.rows(schema) == before
+    statuses = [one["status"] for one in report["steps"]]
+    assert statuses[statuses.index("failed") + 1 :].count("skipped") == 5 - statuses.index("failed")
+
+
+def test_index_in_another_form_is_made_anew(bundle: Bundle) -> None:
+    bundle.sql("DROP INDEX idx_agents_state; CREATE INDEX idx_agents_state ON agents(model)")
+    assert bundle.run("init") == 0
+    deliverables = bundle.report()["deliverables"]
+    assert deliverables["indexes_dropped"] == deliverables["indexes_created"]
+    assert deliverables["indexes_created"] == ["idx_agents_state"]
+
+
+def test_locked_by_another_process(empty: Bundle, capsys: Any) -> None:
+    assert empty.run("pragma") == 0
+    holder = sqlite3.connect(empty.path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    assert empty.run("init") == 3
+    assert "another process holds the lock" in capsys.readouterr().err
+    report = empty.report()
+    assert report["failure"]["attempts"] == 2
+    assert report["failure"]["step"] == "core"
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert empty.run("init") == 0
+
+
+def test_finished_database_needs_no_lock(bundle: Bundle) -> None:
+    holder = sqlite3.connect(bundle.path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    assert bundle.run("init") == 0
+    holder.close()
+
+
+def as_nobody(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run `invoke` as a user without any right but to read."""
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    return subprocess.run(
+        [*user, *invoke_command(*arguments)],
+        cwd=cwd,
+        env=environment(HOME="/"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that another user can reach, with a folder for reports that he may write."""
+    probe = subprocess.run(
+        ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", "import invoke"],
+        capture_output=True,
+        check=False,
+    )
+    if probe.returncode:
+        pytest.skip("another user cannot run this Python")
+    folder = Path("/tmp") / f"abathur-shared-{os.getpid()}"  # noqa: S108
+    folder.mkdir(mode=0o755)
+    (folder / "out").mkdir()
+    (folder / "out").chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@needs_root
+class TestAnotherUser:
+    def test_read_only_file_and_folder(self, shared: Path) -> None:
+        sqlite3.connect(shared / "a.db").close()
+        (shared / "a.db").touch()
+        result = as_nobody("init", "-d", "a.db", "-r", "out", cwd=shared)
+        assert result.returncode == 3
+        assert "may not write the database file or its folder" in result.stderr
+        no_trace(result)
+        assert (shared / "a.db").read_bytes() == b""
+
+    def test_new_file_in_a_read_only_folder(self, shared: Path) -> None:
+        result = as_nobody("init", "-d", "new.db", "-r", "out", cwd=shared)
+        assert result.returncode == 3
+        assert "Permission denied" in result.stderr
+        no_trace(result)
+        assert not (shared / "new.db").exists()
+
+    def test_file_that_may_not_be_read(self, shared: Path) -> None:
+        (shared / "a.db").touch(mode=0o600)
+        result = as_nobody("verify", "-d", "a.db", "-r", "out", cwd=shared)
+        assert (result.returncode, "may not be read" in result.stderr) == (2, True)
+
+    def test_reports_that_may_not_be_written(self, shared: Path) -> None:
+        result = as_nobody("init", "-d", "out/a.db", "-r", "reports", cwd=shared)
+        assert result.returncode == 2
+        assert "reports cannot be written to" in result.stderr
+        assert "nothing was touched" in result.stderr
+        assert not (shared / "out" / "a.db").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for little."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@needs_root
+class TestFullDisk:
+    def test_reports_elsewhere(self, small_disk: Path, invoke: Invoke, tmp_path: Path) -> None:
+        result = invoke("init", "-d", str(small_disk / "a.db"))
+        assert result.returncode == 3
+        assert "the disk that holds the database is full" in result.stderr
+        no_trace(result)
+        (report,) = reports(tmp_path / "reports")
+        assert report["failure"]["preserved_state"]
+        state = Path(report["failure"]["preserved_state"])
+        assert (state / "statements.sql").exists()
+        assert "stands" in report["human_readable_summary"]
+
+    def test_reports_on_the_same_disk(self, small_disk: Path, invoke: Invoke) -> None:
+        result = invoke("init", "-d", str(small_disk / "a.db"), "-r", str(small_disk / "reports"))
+        assert result.returncode == 3
+        no_trace(result)
+        (report,) = reports(small_disk / "reports")
+        assert report["failure"]["not_preserved"]
+        assert "not preserved: " in result.stderr
+        assert "stands" in report["human_readable_summary"]
+
+    def test_no_room_for_a_report(self, small_disk: Path, invoke: Invoke, tmp_path: Path) -> None:
+        (small_disk / "filler").write_bytes(bytes(80 * 1024))
+        result = invoke("init", "-r", str(small_disk / "reports"))
+        assert result.returncode == 2
+        assert "No space left on device" in result.stderr
+        assert not (tmp_path / "abathur.db").exists()
+        assert not (small_disk / "reports").exists()
+
+
+def test_sqlite_that_is_too_old(invoke: Invoke, tmp_path: Path) -> None:
+    library = os.environ.get("OLD_SQLITE")
+    if not library:
+        pytest.skip("OLD_SQLITE does not name a folder with an SQLite before 3.37")
+    result = invoke("init", LD_LIBRARY_PATH=library)
+    assert result.returncode == 2
+    assert "is too old; 3.37.0 or newer is needed" in result.stderr
+    assert list(tmp_path.iterdir()) == []
