@@ -1,21 +1,24 @@
 """Where a run took place: versions, operating system, file system."""
 
 import os
-import platform
 import sqlite3
+import sys
 from importlib.metadata import version
 from pathlib import Path
+
+import invoke
 
 
 def environment(task: str, database: Path) -> dict[str, str]:
     """What the report and `escalation.md` say of the place."""
+    system = os.uname()
     return {
         "task": task,
-        "python": platform.python_version(),
+        "python": sys.version.split()[0],
         "sqlite": sqlite3.sqlite_version,
-        "invoke": version("invoke"),
+        "invoke": invoke.__version__,
         "sqlite_utils": version("sqlite-utils"),
-        "os": " ".join(platform.uname()[:3:2]) + f" {platform.machine()}",
+        "os": " ".join((system.sysname, system.release, system.machine)),
         "file_system": file_system(database.parent),
     }
 

@@ -113,7 +113,14 @@ class Schema:
 
     def indexes_on(self, table: str) -> list[Index]:
         """The indexes of one table."""
-        return [index for index in self.indexes.values() if fold(index.table) == fold(table)]
+        return self._of_table.get(fold(table), [])
+
+    @cached_property
+    def _of_table(self) -> Mapping[str, list[Index]]:
+        found: dict[str, list[Index]] = {}
+        for index in self.indexes.values():
+            found.setdefault(fold(index.table), []).append(index)
+        return found
 
     def uniques_of(self, table: str) -> frozenset[tuple[str, ...]]:
         """The column lists of the UNIQUE constraints of one table, folded."""
@@ -207,6 +214,8 @@ def _checks(sql: str) -> tuple[tuple[str, str], ...]:
     Cached because parsing takes longer than all the pragmas of a table, and a live table is usually
     the very text of the declared one.
     """
+    if "check" not in sql.lower():
+        return ()
     try:
         return tuple((check.name, normal(check.check)) for check in parse_checks(sql))
     except ParseError as error:

@@ -8,6 +8,7 @@ needless quotes and outer parentheses, and with the letter case that SQLite igno
 import re
 import sqlite3
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 _TOKEN = re.compile(
@@ -35,8 +36,12 @@ class Token(NamedTuple):
     text: str
 
 
-def tokens(sql: str) -> list[Token]:
-    """The tokens of `sql` without white space and comments."""
+@lru_cache(maxsize=1024)
+def tokens(sql: str) -> tuple[Token, ...]:
+    """The tokens of `sql` without white space and comments.
+
+    Cached because a live object is usually the very text of the declared one.
+    """
     found = []
     for match in _TOKEN.finditer(sql):
         kind, text = str(match.lastgroup), match.group()
@@ -48,7 +53,7 @@ def tokens(sql: str) -> list[Token]:
             text = text.lower()
         if kind != "space":
             found.append(Token(kind, text))
-    return found
+    return tuple(found)
 
 
 def normal(expression: str | None) -> str:
@@ -102,13 +107,13 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _joined(found: list[Token]) -> str:
+def _joined(found: tuple[Token, ...]) -> str:
     while _wrapped(found):
         found = found[1:-1]
     return " ".join(token.text for token in found)
 
 
-def _wrapped(found: list[Token]) -> bool:
+def _wrapped(found: tuple[Token, ...]) -> bool:
     """Whether the first token opens a parenthesis that the last one closes."""
     if not found or found[0] != ("sign", "("):
         return False

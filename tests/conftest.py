@@ -28,7 +28,7 @@ def invoke_command(*arguments: str) -> list[str]:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's environment without what a user's own configuration would add."""
+    """The environment of this process without what a user's own configuration would add."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("INVOKE_")}
     return {**kept, "PYTHONPATH": str(ROOT), **variables}
 

@@ -291,7 +291,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     )
     if probe.returncode:
         pytest.skip("another user cannot run this Python")
-    folder = Path("/tmp") / f"abathur-shared-{os.getpid()}"  # noqa: S108
+    folder = Path("/tmp") / f"abathur-shared-{os.getpid()}"
     folder.mkdir(mode=0o755)
     (folder / "out").mkdir()
     (folder / "out").chmod(0o777)

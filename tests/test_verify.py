@@ -3,7 +3,6 @@
 import hashlib
 import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from conftest import Bundle

@@ -1,0 +1,30 @@
+-- Namespaces: rows that a sloppy prefix would catch or miss
+-- On these rows the subtree queries of plans/ are asked for everything that has a subtree.
+
+CREATE TEMP VIEW namespaces AS
+WITH kind(name) AS (VALUES ('project'), ('app'), ('user'), ('session'), ('temp')),
+     tail(name) AS (VALUES
+         ('alice'), ('alice:preferences'), ('alice:preferences:ui'),   -- a subtree
+         ('a'), ('al'), ('alic'), ('alice2'), ('alice2:x'),            -- the same beginning
+         ('alice:'), ('alice::'), ('alice::x'), (':alice'), (''),      -- empty parts
+         ('ALICE'), ('Alice:x'), ('alice:X'),                          -- letter case
+         ('alice;'), ('alice;x'), ('alice/x'), ('alice9'), ('alice 1'),   -- beside : in ASCII
+         ('alice%'), ('alice%:x'), ('al_ce'), ('al_ce:x'), ('%'), ('_'),  -- LIKE's wildcards
+         ('*'), ('al[i]ce:x'), ('al?ce:x'),                            -- GLOB's
+         ('älice'), ('älice:x'), ('alice:é'), ('alice:' || char(0xFFFF)), ('アリス:x'),
+         ('alice:' || char(0x10FFFF)), ('alice' || char(0x10FFFF)))    -- the end of Unicode
+SELECT kind.name || ':' || tail.name AS namespace FROM kind, tail;
+
+INSERT INTO memory_entries (namespace, key, value, memory_type)
+SELECT namespace, 'k', '{}', 'semantic' FROM namespaces;
+
+INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at)
+VALUES ('t1', 'do', 'ready', '{}', '2026-01-01', '2026-01-01');
+INSERT INTO audit (timestamp, task_id, action_type, memory_namespace)
+SELECT '2026-01-01', 't1', 'read', namespace FROM namespaces;
+
+SELECT 'a namespace got lost: ' || namespace FROM namespaces
+ WHERE namespace NOT IN (SELECT namespace FROM memory_entries)
+    OR namespace NOT IN (SELECT memory_namespace FROM audit);
+
+DROP VIEW temp.namespaces;
