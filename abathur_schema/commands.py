@@ -5,17 +5,17 @@ import sqlite3
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TextIO
 
+from .checks import KINDS, check_files
 from .connection import MINIMUM_SQLITE, connect, unsettled
 from .declared import PRAGMA, STEPS, declared
 from .diagnosis import explain
 from .errors import VERIFY_FAILED, AbathurError, Interrupted, UsageError
-from .escalation import escalation
 from .plan import needed_first
-from .preserved import PreservedState, statements_sql
 from .progress import Progress
 from .report import Draft, compose, to_json
 from .run import VERIFY, Run, what_changed
@@ -36,18 +36,18 @@ def run_task(task: str, database: str, reports: str, as_json: bool) -> int:
     """
     try:
         _check_sqlite()
-        declared()
+        _read_bundle(task)
         path = _database_path(task, database)
         draft = Draft(_path(reports), task)
         try:
             _check_order(task, path)
-            run = _run(task, path, _silent if as_json else print)
+            run = _run(task, path, _silent if as_json else _say)
         except BaseException:
             draft.discard()
             raise
         return _finish(run, draft, as_json)
     except AbathurError as error:
-        print(error, file=sys.stderr)
+        _say(str(error), sys.stderr)
         return error.exit_code
 
 
@@ -82,6 +82,14 @@ def _verify(run: Run, progress: Progress) -> Step:
         run.checks, run.live = verify(run.database, progress)
     except KeyboardInterrupt:
         attempt.error = Interrupted()
+    except sqlite3.OperationalError as error:
+        if run.task == VERIFY:
+            cause = explain(error, run.database)
+            raise UsageError(
+                f"{run.database} cannot be read ({error}): {cause.cause}. Nothing is known of it;"
+                f" {cause.remedy}."
+            ) from error
+        attempt.error = error
     milliseconds = (time.perf_counter() - started) * 1000
     return Step(VERIFY, [attempt], milliseconds, failed_checks=len(run.faults))
 
@@ -90,26 +98,32 @@ def _finish(run: Run, draft: Draft, as_json: bool) -> int:
     """Preserve the state if a step failed, write the report, and tell both."""
     failed = run.failed
     if failed and not isinstance(failed.error, Interrupted):
-        state = run.preserved = PreservedState(draft.path.with_suffix(""))
-        state.keep_database(run.database)
-        state.keep_text("statements.sql", statements_sql(run.steps))
-        state.keep_text("escalation.md", escalation(run))
-        state.keep_text("report.json", to_json(compose(run)))
-        state.seal()
-    content = to_json(compose(run))
+        from .preserved import preserve  # only a failure pays for its import
+
+        content = preserve(run, draft.path.with_suffix(""))
+    else:
+        content = to_json(compose(run))
     try:
         draft.write(content)
+        place = f"report: {draft.path}"
     except OSError as error:
-        print(f"the report could not be written: {error}; it is:\n{content}", file=sys.stderr)
+        place = f"the report could not be written: {error}; it is:\n{content}"
     if as_json:
-        print(content, end="")
+        _say(content.rstrip())
     else:
-        _print_checks(run)
-        print(f"report: {draft.path}")
+        _say("\n".join((*_check_lines(run), place)))
     if failed and failed.error:
-        print("\n".join(_failure_lines(run, failed.error)), file=sys.stderr)
-        return getattr(failed.error, "exit_code", 3)
+        _say("\n".join(_failure_lines(run, failed.error)), sys.stderr)
+        return Interrupted.exit_code if isinstance(failed.error, Interrupted) else 3
     return VERIFY_FAILED if run.faults else 0
+
+
+def _read_bundle(task: str) -> None:
+    """Read `sql/` and `checks/` while nothing is touched: a file there may be wrong."""
+    declared()
+    if VERIFY in CHAINS[task]:
+        for kind in KINDS:
+            check_files(kind)
 
 
 def _check_sqlite() -> None:
@@ -183,6 +197,18 @@ def _silent(_: str) -> None:
     pass
 
 
+def _say(text: str, stream: TextIO | None = None) -> None:
+    """Print at once. That nobody can read it (a closed pipe, a full disk) stops no work."""
+    stream = stream or sys.stdout
+    encoding = stream.encoding or "ascii"
+    try:
+        # A path may have bytes that no terminal can show.
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except OSError:
+        # What is left in the buffer would fail again, with a trace, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _line(step: Step, run: Run) -> str:
     if step.status == "skipped":
         return f"{step.name:<15} skipped"
@@ -197,13 +223,12 @@ def _line(step: Step, run: Run) -> str:
     return f"{step.name:<15} {what:<40} {step.duration_ms:>6.0f} ms"
 
 
-def _print_checks(run: Run) -> None:
+def _check_lines(run: Run) -> Iterator[str]:
     """The findings of the checks that did not simply pass."""
     for check in run.checks or ():
         if check.status != "pass":
-            print(f"  {check.status}: {check.name}")
-            for finding in check.findings:
-                print(f"    {finding}")
+            yield f"  {check.status}: {check.name}"
+            yield from (f"    {finding}" for finding in check.findings)
 
 
 def _failure_lines(run: Run, error: Exception) -> list[str]:

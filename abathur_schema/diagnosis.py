@@ -1,14 +1,13 @@
 """From an error to its likely cause and what to do: the failures that users meet, explained."""
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .errors import AbathurError, StepError
 
 
-@dataclass(frozen=True)
-class Cause:
+class Cause(NamedTuple):
     """`sign` is a part of the message by which the cause is known; `may_pass` when a second try
     can help.
     """
@@ -25,27 +24,34 @@ FULL = Cause(
     "make room on it, then run the same command again: what was done stays done",
 )
 
+LOCKED = Cause(
+    "is locked",
+    "another process holds the lock on the database, for longer than busy_timeout allows",
+    "wait for it or stop it (`fuser -v DATABASE` names it), then run the same command again",
+    may_pass=True,
+)
+
+NO_ACCESS = Cause(
+    "unable to open database file",
+    "this user may not open the file, or may not make the -wal and -shm files beside it",
+    "give the right to write to the file and to its folder, or run as the user who owns them",
+)
+
+NOT_OPENED = (LOCKED, NO_ACCESS)
+"""The causes that say nothing of what is in the database."""
+
 # SQLite's words for its result codes (SQLite documentation, "Result and Error Codes"), then those
 # of the operating system. The first sign that fits wins.
 CAUSES = (
     FULL,
-    Cause(
-        "is locked",
-        "another process holds the lock on the database, for longer than busy_timeout allows",
-        "wait for it or stop it (`fuser -v DATABASE` names it), then run the same command again",
-        may_pass=True,
-    ),
+    LOCKED,
     Cause(
         "readonly database",
         "this user may not write the database file or its folder, or they are mounted read-only",
         "give the right to write to the file and to its folder (WAL makes files beside it), or run"
         " as the user who owns them",
     ),
-    Cause(
-        "unable to open database file",
-        "this user may not open the file, or may not make the -wal and -shm files beside it",
-        "give the right to write to the file and to its folder, or run as the user who owns them",
-    ),
+    NO_ACCESS,
     Cause(
         "file is not a database",
         "the file is no SQLite database (or is encrypted, or its first page is damaged)",

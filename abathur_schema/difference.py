@@ -76,6 +76,8 @@ def _difference(declared: Schema, live: Schema, name: str) -> Difference | None:
     wanted: Table | Index = declared.tables.get(name) or declared.indexes[name]
     table, index = live.tables.get(name), live.indexes.get(name)
     if isinstance(wanted, Table) and table and table.kind == "table":
+        if table.sql == wanted.sql:  # the same text is the same table
+            return None
         details = tuple(_table_details(declared, live, wanted, table))
         return OtherTable(wanted, table, details) if details else None
     if isinstance(wanted, Index) and index:
@@ -116,6 +118,11 @@ def _table_details(declared: Schema, live: Schema, wanted: Table, table: Table) 
             yield f"{word} is missing"
         elif getattr(table, option) and not getattr(wanted, option):
             yield f"it is {word}; declared without"
+    if wanted.collations != table.collations:
+        yield (
+            f"COLLATE is {', '.join(table.collations) or '(none)'};"
+            f" declared is {', '.join(wanted.collations) or '(none)'}"
+        )
     for check in sorted(wanted.checks - table.checks):
         yield f"CHECK ({check}) is missing"
     unique = declared.uniques_of(wanted.name) - live.uniques_of(wanted.name)
@@ -178,7 +185,7 @@ def undeclared(declared: Schema, live: Schema) -> list[str]:
     for name, table in live.tables.items():
         if name not in declared.tables and table.kind != "shadow":
             lines.append(f"{'virtual ' if table.kind == 'virtual' else ''}table {table.name}")
-        elif wanted := declared.tables.get(name):
+        elif (wanted := declared.tables.get(name)) and table.sql != wanted.sql:
             lines += _undeclared_in(declared, live, wanted, table)
     lines += [
         f"index {index.name} on {index}"

@@ -1,7 +1,7 @@
 """From the difference to the statements that remove it: the cheapest that are sufficient."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .declared import Declared
 from .difference import Difference, Missing, OtherIndex, differences, kind_of
@@ -10,8 +10,7 @@ from .schema import Schema, fold
 from .sql_text import quoted
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(NamedTuple):
     """One statement to run, and why.
 
     `deliverable` is the list of the report's `deliverables` to which `name` belongs once the

@@ -13,8 +13,11 @@ from functools import partial
 from pathlib import Path
 
 from .connection import connect
-from .declared import PRAGMA
+from .declared import PRAGMA, declared
+from .escalation import escalation
 from .files import create, make_folders, sync_folder, write
+from .report import compose, to_json
+from .run import Run
 from .steps import Step
 
 COMPANIONS = ("-wal", "-shm", "-journal")
@@ -105,9 +108,29 @@ def _copy(source: Path, copy: Path) -> None:
         raise
 
 
+def preserve(run: Run, folder: Path) -> str:
+    """Keep in `folder` all that the contract names, as far as the disk allows.
+
+    Returns the text of the report, of which `report.json` is a copy.
+    """
+    state = run.preserved = PreservedState(folder)
+    state.keep_database(run.database)
+    state.keep_text("statements.sql", statements_sql(run.steps))
+    state.keep_text("escalation.md", escalation(run))
+    lost = len(state.lost)
+    # The copy names itself: it is read only where it is.
+    state.files.append(folder / "report.json")
+    content = to_json(compose(run))
+    state.files.pop()
+    state.keep_text("report.json", content)
+    state.seal()
+    return content if len(state.lost) == lost else to_json(compose(run))
+
+
 def statements_sql(steps: Sequence[Step]) -> str:
     """What ran, in order and by step, ready to run again; the statement that failed is marked."""
-    lines = ["-- What ran, in order; each step is one transaction."]
+    lines = ["-- What ran, in order; each step is one transaction.\n"]
+    lines += [setting.statement for setting in declared().settings]
     for step in steps:
         lines.append(f"\n-- step {step.name}: {step.status}")
         for number, attempt in enumerate(step.attempts, 1):

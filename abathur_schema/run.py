@@ -3,23 +3,26 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .checks import Check
 from .declared import MILESTONES, declared
 from .diagnosis import explain
 from .difference import differences
 from .plan import Statement
-from .preserved import PreservedState
 from .schema import Schema
 from .steps import Step
+
+if TYPE_CHECKING:  # imported by a failure only
+    from .preserved import PreservedState
 
 VERIFY = "verify"
 
 
 @dataclass
 class Run:
-    """One run of a task. `checks` is None when `verify` did not run; `live` and `in_wal` are what
-    was read back at the end (None: it could not be read).
+    """One run of a task. `checks` is None when `verify` did not run; `made` are the folders and
+    files that it made; `live` is the schema read back at the end (None: it could not be read).
     """
 
     task: str
@@ -28,7 +31,7 @@ class Run:
     checks: list[Check] | None = None
     made: list[Path] = field(default_factory=list)
     live: Schema | None = None
-    preserved: PreservedState | None = None
+    preserved: "PreservedState | None" = None
 
     @property
     def failed(self) -> Step | None:

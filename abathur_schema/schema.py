@@ -8,19 +8,20 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
 from sqlite_utils import Database
 from sqlite_utils.create_table_parser import ParseError, parse_checks
 from sqlite_utils.db import ForeignKey, fold_identifier_case
 
-from .sql_text import normal, tokens, where_of_index
+from .sql_text import literal, normal, tokens, where_of_index
 
 fold = fold_identifier_case
 """A name in the one letter case by which SQLite finds it (ASCII letters only)."""
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """`key` is the column's place in the PRIMARY KEY, from 1, or 0; `default` is SQL or empty."""
 
     name: str
@@ -31,17 +32,21 @@ class Column:
     generated: bool
 
 
-@dataclass(frozen=True)
-class IndexColumn:
+class IndexColumn(NamedTuple):
     """`name` is empty for an expression; of a column, `collation` is what the index sorts by."""
 
     name: str
     descending: bool
     collation: str
 
-    def __str__(self) -> str:
+    @property
+    def compared(self) -> str:
+        """What decides whether two values are equal here: the column and its collation."""
         collate = "" if self.collation == "BINARY" else f" COLLATE {self.collation}"
-        return (self.name or "an expression") + collate + (" DESC" if self.descending else "")
+        return (self.name or "an expression") + collate
+
+    def __str__(self) -> str:
+        return self.compared + (" DESC" if self.descending else "")
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,12 @@ class Table:
         """AUTOINCREMENT is a reserved word: unquoted, it can mean nothing else."""
         return ("word", "autoincrement") in tokens(self.sql)
 
+    @property
+    def collations(self) -> tuple[str, ...]:
+        """The collations that the table's own text names; COLLATE is a reserved word too."""
+        words = tokens(self.sql)
+        return tuple(after.text for word, after in pairwise(words) if word == ("word", "collate"))
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -125,7 +136,7 @@ class Schema:
     def uniques_of(self, table: str) -> frozenset[tuple[str, ...]]:
         """The column lists of the UNIQUE constraints of one table, folded."""
         return frozenset(
-            tuple(fold(column.name) for column in index.columns)
+            tuple(fold(column.compared) for column in index.columns)
             for index in self.indexes_on(table)
             if index.origin == "u"
         )
@@ -166,7 +177,7 @@ def _table(connection: sqlite3.Connection, name: str, text: Mapping[tuple[str, s
         name=name,
         kind=kind,
         columns=tuple(
-            Column(column, type_.upper(), bool(notnull), normal(default), key, hidden > 1)
+            Column(column, type_.upper(), bool(notnull), literal(default), key, hidden > 1)
             for column, type_, notnull, default, key, hidden in columns
         ),
         foreign_keys=frozenset(database.table(name).foreign_keys),
@@ -209,7 +220,7 @@ def _indexes(
 
 @lru_cache(maxsize=256)
 def _checks(sql: str) -> tuple[tuple[str, str], ...]:
-    """Pairs of name (or empty) and CHECK expression.
+    """Pairs of constraint name (or empty) and CHECK expression.
 
     Cached because parsing takes longer than all the pragmas of a table, and a live table is usually
     the very text of the declared one.

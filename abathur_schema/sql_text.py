@@ -61,6 +61,14 @@ def normal(expression: str | None) -> str:
     return _joined(tokens(expression or ""))
 
 
+def literal(default: str | None) -> str:
+    """The normal form of a DEFAULT; there SQLite takes a quoted name for a string."""
+    text = (default or "").strip()
+    if text[:1] in ('"', "`", "[") and len(tokens(text)) == 1:
+        return "'" + text[1:-1].replace("'", "''") + "'"
+    return normal(text)
+
+
 def where_of_index(sql: str) -> str:
     """The normal form of the WHERE of a CREATE INDEX statement; empty without one.
 

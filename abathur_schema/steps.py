@@ -12,7 +12,7 @@ from .declared import PRAGMA, declared
 from .diagnosis import may_pass
 from .errors import Interrupted, StepError, cannot_reconcile
 from .plan import Statement, plan, problems
-from .schema import read_schema
+from .schema import Schema, read_schema
 
 MAX_ATTEMPTS = 2
 
@@ -26,6 +26,7 @@ class Target:
 
     path: Path
     made: list[Path] = field(default_factory=list)
+    _seen: tuple[int, Schema] | None = None
 
     @cached_property
     def connection(self) -> sqlite3.Connection:
@@ -40,6 +41,19 @@ class Target:
         except FileExistsError:
             pass
         return connect(self.path, "rw")
+
+    def live(self) -> Schema:
+        """The live schema, read again only when SQLite counted a change of it."""
+        version = self.connection.execute("PRAGMA schema_version").fetchone()[0]
+        if self._seen is None or self._seen[0] != version:
+            self._seen = (version, read_schema(self.connection))
+        return self._seen[1]
+
+    def roll_back(self) -> None:
+        """End the transaction as if it had not been; some errors have ended it already."""
+        self._seen = None  # the count goes back too, and may be given again to another schema
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the connection, if one was opened."""
@@ -91,7 +105,7 @@ class Step:
 def run_step(target: Target, name: str) -> Step:
     """Run one step, once more where a second try can help, and tell what became of it.
 
-    Raises nothing that the database or the disk can cause: an error is in the result.
+    Raises nothing: an error is in the result.
     """
     step = Step(name)
     started = time.perf_counter()
@@ -102,7 +116,7 @@ def run_step(target: Target, name: str) -> Step:
             _try(target, name, attempt)
         except KeyboardInterrupt:
             attempt.error = Interrupted()
-        except (sqlite3.Error, OSError, StepError) as error:
+        except Exception as error:  # whatever it is, the state is preserved and the report tells
             attempt.error = Interrupted() if str(error) == "interrupted" else error
         failure = attempt.error
         if failure is None or not may_pass(failure) or len(step.attempts) == MAX_ATTEMPTS:
@@ -116,21 +130,20 @@ def _try(target: Target, name: str, attempt: Attempt) -> None:
         return
     connection = target.connection
     # A look before the lock: what has nothing to do waits for nobody, and holds nobody up.
-    if not plan(declared(), read_schema(connection), name):
+    if not plan(declared(), target.live(), name):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in plan(declared(), read_schema(connection), name):
+        for statement in plan(declared(), target.live(), name):
             attempt.running = statement
             connection.execute(statement.sql)
             attempt.ran.append(statement)
         attempt.running = None
-        if left := problems(declared(), read_schema(connection), name):
+        if left := problems(declared(), target.live(), name):
             raise cannot_reconcile(name, left)
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # some errors have rolled back already
-            connection.execute("ROLLBACK")
+        target.roll_back()
         raise
 
 

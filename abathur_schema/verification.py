@@ -2,11 +2,12 @@
 
 Strictly read-only. The live database is read in one transaction, so all checks see one state and
 hold up no writer; constraints and query plans are tried on a copy of its schema in memory. There
-SQLite plans without statistics (ANALYZE), so that a plan tells of the schema, not of today's rows.
+SQLite plans without statistics (ANALYZE) and without the application's own indexes, so that a plan
+tells of what is declared, not of today's rows; where the two differ, that is told as information.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import closing
 from pathlib import Path
 
@@ -14,14 +15,18 @@ from . import checks as trial
 from .checks import Check, check, check_files, savepoint
 from .connection import connect, unsettled
 from .declared import SCHEMA_STEPS, Declared, declared
-from .diagnosis import explain
+from .diagnosis import NOT_OPENED, explain
 from .difference import differences, redundant, undeclared, without_index
 from .progress import Progress
 from .schema import Index, Schema, Table, fold, read_schema
 
 
 def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | None]:
-    """All checks, and the live schema that they saw (None when it cannot be read)."""
+    """All checks, and the live schema that they saw (None when it cannot be read).
+
+    Raises sqlite3.OperationalError when the database is locked or may not be opened: then nothing
+    is known of it, right or wrong.
+    """
     found: list[Check] = []
     try:
         with closing(connect(database, "ro")) as connection:
@@ -30,7 +35,10 @@ def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | No
             found.extend(_all(connection, declared(), live, progress))
             return found, live
     except sqlite3.Error as error:
-        finding = f"{error}: {explain(error, database).cause}"
+        cause = explain(error, database)
+        if cause in NOT_OPENED:
+            raise
+        finding = f"{error}: {cause.cause}"
         return [*found, check("the database can be read", "holds", iter([finding]))], None
 
 
@@ -42,69 +50,94 @@ def _all(
         lines = map(str, differences(wanted.schema, live, wanted.steps[step]))
         yield check(f"{step}: as declared", "schema", lines)
     names = [name for name, index in wanted.schema.indexes.items() if index.origin == "c"]
-    repeats = redundant(wanted.schema, names)
-    yield check("no declared index is redundant", "schema", _reasons(wanted.schema, repeats))
+    yield check("no declared index is redundant", "schema", _redundant(wanted.schema, names))
     missing = without_index(live, wanted.schema.tables)
     yield check("every foreign key has an index", "schema", iter(missing))
     for file in check_files("holds"):
         progress.now(f"verify: {file.name}")
         yield check(file.name, file.kind, trial.wrong_rows(connection, file))
     progress.now("verify: constraints and query plans")
-    try:
-        copy = _copy(live, wanted.schema)
-    except sqlite3.Error as error:
-        yield check("the schema can be copied", "schema", iter([str(error)]))
-    else:
-        with closing(copy):
-            yield from _on_copy(copy, wanted.schema, live)
-    others = [name for name, one in live.indexes.items() if one.origin == "c" and name not in names]
-    repeats = redundant(live, others)
-    yield check("redundant indexes", "info", _reasons(live, repeats), info=True)
+    yield from _on_copy(connection, wanted.schema, live)
+    others = [index.name for index in _undeclared_indexes(wanted.schema, live)]
+    yield check("redundant indexes", "info", _redundant(live, map(fold, others)), info=True)
     yield check("not managed here", "info", iter(undeclared(wanted.schema, live)), info=True)
 
 
-def _on_copy(copy: sqlite3.Connection, wanted: Schema, live: Schema) -> Iterator[Check]:
-    for file in check_files("plans"):
-        yield check(file.name, file.kind, trial.plan_faults(copy, file))
-    yield check(
-        "every declared index has a query in checks/plans/", "plans", trial.unused_indexes(wanted)
-    )
-    with savepoint(copy):
-        for file in check_files("accepts"):
-            if file.path.name == trial.SUBTREE_ROWS:
-                for _ in trial.refused_rows(copy, file):
-                    pass  # told below, as a check of its own
-        for file in check_files("plans"):
-            if "subtree" in file.says:
-                name = f"exactly the subtree: {file.name}"
-                yield check(name, "namespaces", trial.subtree_faults(copy, wanted, file))
-    for file in check_files("rejects"):
-        with savepoint(copy):
-            yield check(file.name, file.kind, trial.taken_rows(copy, live, file))
-    for file in check_files("accepts"):
-        with savepoint(copy):
-            yield check(file.name, file.kind, trial.refused_rows(copy, file))
-
-
-def _copy(live: Schema, wanted: Schema) -> sqlite3.Connection:
-    """An empty database in memory with the live tables and indexes, and foreign keys enforced.
+def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> Iterator[Check]:
+    """What is tried on an empty copy of the live schema in memory, foreign keys enforced.
 
     Triggers are the application's and stay out; so does what is not declared and cannot be made
     here (it may need a function or a collation that only the application has).
     """
-    copy = sqlite3.connect(":memory:", isolation_level=None)
     tables = [table for table in live.tables.values() if table.kind == "table"]
-    indexes = [index for index in live.indexes.values() if index.sql]
-    things: list[Table | Index] = [*tables, *indexes]
+    ours = [index for name, index in live.indexes.items() if index.sql and name in wanted.indexes]
+    others = _undeclared_indexes(wanted, live)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+        missing = list(_make(copy, [*tables, *ours], {*wanted.tables, *wanted.indexes}))
+        if missing:
+            yield check("the schema can be copied", "schema", iter(missing))
+            return
+        # Plans before the application's own indexes: SQLite may like those better.
+        for file in check_files("plans"):
+            yield check(file.name, file.kind, trial.plan_faults(copy, file))
+        yield check(
+            "every declared index has a query in checks/plans/",
+            "plans",
+            trial.unused_indexes(wanted),
+        )
+        if others or _has_statistics(connection):
+            lines = _plans_here(connection, copy)
+            yield check("plans with the indexes and statistics here", "info", lines, info=True)
+        list(_make(copy, others, set()))
+        copy.execute("PRAGMA foreign_keys = ON")
+        for file in check_files("rejects"):
+            with savepoint(copy):
+                yield check(file.name, file.kind, trial.taken_rows(copy, live, file))
+        for file in check_files("accepts"):
+            with savepoint(copy):
+                yield check(file.name, file.kind, trial.refused_rows(copy, file))
+                if file.path.name == trial.SUBTREE_ROWS:
+                    yield from _subtrees(copy, wanted)
+
+
+def _subtrees(copy: sqlite3.Connection, wanted: Schema) -> Iterator[Check]:
+    for file in check_files("plans"):
+        if "subtree" in file.says:
+            name = f"exactly the subtree: {file.name}"
+            yield check(name, "namespaces", trial.subtree_faults(copy, wanted, file))
+
+
+def _make(
+    copy: sqlite3.Connection, things: Sequence[Table | Index], needed: Set[str]
+) -> Iterator[str]:
+    """Make `things` in `copy`; of those that cannot be made and are `needed`, a line each."""
     for thing in things:
         try:
             copy.execute(thing.sql)
-        except sqlite3.Error:
-            if fold(thing.name) in wanted.tables or fold(thing.name) in wanted.indexes:
-                copy.close()
-                raise
-    copy.execute("PRAGMA foreign_keys = ON")
-    return copy
+        except sqlite3.Error as error:
+            if fold(thing.name) in needed:
+                yield f"{thing.name}: {error}"
+
+
+def _undeclared_indexes(wanted: Schema, live: Schema) -> list[Index]:
+    return [
+        index
+        for name, index in live.indexes.items()
+        if index.origin == "c" and name not in wanted.indexes
+    ]
+
+
+def _has_statistics(connection: sqlite3.Connection) -> bool:
+    statistics = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'"
+    return bool(connection.execute(statistics).fetchone()[0])
+
+
+def _plans_here(connection: sqlite3.Connection, copy: sqlite3.Connection) -> Iterator[str]:
+    """The queries that SQLite plans well on the bare schema and otherwise on this database."""
+    for file in check_files("plans"):
+        here = list(trial.plan_faults(connection, file))
+        if here and not list(trial.plan_faults(copy, file)):
+            yield f"{file.name}: {here[0]}"
 
 
 def _settings(connection: sqlite3.Connection) -> Iterator[str]:
@@ -112,6 +145,6 @@ def _settings(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"{setting.name} is {value}; declared is {setting.value}"
 
 
-def _reasons(schema: Schema, repeats: dict[str, str]) -> Iterator[str]:
-    for name, reason in repeats.items():
+def _redundant(schema: Schema, names: Iterable[str]) -> Iterator[str]:
+    for name, reason in redundant(schema, names).items():
         yield f"index {schema.indexes[name].name} is not needed: {reason}"

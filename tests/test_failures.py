@@ -69,7 +69,7 @@ def test_fifo_is_refused_and_not_opened(invoke: Invoke, tmp_path: Path) -> None:
 
 ORDER = {
     "core-indexes": ("pragma", "core"),
-    "memory-indexes": ("pragma", "core"),
+    "memory-indexes": ("pragma", "memory", "core"),
     "core": ("pragma",),
     "memory": ("pragma",),
 }

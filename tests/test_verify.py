@@ -214,7 +214,7 @@ FAULTS = {
     ),
     "an undeclared column that every row needs": (
         rewrite("metrics", "labels ", "unit TEXT NOT NULL, labels "),
-        "metrics: rows that must be taken",
+        "metrics takes zero, fractions and very large values",
         "NOT NULL constraint failed: metrics.unit",
     ),
 }

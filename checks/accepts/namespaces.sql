@@ -5,13 +5,11 @@ CREATE TEMP VIEW namespaces AS
 WITH kind(name) AS (VALUES ('project'), ('app'), ('user'), ('session'), ('temp')),
      tail(name) AS (VALUES
          ('alice'), ('alice:preferences'), ('alice:preferences:ui'),   -- a subtree
-         ('a'), ('al'), ('alic'), ('alice2'), ('alice2:x'),            -- the same beginning
-         ('alice:'), ('alice::'), ('alice::x'), (':alice'), (''),      -- empty parts
-         ('ALICE'), ('Alice:x'), ('alice:X'),                          -- letter case
-         ('alice;'), ('alice;x'), ('alice/x'), ('alice9'), ('alice 1'),   -- beside : in ASCII
-         ('alice%'), ('alice%:x'), ('al_ce'), ('al_ce:x'), ('%'), ('_'),  -- LIKE's wildcards
-         ('*'), ('al[i]ce:x'), ('al?ce:x'),                            -- GLOB's
-         ('älice'), ('älice:x'), ('alice:é'), ('alice:' || char(0xFFFF)), ('アリス:x'),
+         ('alic'), ('alice2'), ('alice2:x'),                           -- the same beginning
+         ('alice:'), ('alice::x'), ('ALICE'), ('Alice:x'),             -- empty parts, letter case
+         ('alice/x'), ('alice9'), ('alice;'), ('alice;x'),             -- beside : in ASCII
+         ('alice%'), ('alice%:x'), ('al_ce:x'), ('al?ce:x'), ('al*'),  -- wildcards
+         ('älice'), ('älice:x'), ('alice:é'),                          -- not ASCII
          ('alice:' || char(0x10FFFF)), ('alice' || char(0x10FFFF)))    -- the end of Unicode
 SELECT kind.name || ':' || tail.name AS namespace FROM kind, tail;
 
