@@ -227,7 +227,7 @@ def taken_rows(copy: sqlite3.Connection, live: Schema, file: CheckFile) -> Itera
         refusal = _refusal(copy, statement)
         if refusal is None:
             yield f"taken, though it must be refused: {expected[0]}: {_short(statement)}"
-        elif refusal != expected[0] and normal(_unnamed(live, refusal)) != normal(expected[0]):
+        elif refusal != expected[0] and normal(expected[0]) not in _meanings(live, refusal):
             yield f"refused by another constraint: {refusal}; expected {expected[0]}"
 
 
@@ -252,11 +252,14 @@ def _refusal(copy: sqlite3.Connection, statement: str) -> str | None:
     return message
 
 
-def _unnamed(live: Schema, message: str) -> str:
-    """Of a named CHECK SQLite's message has the name: the same message with the expression."""
-    kind, _, name = message.partition(" constraint failed: ")
-    names = {name: sql for table in live.tables.values() for name, sql in table.named_checks}
-    return f"{kind} constraint failed: {names.get(name, name)}"
+def _meanings(live: Schema, refusal: str) -> Iterator[str]:
+    """The normal form of a refusal; of a CHECK SQLite may tell another name than its expression."""
+    yield normal(refusal)
+    kind, separator, called = refusal.partition(" constraint failed: ")
+    for table in live.tables.values() if kind == "CHECK" else ():
+        for check in table.check_constraints:
+            if check.called == called:
+                yield normal(f"{kind}{separator}{check.expression}")
 
 
 def _violated(copy: sqlite3.Connection, statement: str) -> str:

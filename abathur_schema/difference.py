@@ -128,7 +128,7 @@ def _table_details(declared: Schema, live: Schema, wanted: Table, table: Table) 
     unique = declared.uniques_of(wanted.name) - live.uniques_of(wanted.name)
     for columns in sorted(unique):
         yield f"UNIQUE ({', '.join(columns)}) is missing"
-    yield from _foreign_key_details(wanted, table)
+    yield from _foreign_key_details(declared, live, wanted, table)
 
 
 def _column_details(wanted: Column, there: Column) -> Iterator[str]:
@@ -150,23 +150,29 @@ def _column_details(wanted: Column, there: Column) -> Iterator[str]:
         yield f"column {name} is generated; declared is a stored value"
 
 
-def _foreign_key_details(wanted: Table, table: Table) -> Iterator[str]:
-    there = {_reference(key): key for key in table.foreign_keys}
+def _foreign_key_details(
+    declared: Schema, live: Schema, wanted: Table, table: Table
+) -> Iterator[str]:
+    keys = {_reference(live, key): key for key in table.foreign_keys}
     for key in sorted(wanted.foreign_keys):
-        live = there.get(_reference(key))
-        if live is None:
+        there = keys.get(_reference(declared, key))
+        if there is None:
             yield f"foreign key {_spelled(key)} is missing"
             continue
         for event in ("on_delete", "on_update"):
-            if getattr(live, event) != getattr(key, event):
+            if getattr(there, event) != getattr(key, event):
                 yield (
                     f"foreign key {_spelled(key)} has {event.upper().replace('_', ' ')}"
-                    f" {getattr(live, event)}; declared is {getattr(key, event)}"
+                    f" {getattr(there, event)}; declared is {getattr(key, event)}"
                 )
 
 
-def _reference(key: ForeignKey) -> tuple[object, ...]:
-    return _folded(key.columns), fold(key.other_table), _folded(key.other_columns)
+def _reference(schema: Schema, key: ForeignKey) -> tuple[object, ...]:
+    parent, columns = schema.tables.get(fold(key.other_table)), key.other_columns
+    if parent and columns == ("rowid",) and "rowid" not in parent.column:
+        # So sqlite-utils says `REFERENCES Parent` where the parent's name has other letter case.
+        columns = parent.primary_key
+    return _folded(key.columns), fold(key.other_table), _folded(columns)
 
 
 def _spelled(key: ForeignKey) -> str:
@@ -205,9 +211,9 @@ def _undeclared_in(declared: Schema, live: Schema, wanted: Table, table: Table) 
         yield f"CHECK ({check}) of table {table.name}"
     for columns in sorted(live.uniques_of(table.name) - declared.uniques_of(table.name)):
         yield f"UNIQUE ({', '.join(columns)}) of table {table.name}"
-    known = {_reference(key) for key in wanted.foreign_keys}
+    known = {_reference(declared, key) for key in wanted.foreign_keys}
     for key in sorted(table.foreign_keys):
-        if _reference(key) not in known:
+        if _reference(live, key) not in known:
             yield f"foreign key {_spelled(key)} of table {table.name}"
 
 

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 from sqlite_utils.create_table_parser import ParseError, parse_checks
 from sqlite_utils.db import ForeignKey, fold_identifier_case
 
-from .sql_text import literal, normal, tokens, where_of_index
+from .sql_text import literal, normal, tokens, unquoted, where_of_index
 
 fold = fold_identifier_case
 """A name in the one letter case by which SQLite finds it (ASCII letters only)."""
@@ -68,6 +68,15 @@ class Index:
         return f"{'UNIQUE ' if self.unique else ''}{self.table}({columns}){where}"
 
 
+class CheckConstraint(NamedTuple):
+    """A CHECK: what SQLite calls it when it refuses a row (its name, or else its text), and the
+    normal form of its expression.
+    """
+
+    called: str
+    expression: str
+
+
 @dataclass(frozen=True)
 class Table:
     """A table; `kind` is table, virtual or shadow. `columns` are in their order in the table."""
@@ -94,12 +103,12 @@ class Table:
     @property
     def checks(self) -> frozenset[str]:
         """The CHECK expressions in normal form."""
-        return frozenset(expression for _, expression in _checks(self.sql))
+        return frozenset(check.expression for check in self.check_constraints)
 
     @property
-    def named_checks(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of constraint name and CHECK expression, for those that have a name."""
-        return tuple(pair for pair in _checks(self.sql) if pair[0])
+    def check_constraints(self) -> tuple[CheckConstraint, ...]:
+        """The CHECK constraints, in their order in the text."""
+        return _check_constraints(self.sql)
 
     @cached_property
     def autoincrement(self) -> bool:
@@ -219,15 +228,16 @@ def _indexes(
 
 
 @lru_cache(maxsize=256)
-def _checks(sql: str) -> tuple[tuple[str, str], ...]:
-    """Pairs of constraint name (or empty) and CHECK expression.
-
-    Cached because parsing takes longer than all the pragmas of a table, and a live table is usually
-    the very text of the declared one.
+def _check_constraints(sql: str) -> tuple[CheckConstraint, ...]:
+    """Cached because parsing takes longer than all the pragmas of a table, and a live table is
+    usually the very text of the declared one.
     """
     if "check" not in sql.lower():
         return ()
     try:
-        return tuple((check.name, normal(check.check)) for check in parse_checks(sql))
+        return tuple(
+            CheckConstraint(check.name or unquoted(check.check), normal(check.check))
+            for check in parse_checks(sql)
+        )
     except ParseError as error:
-        return (("", f"(cannot be read: {error})"),)
+        return (CheckConstraint("", f"(cannot be read: {error})"),)

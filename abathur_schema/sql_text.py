@@ -61,11 +61,23 @@ def normal(expression: str | None) -> str:
     return _joined(tokens(expression or ""))
 
 
+def unquoted(text: str) -> str:
+    """What SQLite reads where it expects one name: of a text that begins with a quote, that name
+    alone (`sqlite3Dequote` in its source).
+    """
+    text = text.strip()
+    found = _TOKEN.match(text)
+    if found and text[0] in "\"`['":
+        quote = found.group()[-1]
+        return found.group()[1:-1].replace(quote * 2, quote)
+    return text
+
+
 def literal(default: str | None) -> str:
     """The normal form of a DEFAULT; there SQLite takes a quoted name for a string."""
     text = (default or "").strip()
     if text[:1] in ('"', "`", "[") and len(tokens(text)) == 1:
-        return "'" + text[1:-1].replace("'", "''") + "'"
+        return "'" + unquoted(text).replace("'", "''") + "'"
     return normal(text)
 
 

@@ -4,24 +4,24 @@
 
 -- A unit of work that an agent takes on, and what came of it.
 CREATE TABLE tasks (
-    id                            TEXT PRIMARY KEY,                   -- UUID
-    prompt                        TEXT NOT NULL,                      -- what to do, in words
-    agent_type                    TEXT NOT NULL DEFAULT 'general',    -- which kind of agent may take it
-    priority                      INTEGER NOT NULL DEFAULT 5,         -- 0 to 10, larger is more urgent
-    status                        TEXT NOT NULL,
-    input_data                    TEXT NOT NULL,                      -- JSON
-    result_data                   TEXT,                               -- JSON
+    id                            TEXT PRIMARY KEY,                 -- UUID
+    prompt                        TEXT NOT NULL,                    -- what to do, in words
+    agent_type                    TEXT NOT NULL DEFAULT 'general',  -- which kind of agent may do it
+    priority                      INTEGER NOT NULL DEFAULT 5,       -- 0 to 10, larger: more urgent
+    status                        TEXT NOT NULL,                    -- ready, running, completed ...
+    input_data                    TEXT NOT NULL,                    -- JSON object: name -> value
+    result_data                   TEXT,                             -- JSON, NULL until it is done
     error_message                 TEXT,
     retry_count                   INTEGER DEFAULT 0,
     max_retries                   INTEGER DEFAULT 3,
-    max_execution_timeout_seconds INTEGER DEFAULT 3600,
-    submitted_at                  TIMESTAMP NOT NULL,
-    started_at                    TIMESTAMP,
+    max_execution_timeout_seconds INTEGER DEFAULT 3600,             -- seconds
+    submitted_at                  TIMESTAMP NOT NULL,               -- ISO 8601, UTC, as all times
+    started_at                    TIMESTAMP,                        -- NULL until an agent has it
     completed_at                  TIMESTAMP,
-    last_updated_at               TIMESTAMP NOT NULL,                 -- older than the timeout: it hangs
+    last_updated_at               TIMESTAMP NOT NULL,               -- too long ago: it hangs
     created_by                    TEXT,
     parent_task_id                TEXT REFERENCES tasks(id),
-    dependencies                  TEXT,                               -- JSON: ["task id", ...]
+    dependencies                  TEXT,                             -- JSON array of task ids
     session_id                    TEXT REFERENCES sessions(id) ON DELETE SET NULL
 );
 
@@ -36,7 +36,7 @@ CREATE TABLE agents (
     model          TEXT NOT NULL,                      -- the language model that it runs on
     spawned_at     TIMESTAMP NOT NULL,
     terminated_at  TIMESTAMP,                          -- NULL while it lives
-    resource_usage TEXT,                               -- JSON
+    resource_usage TEXT,                               -- JSON object: what -> how much
     session_id     TEXT REFERENCES sessions(id) ON DELETE SET NULL
 );
 
@@ -46,7 +46,7 @@ CREATE TABLE state (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     task_id    TEXT NOT NULL REFERENCES tasks(id),
     key        TEXT NOT NULL,
-    value      TEXT NOT NULL,        -- JSON
+    value      TEXT NOT NULL,        -- JSON, of any shape
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP NOT NULL,
     UNIQUE (task_id, key)
@@ -60,7 +60,7 @@ CREATE TABLE audit (
     agent_id              TEXT REFERENCES agents(id),
     task_id               TEXT NOT NULL REFERENCES tasks(id),
     action_type           TEXT NOT NULL,
-    action_data           TEXT,      -- JSON
+    action_data           TEXT,      -- JSON object: name -> value
     result                TEXT,
     memory_operation_type TEXT,      -- create, update, delete, consolidate, publish; else NULL
     memory_namespace      TEXT,      -- such as user:alice:preferences
@@ -74,15 +74,15 @@ CREATE TABLE metrics (
     timestamp    TIMESTAMP NOT NULL,
     metric_name  TEXT NOT NULL,
     metric_value REAL NOT NULL CHECK (metric_value >= 0),   -- in the unit that the name says
-    labels       TEXT                                       -- JSON: {"name": "value", ...}
+    labels       TEXT                                       -- JSON object: name -> value
 );
 
 
 -- What a task that runs in a loop can go on from.
 CREATE TABLE checkpoints (
     task_id    TEXT NOT NULL REFERENCES tasks(id),
-    iteration  INTEGER NOT NULL,
-    state      TEXT NOT NULL,        -- JSON
+    iteration  INTEGER NOT NULL,     -- counted up by the loop
+    state      TEXT NOT NULL,        -- JSON, of any shape
     created_at TIMESTAMP NOT NULL,
     session_id TEXT REFERENCES sessions(id) ON DELETE SET NULL,
     PRIMARY KEY (task_id, iteration)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -22,26 +23,23 @@ Report = dict[str, Any]
 Invoke = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def invoke_command(*arguments: str) -> list[str]:
-    """The command line of the real `invoke` on this checkout's tasks."""
-    return [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *arguments]
+def invoke_command(*arguments: str, root: Path = ROOT) -> list[str]:
+    """The command line of the real `invoke` on the tasks of a checkout."""
+    return [sys.executable, "-m", "invoke", "--search-root", str(root), *arguments]
 
 
-def environment(**variables: str) -> dict[str, str]:
+def environment(root: Path = ROOT, **variables: str) -> dict[str, str]:
     """The environment of this process without what a user's own configuration would add."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("INVOKE_")}
-    return {**kept, "PYTHONPATH": str(ROOT), **variables}
+    return {**kept, "PYTHONPATH": str(root), **variables}
 
 
-@pytest.fixture
-def invoke(tmp_path: Path) -> Invoke:
-    """Run `invoke ARGUMENTS` in `tmp_path` as a user would type it; nothing is checked."""
-
+def _invoke(folder: Path, root: Path) -> Invoke:
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            invoke_command(*arguments),
-            cwd=tmp_path,
-            env=environment(**variables),
+            invoke_command(*arguments, root=root),
+            cwd=folder,
+            env=environment(root, **variables),
             capture_output=True,
             text=True,
             timeout=120,
@@ -49,6 +47,29 @@ def invoke(tmp_path: Path) -> Invoke:
         )
 
     return run
+
+
+@pytest.fixture
+def invoke(tmp_path: Path) -> Invoke:
+    """Run `invoke ARGUMENTS` in `tmp_path` as a user would type it; nothing is checked."""
+    return _invoke(tmp_path, ROOT)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout of one's own, whose `sql/` and `checks/` a test may change."""
+    copy = tmp_path / "checkout"
+    copy.mkdir()
+    shutil.copy(ROOT / "tasks.py", copy)
+    for folder in ("abathur_schema", "sql", "checks"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+@pytest.fixture
+def invoke_in(tmp_path: Path, checkout: Path) -> Invoke:
+    """The same as `invoke`, with the tasks of `checkout`."""
+    return _invoke(tmp_path, checkout)
 
 
 @cache

@@ -1,4 +1,4 @@
--- document_index takes documents before they are embedded, fills in the defaults, knows four statuses
+-- document_index takes documents not yet embedded, fills in the defaults, knows four statuses
 
 INSERT INTO document_index (file_path, title, content_hash) VALUES ('a.md', 'A', 'b1946ac9');
 SELECT 'a default is wrong' FROM document_index
@@ -12,4 +12,5 @@ VALUES ('b.md', 'B', 'b1946ac9', 'pending'), ('c.md', 'C', 'b1946ac9', 'synced')
 INSERT INTO document_index (file_path, title, content_hash, embedding_model, embedding_blob)
 VALUES ('f.md', 'F', 'b1946ac9', 'm', zeroblob(768 * 4));
 SELECT 'the embedding was changed' FROM document_index
- WHERE file_path = 'f.md' AND (typeof(embedding_blob), length(embedding_blob)) IS NOT ('blob', 3072);
+ WHERE file_path = 'f.md'
+   AND (typeof(embedding_blob), length(embedding_blob)) IS NOT ('blob', 768 * 4);
