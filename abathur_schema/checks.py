@@ -18,6 +18,7 @@ from typing import NamedTuple
 from . import sql_text
 from .declared import bundled
 from .errors import UsageError
+from .interruption import stop_if_pressed
 from .schema import Schema, fold
 from .sql_text import normal, quoted
 
@@ -55,8 +56,9 @@ class Check:
 def check(name: str, kind: str, findings: Iterable[str], *, info: bool = False) -> Check:
     """Draw the findings of one check; with `info` they are no fault.
 
-    An error of SQLite is a finding too: what cannot be looked at is not proven.
+    An error of SQLite is a finding too: what cannot be looked at is not proven. Raises Interrupted.
     """
+    stop_if_pressed()
     started = time.perf_counter()
     kept: list[str] = []
     count = 0
@@ -66,8 +68,7 @@ def check(name: str, kind: str, findings: Iterable[str], *, info: bool = False) 
             if count <= MAX_FINDINGS:
                 kept.append(finding)
     except sqlite3.Error as error:
-        if str(error) == "interrupted":
-            raise KeyboardInterrupt from error
+        stop_if_pressed()
         count += 1
         kept.append(f"could not be checked: {error}")
         info = False
@@ -82,26 +83,29 @@ KINDS = ("holds", "plans", "rejects", "accepts")
 
 @cache
 def check_files(kind: str) -> tuple[CheckFile, ...]:
-    """The files of one folder of `checks/`, by name. Raises UsageError for one without a name."""
+    """The files of one folder of `checks/`, by name. Raises UsageError with the file at fault."""
     folder = bundled("checks") / kind
-    try:
-        return tuple(_read(kind, path) for path in sorted(folder.glob("*.sql")))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder} cannot be read: {error}. Restore it, or mend it.") from error
+    files = tuple(_read(kind, path) for path in sorted(folder.glob("*.sql")))
+    if not files:
+        raise UsageError(f"{folder} has no checks, and nothing would be proven. Restore it.")
+    return files
 
 
 def _read(kind: str, path: Path) -> CheckFile:
-    text = path.read_text("utf-8")
-    statements = tuple(sql_text.statements(text))
+    try:
+        text = path.read_text("utf-8")
+        statements = tuple(sql_text.statements(text))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}. Restore it, or mend it.") from error
     comments = sql_text.comments_before(text)
     if not comments or not statements:
-        raise ValueError(f"{path.name} needs a comment line with its name, then SQL")
+        raise UsageError(f"{path} needs a comment line with its name at its top, then SQL.")
     says = (line.partition(":") for line in comments[1:])
     file = CheckFile(
         kind, path, comments[0], {key: value.strip() for key, _, value in says}, statements
     )
     if kind == "plans" and not indexes_of(file):
-        raise ValueError(f"{path.name} needs a comment line `-- index: NAME` at its top")
+        raise UsageError(f"{path} needs a comment line `-- index: NAME` at its top.")
     return file
 
 

@@ -14,7 +14,8 @@ from .checks import KINDS, check_files
 from .connection import MINIMUM_SQLITE, connect, unsettled
 from .declared import PRAGMA, STEPS, declared
 from .diagnosis import explain
-from .errors import VERIFY_FAILED, AbathurError, Interrupted, UsageError
+from .errors import VERIFY_FAILED, AbathurError, Interrupted, StepError, UsageError
+from .interruption import listening
 from .plan import needed_first
 from .progress import Progress
 from .report import Draft, compose, to_json
@@ -41,7 +42,8 @@ def run_task(task: str, database: str, reports: str, as_json: bool) -> int:
         draft = Draft(_path(reports), task)
         try:
             _check_order(task, path)
-            run = _run(task, path, _silent if as_json else _say)
+            with listening():
+                run = _run(task, path, _silent if as_json else _say)
         except BaseException:
             draft.discard()
             raise
@@ -80,8 +82,8 @@ def _verify(run: Run, progress: Progress) -> Step:
     attempt = Attempt()
     try:
         run.checks, run.live = verify(run.database, progress)
-    except KeyboardInterrupt:
-        attempt.error = Interrupted()
+    except Interrupted as error:
+        attempt.error = error
     except sqlite3.OperationalError as error:
         if run.task == VERIFY:
             cause = explain(error, run.database)
@@ -103,18 +105,24 @@ def _finish(run: Run, draft: Draft, as_json: bool) -> int:
         content = preserve(run, draft.path.with_suffix(""))
     else:
         content = to_json(compose(run))
-    try:
-        draft.write(content)
-        place = f"report: {draft.path}"
-    except OSError as error:
-        place = f"the report could not be written: {error}; it is:\n{content}"
     if as_json:
         _say(content.rstrip())
     else:
-        _say("\n".join((*_check_lines(run), place)))
+        for line in _check_lines(run):
+            _say(line)
     if failed and failed.error:
         _say("\n".join(_failure_lines(run, failed.error)), sys.stderr)
-        return Interrupted.exit_code if isinstance(failed.error, Interrupted) else 3
+    try:
+        draft.write(content)
+    except OSError as error:
+        _say(f"the report could not be written: {error}; it is:\n{content}", sys.stderr)
+        return StepError.exit_code
+    if not as_json:
+        _say(f"report: {draft.path}")
+    if failed:
+        return (
+            Interrupted.exit_code if isinstance(failed.error, Interrupted) else StepError.exit_code
+        )
     return VERIFY_FAILED if run.faults else 0
 
 

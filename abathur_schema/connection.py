@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from .declared import Setting, declared
+from .interruption import pressed
 
 MINIMUM_SQLITE = (3, 37, 0)
 """The first version with pragma_table_list, which tells tables from virtual tables."""
@@ -12,6 +13,9 @@ MINIMUM_SQLITE = (3, 37, 0)
 IN_THE_FILE = "journal_mode"
 """The one setting that lives in the file: the step `pragma` sets it, once; all others are
 forgotten when a connection closes (SQLite documentation, "PRAGMA Statements")."""
+
+STEPS_BETWEEN_LOOKS = 1_000_000
+"""After so many steps of its virtual machine, some milliseconds, SQLite looks for a Ctrl-C."""
 
 
 def connect(database: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
@@ -23,8 +27,7 @@ def connect(database: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
     # as_uri() quotes what has a meaning in a URI: space, ?, #, %.
     uri = f"{database.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-    # Python hears Ctrl-C only between its own steps: let it take one now and then.
-    connection.set_progress_handler(lambda: 0, 1_000_000)
+    connection.set_progress_handler(pressed, STEPS_BETWEEN_LOOKS)
     for setting in declared().settings:
         if setting.name != IN_THE_FILE:
             connection.execute(setting.statement).fetchall()

@@ -69,14 +69,16 @@ class Draft:
 
     def write(self, content: str) -> None:
         """Put `content` in place, whole or not at all. Raises OSError."""
-        self._file.seek(0)
-        self._file.write(content.encode("utf-8", "surrogateescape"))
-        self._file.truncate()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._temporary.rename(self.path)
-        sync_folder(self.path.parent)
+        try:
+            self._file.seek(0)
+            self._file.write(content.encode("utf-8", "surrogateescape"))
+            self._file.truncate()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._temporary.rename(self.path)
+            sync_folder(self.path.parent)
+        finally:
+            self._drop()
 
     def discard(self) -> None:
         """Leave no trace: for a run that touched nothing."""

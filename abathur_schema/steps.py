@@ -11,6 +11,7 @@ from .connection import connect, unsettled
 from .declared import PRAGMA, declared
 from .diagnosis import may_pass
 from .errors import Interrupted, StepError, cannot_reconcile
+from .interruption import pressed, stop_if_pressed
 from .plan import Statement, plan, problems
 from .schema import Schema, read_schema
 
@@ -113,11 +114,10 @@ def run_step(target: Target, name: str) -> Step:
         attempt = Attempt()
         step.attempts.append(attempt)
         try:
+            stop_if_pressed()
             _try(target, name, attempt)
-        except KeyboardInterrupt:
-            attempt.error = Interrupted()
         except Exception as error:  # whatever it is, the state is preserved and the report tells
-            attempt.error = Interrupted() if str(error) == "interrupted" else error
+            attempt.error = Interrupted() if pressed() else error
         failure = attempt.error
         if failure is None or not may_pass(failure) or len(step.attempts) == MAX_ATTEMPTS:
             step.duration_ms = (time.perf_counter() - started) * 1000
@@ -160,6 +160,7 @@ def _settle(connection: sqlite3.Connection, attempt: Attempt) -> None:
             # SQLite does not wait for the lock when it changes the journal mode.
             if "is locked" not in str(error) or time.monotonic() > deadline:
                 raise
+            stop_if_pressed()
             time.sleep(0.01)
             continue
         if pending[0] in unsettled(connection):

@@ -180,7 +180,9 @@ def test_killed_at_any_time_the_next_run_finishes(tmp_path: Path, invoke: Invoke
     lasts = time.perf_counter() - started
     for moment in range(8):
         bundle.path.unlink(missing_ok=True)
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=-3)
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
+        )
         deadline = time.monotonic() + 10
         while not bundle.path.exists() and time.monotonic() < deadline:
             time.sleep(0.001)
@@ -196,7 +198,14 @@ def test_each_file_runs_by_itself_through_the_command_line(tmp_path: Path, invok
     path = tmp_path / "abathur.db"
     for name in ("pragma", "memory", "core", "core-indexes", "memory-indexes"):
         with (ROOT / "sql" / f"{name}.sql").open() as script:
-            subprocess.run(["sqlite3", "-bail", path], stdin=script, check=True, stdout=-3)
+            # Without LD_LIBRARY_PATH: the command line goes with the system's SQLite.
+            subprocess.run(
+                ["sqlite3", "-bail", path],
+                stdin=script,
+                env={},
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
     before = digest(path)
     result = invoke("verify")
     assert (result.returncode, result.stderr) == (0, "")

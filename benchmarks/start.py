@@ -1,0 +1,270 @@
+"""How long a command takes from its start to its end, beside its floor and beside Alembic."""
+
+import argparse
+import operator
+import os
+import platform
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from abathur_schema.declared import bundled, declared
+from abathur_schema.schema import fold
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNS_FOR_A_VERDICT = 10
+
+FLOOR = "import invoke, sqlite_utils"
+FRESH = "invoke init, fresh file"
+AGAIN = "invoke init, again"
+VERIFY = "invoke verify"
+ALEMBIC = "alembic upgrade head"
+SHELL = "sqlite3 < sql/*.sql"
+
+SCRIPT_ORDER = ("pragma", "memory", "core", "core-indexes", "memory-indexes")
+COMPARED = {"<": operator.lt, "<=": operator.le}
+
+
+class Target(NamedTuple):
+    """The median of `command` must stand in the relation `sign` to `factor` times `other`'s."""
+
+    command: str
+    sign: str
+    factor: float
+    other: str
+
+
+TARGETS = (
+    Target(FRESH, "<=", 1.5, FLOOR),
+    Target(VERIFY, "<=", 1.6, FLOOR),
+    Target(FRESH, "<", 0.5, ALEMBIC),
+)
+
+ALEMBIC_INI = """\
+[alembic]
+script_location = {folder}
+sqlalchemy.url = sqlite:///{database}
+"""
+
+ALEMBIC_ENV = """\
+from alembic import context
+from sqlalchemy import engine_from_config, pool
+
+section = context.config.get_section(context.config.config_ini_section)
+engine = engine_from_config(section, prefix="sqlalchemy.", poolclass=pool.NullPool)
+with engine.connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+ALEMBIC_VERSION = """\
+from alembic import op
+
+revision = "schema"
+down_revision = None
+STATEMENTS = {statements!r}
+
+
+def upgrade():
+    connection = op.get_bind()
+    for statement in STATEMENTS:
+        connection.exec_driver_sql(statement)
+"""
+
+
+class Command(NamedTuple):
+    """One row of the table; `makes` is the database that must not exist before a run.
+
+    After the first run that database has to hold what `sql/` declares and the tables `besides`.
+    """
+
+    label: str
+    arguments: Sequence[str]
+    makes: Path | None = None
+    besides: frozenset[str] = frozenset()
+    stdin: str = ""
+
+
+def commands(folder: Path) -> list[Command]:
+    """What is measured, in order. Makes in `folder` the finished database and Alembic's project."""
+    invoke = [script("invoke"), "--search-root", str(ROOT)]
+    fresh, finished, migrated, plain = (
+        folder / f"{name}.db" for name in ("fresh", "finished", "migrated", "plain")
+    )
+
+    def options(database: Path) -> list[str]:
+        return ["--database", str(database), "--reports", str(folder / "reports")]
+
+    again = Command(AGAIN, [*invoke, "init", *options(finished)])
+    run(again, folder)
+    rows = [
+        Command(FLOOR, [sys.executable, "-c", FLOOR]),
+        Command(FRESH, [*invoke, "init", *options(fresh)], fresh),
+        again,
+        Command(VERIFY, [*invoke, "verify", *options(finished)]),
+        Command(
+            ALEMBIC,
+            [script("alembic"), "-c", str(alembic_project(folder, migrated)), "upgrade", "head"],
+            migrated,
+            frozenset({"alembic_version"}),
+        ),
+    ]
+    if shell := shutil.which("sqlite3"):
+        texts = ((bundled("sql") / f"{step}.sql").read_text("utf-8") for step in SCRIPT_ORDER)
+        rows.append(
+            Command(SHELL, [shell, "-batch", "-bail", str(plain)], plain, stdin="\n".join(texts))
+        )
+    return rows
+
+
+def script(name: str) -> str:
+    """The console script beside this Python. Raises FileNotFoundError when it is not there."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent))
+    if found is None:
+        raise FileNotFoundError(f"no {name} beside {sys.executable}: pip install -e '.[dev]'")
+    return found
+
+
+def alembic_project(folder: Path, database: Path) -> Path:
+    """Write a minimal Alembic project whose one version has the statements of `sql/`.
+
+    The statements are in the version file, as they would be in a real one, so that Alembic's time
+    has none of ours in it. Returns the path of `alembic.ini`.
+    """
+    project = folder / "alembic"
+    (project / "versions").mkdir(parents=True)
+    statements = tuple(declared().creates.values())
+    ini = ALEMBIC_INI.format(folder=project.as_posix(), database=database.as_posix())
+    texts = {
+        "alembic.ini": ini.replace("%", "%%"),
+        "env.py": ALEMBIC_ENV,
+        "versions/schema.py": ALEMBIC_VERSION.format(statements=statements),
+    }
+    for name, text in texts.items():
+        (project / name).write_text(text, "utf-8")
+    return project / "alembic.ini"
+
+
+def run(command: Command, folder: Path) -> float:
+    """Run the whole process once in `folder`; milliseconds of wall time.
+
+    Raises CalledProcessError, with what it wrote, when it does not exit with 0.
+    """
+    if command.makes:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            Path(f"{command.makes}{suffix}").unlink(missing_ok=True)
+    begin = time.perf_counter()
+    subprocess.run(
+        command.arguments,
+        input=command.stdin,
+        capture_output=True,
+        check=True,
+        cwd=folder,
+        encoding="utf-8",
+    )
+    return (time.perf_counter() - begin) * 1000
+
+
+def check_result(command: Command) -> None:
+    """Raise ValueError unless the database made has the declared tables and indexes, no others."""
+    if command.makes is None:
+        return
+    with closing(sqlite3.connect(command.makes)) as connection:
+        rows = connection.execute(
+            "SELECT name FROM sqlite_schema"
+            " WHERE type IN ('table', 'index') AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+        ).fetchall()
+    wrong = {fold(name) for (name,) in rows} ^ (declared().creates.keys() | command.besides)
+    if wrong:
+        raise ValueError(f"{command.label}: missing, or too much: {', '.join(sorted(wrong))}")
+
+
+def measure(runs: int) -> dict[str, list[float]]:
+    """Milliseconds of each run by label, after one run of each that warms up and is checked.
+
+    The commands take turns, so that a slow moment of the machine hits all alike.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = commands(folder)
+        for command in rows:
+            run(command, folder)
+            check_result(command)
+        times: dict[str, list[float]] = {command.label: [] for command in rows}
+        for _ in range(runs):
+            for command in rows:
+                times[command.label].append(run(command, folder))
+        return times
+
+
+def table(times: Mapping[str, Sequence[float]]) -> list[str]:
+    """The lines of the table, its head first."""
+    floor = statistics.median(times[FLOOR])
+    lines = [f"{'command':<28}{'median ms':>10}{'min':>8}{'max':>8}{'x floor':>9}"]
+    for label, row in times.items():
+        median = statistics.median(row)
+        lines.append(
+            f"{label:<28}{median:>10.1f}{min(row):>8.1f}{max(row):>8.1f}{median / floor:>9.2f}"
+        )
+    return lines
+
+
+def judge(target: Target, times: Mapping[str, Sequence[float]]) -> tuple[bool, str]:
+    """Whether `target` holds, and the line that says so."""
+    ratio = statistics.median(times[target.command]) / statistics.median(times[target.other])
+    holds = COMPARED[target.sign](ratio, target.factor)
+    aim = f"{target.command} {target.sign} {target.factor} x {target.other}"
+    return holds, f"{aim}: {ratio:.2f}, {'holds' if holds else 'does NOT hold'}"
+
+
+def positive(text: str) -> int:
+    """A number of runs, from 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def main() -> int:
+    """Measure and print; 0 if every target holds, 1 if not (or too few runs to say), 2 on error."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--runs",
+        type=positive,
+        default=15,
+        metavar="N",
+        help=f"runs of each command (default: 15; at least {RUNS_FOR_A_VERDICT} for a verdict)",
+    )
+    runs = parser.parse_args().runs
+    try:
+        times = measure(runs)
+    except subprocess.CalledProcessError as error:
+        print(f"{error}\n{error.stderr or error.stdout}", file=sys.stderr)
+        return 2
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version},"
+        f" {os.cpu_count()} cores, {runs} runs of each command\n"
+    )
+    print(*table(times), sep="\n", end="\n\n")
+    if runs < RUNS_FOR_A_VERDICT:
+        print(f"No verdict: it needs at least {RUNS_FOR_A_VERDICT} runs.")
+        return 1
+    verdicts = [judge(target, times) for target in TARGETS]
+    print(*(line for _, line in verdicts), sep="\n")
+    return 0 if all(holds for holds, _ in verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

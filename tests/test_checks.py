@@ -1,0 +1,176 @@
+"""`checks/` proves what it says: complete, able to fail, and open for files of others."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import Bundle, Invoke, valid
+
+from abathur_schema.checks import KINDS, check_files, indexes_of, refusals_expected
+from abathur_schema.declared import declared
+from abathur_schema.sql_text import normal
+
+SCHEMA = declared().schema
+INDEXES = sorted(index.name for index in SCHEMA.indexes.values() if index.origin == "c")
+
+
+def rejected() -> set[tuple[str, str]]:
+    return {
+        (kind, normal(what))
+        for file in check_files("rejects")
+        for kind, what in refusals_expected(file)
+    }
+
+
+def constraints() -> set[tuple[str, str]]:
+    """Every constraint of the declared schema that can refuse a row, as SQLite tells it."""
+    found = set()
+    for name, table in SCHEMA.tables.items():
+        # SQLite fills in an INTEGER PRIMARY KEY, and takes NULL in any other that is not NOT NULL.
+        for column in table.columns:
+            if column.notnull and not column.default:
+                found.add(("NOT NULL", f"{name}.{column.name}"))
+        found |= {("CHECK", expression) for expression in table.checks}
+        for columns in {table.primary_key, *SCHEMA.uniques_of(name)}:
+            found.add(("UNIQUE", ", ".join(f"{name}.{column}" for column in columns)))
+        for key in table.foreign_keys:
+            found.add(("FOREIGN KEY", ", ".join(f"{name}.{column}" for column in key.columns)))
+    return {(kind, normal(what)) for kind, what in found}
+
+
+def test_every_constraint_has_a_row_that_it_refuses() -> None:
+    assert constraints() - rejected() == set()
+
+
+def test_every_table_has_a_row_that_it_takes() -> None:
+    taken = " ".join(text for file in check_files("accepts") for text in file.statements)
+    assert set(re.findall(r"INSERT INTO (\w+)", taken)) == set(SCHEMA.tables)
+
+
+def test_every_query_names_a_declared_index_and_every_index_a_query() -> None:
+    assert {name for file in check_files("plans") for name in indexes_of(file)} == set(INDEXES)
+
+
+def test_every_check_has_a_name_of_its_own() -> None:
+    names = [file.name for kind in KINDS for file in check_files(kind)]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("index", INDEXES)
+def test_query_is_found_to_miss_its_index(bundle: Bundle, index: str) -> None:
+    bundle.sql(f"DROP INDEX {index}")
+    assert bundle.run("verify") == 1
+    failed = bundle.failed()
+    for file in check_files("plans"):
+        if index in indexes_of(file):
+            assert failed[file.name], file.path
+
+
+SLOPPY = {
+    "a prefix": "namespace >= :namespace AND namespace < :namespace || char(0x10FFFF)",
+    "LIKE": "namespace LIKE :namespace || '%'",
+    "LIKE with a separator": "namespace = :namespace OR namespace LIKE :namespace || ':%'",
+    "GLOB": "namespace = :namespace OR namespace GLOB :namespace || ':*'",
+    "itself left out": "namespace >= :namespace || ':' AND namespace < :namespace || ';'",
+    "any letter case": "lower(namespace) = :namespace OR lower(namespace) LIKE :namespace || ':%'",
+}
+
+
+@pytest.mark.parametrize("case", SLOPPY)
+def test_sloppy_subtree_query_is_found(case: str, checkout: Path, invoke_in: Invoke) -> None:
+    path = checkout / "checks" / "plans" / "memories-below-a-namespace.sql"
+    text = path.read_text("utf-8")
+    start, end = text.index("(namespace ="), text.index("   AND is_deleted")
+    path.write_text(f"{text[:start]}({SLOPPY[case]})\n{text[end:]}", "utf-8")
+    result = invoke_in("init")
+    assert result.returncode == 1
+    failed = result.stdout.partition("fail: exactly the subtree: Everything below a namespace")
+    assert failed[1]
+    assert failed[2].splitlines()[1].strip().startswith("below '")
+
+
+NEW_FILES = {
+    "holds": ("SELECT id FROM sessions WHERE user_id = '';", ""),
+    "plans": (
+        "-- index: idx_sessions_project\nSELECT id FROM sessions WHERE project_id = :id;",
+        "",
+    ),
+    "rejects": (
+        "-- NOT NULL constraint failed: sessions.app_name\n"
+        "INSERT INTO sessions (id, user_id) VALUES ('s', 'a');",
+        "",
+    ),
+    "accepts": ("INSERT INTO sessions (id, app_name, user_id) VALUES ('s', 'a', 'a');", ""),
+    "holds, and fails": ("SELECT 'a row that is wrong';", "a row that is wrong"),
+    "holds, and writes": ("DELETE FROM sessions;", "attempt to write a readonly database"),
+    "plans, and fails": ("-- index: idx_sessions_project\nSELECT id FROM sessions;", "scans: SCAN"),
+    "rejects, and fails": (
+        "-- CHECK constraint failed: user_id <> ''\n"
+        "INSERT INTO sessions (id, app_name, user_id) VALUES ('s', 'a', '');",
+        "taken, though it must be refused",
+    ),
+    "accepts, and fails": ("INSERT INTO sessions (id) VALUES ('s');", "refused: NOT NULL"),
+}
+
+
+@pytest.mark.parametrize("case", NEW_FILES)
+def test_new_file_is_a_new_check(
+    case: str, checkout: Path, invoke_in: Invoke, tmp_path: Path
+) -> None:
+    sql, finding = NEW_FILES[case]
+    kind = case.partition(",")[0]
+    (checkout / "checks" / kind / "of-a-user.sql").write_text(f"-- A check of my own\n{sql}\n")
+    result = invoke_in("init", "--json")
+    assert result.returncode == (1 if finding else 0)
+    (found,) = (
+        check
+        for check in valid(json.loads(result.stdout))["checks"]
+        if check["name"] == "A check of my own"
+    )
+    assert found["status"] == ("fail" if finding else "pass")
+    assert finding in "".join(found["findings"])
+
+
+WRONG_FILES = {
+    "checks/holds/a.sql": ("SELECT 1;", "needs a comment line with its name"),
+    "checks/plans/a.sql": ("-- A name\nSELECT 1;", "-- index: NAME"),
+    "checks/accepts/a.sql": ("-- A name\nSELECT 1", "no semicolon ends the statement"),
+    "checks/rejects/a.sql": ("\n", "needs a comment line with its name"),
+    "sql/core.sql": ("CREATE TABLE t (a TEXT", "no semicolon ends the statement"),
+    "sql/memory.sql": ("CREATE TABLE t (a TEXT,);", "sql/memory.sql: near"),
+    "sql/core-indexes.sql": ("INSERT INTO tasks VALUES (1);", "sql/core-indexes.sql: "),
+    "sql/memory-indexes.sql": ("SELECT 1;", "only CREATE TABLE and CREATE INDEX go here"),
+    "sql/pragma.sql": ("PRAGMA foreign_keys(1);", "not of the form PRAGMA name = value"),
+}
+
+
+@pytest.mark.parametrize("file", WRONG_FILES)
+def test_wrong_file_of_the_bundle_is_named_before_anything_is_touched(
+    file: str, checkout: Path, invoke_in: Invoke, tmp_path: Path
+) -> None:
+    sql, message = WRONG_FILES[file]
+    (checkout / file).write_text(sql)
+    result = invoke_in("init")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert Path(file).name in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["checkout"]
+
+
+def test_table_and_index_are_added_by_sql_alone(checkout: Path, invoke_in: Invoke) -> None:
+    with (checkout / "sql" / "memory.sql").open("a") as file:
+        file.write(
+            "\n-- What a user thinks of a session.\nCREATE TABLE ratings (\n"
+            "    session_id TEXT REFERENCES sessions(id),\n    stars INTEGER NOT NULL\n);\n"
+        )
+    with (checkout / "sql" / "memory-indexes.sql").open("a") as file:
+        file.write("\nCREATE INDEX idx_ratings_session ON ratings(session_id);\n")
+    first = invoke_in("init")
+    assert first.returncode == 1
+    assert "no query in checks/plans/ is there for idx_ratings_session" in first.stdout
+    (checkout / "checks" / "plans" / "ratings.sql").write_text(
+        "-- The ratings of a session\n-- index: idx_ratings_session\n"
+        "SELECT stars FROM ratings WHERE session_id = :session_id;\n"
+    )
+    assert invoke_in("init").returncode == 0

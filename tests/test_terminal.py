@@ -1,0 +1,137 @@
+"""What a person sees and does at a terminal: progress, Ctrl-C, pipes that close."""
+
+import os
+import pty
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Bundle, environment, invoke_command, reports
+
+
+def start_on_terminal(folder: Path, task: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Start `invoke TASK` with a terminal of its own; returns it and the terminal's other end."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        invoke_command(task),
+        cwd=folder,
+        env=environment(TERM="xterm"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    return process, ours
+
+
+def read_all(terminal: int) -> str:
+    shown = b""
+    try:
+        while part := os.read(terminal, 4096):
+            shown += part
+    except OSError:  # Linux: the other end is closed
+        pass
+    os.close(terminal)
+    return shown.decode()
+
+
+def test_progress_after_a_second_and_only_then(empty: Bundle, tmp_path: Path) -> None:
+    assert empty.run("pragma") == 0
+    holder = sqlite3.connect(empty.path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    process, terminal = start_on_terminal(tmp_path, "init")
+    time.sleep(2.5)
+    holder.execute("ROLLBACK")
+    holder.close()
+    shown = read_all(terminal)
+    assert process.wait() == 0
+    assert "core ... 1 s" in shown
+    assert "pragma ..." not in shown
+    assert shown.index("core ... 1 s") < shown.index("tables made")
+
+
+def test_silent_where_nobody_looks(bundle: Bundle, tmp_path: Path) -> None:
+    result = subprocess.run(
+        invoke_command("verify"), cwd=tmp_path, env=environment(), capture_output=True, check=True
+    )
+    assert b"\r" not in result.stdout + result.stderr
+    assert b"\x1b" not in result.stdout + result.stderr
+
+
+LONG_CHECK = """-- a check that takes for ever
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+SELECT i FROM n WHERE i < 0;
+"""
+
+
+def test_interrupted_verify_leaves_nothing_half(checkout: Path, bundle: Bundle) -> None:
+    (checkout / "checks" / "holds" / "for-ever.sql").write_text(LONG_CHECK)
+    process = subprocess.Popen(
+        invoke_command("verify", root=checkout),
+        cwd=bundle.path.parent,
+        env=environment(checkout),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 20
+    while not list(bundle.reports.glob(".*verify*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    output, error = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "verify failed: interrupted; run the same command again to finish" in error
+    assert "Traceback" not in output + error
+    assert not list(bundle.reports.glob(".*"))
+    assert reports(bundle.reports)[-1]["failure"]["error"].startswith("interrupted")
+
+
+def test_interrupted_while_it_waits_for_a_lock(empty: Bundle, tmp_path: Path) -> None:
+    assert empty.run("pragma") == 0
+    holder = sqlite3.connect(empty.path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    process, terminal = start_on_terminal(tmp_path, "init")
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    shown = read_all(terminal)
+    assert process.wait() == 130
+    assert "interrupted" in shown
+    assert "Traceback" not in shown
+    holder.close()
+    assert empty.run("init") == 0
+
+
+@pytest.mark.parametrize("reader", ["head -n 1", "true", "cat > /dev/full"])
+def test_reader_that_goes_away_stops_no_work(reader: str, tmp_path: Path) -> None:
+    command = " ".join(invoke_command("init"))
+    result = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | {reader}"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in result.stderr
+    assert "Exception" not in result.stderr
+    assert Bundle(tmp_path).run("verify") == 0
+
+
+def test_output_that_cannot_be_written_stops_no_work(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            invoke_command("init"),
+            cwd=tmp_path,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert Bundle(tmp_path).run("verify") == 0
