@@ -36,7 +36,5 @@ VERIFY_FAILED = 1
 
 def cannot_reconcile(step: str, problems: Sequence[str]) -> StepError:
     """`step` meets objects that no statement of ours can bring to the declared form."""
-    return StepError(
-        f"{step} cannot bring this database to the declared form:\n"
-        + "\n".join(f"  {problem}" for problem in problems)
-    )
+    lines = "\n  ".join(problems)
+    return StepError(f"{lines}\n{step} cannot bring this to the declared form")

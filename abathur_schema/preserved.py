@@ -135,15 +135,19 @@ def statements_sql(steps: Sequence[Step]) -> str:
         lines.append(f"\n-- step {step.name}: {step.status}")
         for number, attempt in enumerate(step.attempts, 1):
             if len(step.attempts) > 1:
-                lines.append(f"-- attempt {number}: {attempt.error or 'done'}")
+                lines.append(f"-- attempt {number}: {_on_one_line(attempt.error) or 'done'}")
             if not attempt.ran and not attempt.running:
                 continue
             in_transaction = step.name != PRAGMA
             lines += ["BEGIN IMMEDIATE;"] * in_transaction
             lines += [statement.sql for statement in attempt.ran]
             if attempt.running:
-                error = " ".join(str(attempt.error).split())
+                error = _on_one_line(attempt.error)
                 lines.append(f"-- >>> THIS STATEMENT FAILED: {error}\n{attempt.running.sql}")
             ending = "ROLLBACK" if attempt.error else "COMMIT"
             lines += [f"{ending};"] * in_transaction
     return "\n".join(lines) + "\n"
+
+
+def _on_one_line(error: Exception | None) -> str:
+    return " ".join(str(error or "").split())

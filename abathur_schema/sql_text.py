@@ -22,6 +22,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_SEMICOLON = re.compile(r";(?=(?P<comment>[ \t]*--[^\n]*)?)")
+
 # A quoted one of these is a name or a string, unquoted it means something else.
 _MEANINGFUL_WORDS = {
     *("null", "true", "false", "not", "is", "in", "and", "or", "like", "glob", "between"),
@@ -96,18 +98,17 @@ def where_of_index(sql: str) -> str:
 
 
 def statements(sql: str) -> Iterator[str]:
-    """The statements of a file, each with the comments before it.
-
-    Raises ValueError when the last one is not ended by a semicolon.
+    """The statements of a file, each with the comments before it; what follows on the line of its
+    semicolon is left out. Raises ValueError when the last one is not ended by a semicolon.
     """
-    pending = ""
-    for piece in re.split(r"(?<=;)", sql):
-        pending += piece
-        if sqlite3.complete_statement(pending):
-            yield pending.strip()
-            pending = ""
-    if tokens(pending):
-        raise ValueError(f"no semicolon ends the statement {pending.strip()[:60]!r}")
+    start = 0
+    for semicolon in _SEMICOLON.finditer(sql):
+        end = semicolon.end()
+        if sqlite3.complete_statement(sql[start:end]):
+            yield sql[start:end].strip()
+            start = max(end, semicolon.end("comment"))
+    if tokens(sql[start:]):
+        raise ValueError(f"no semicolon ends the statement {sql[start:].strip()[:60]!r}")
 
 
 def comments_before(statement: str) -> list[str]:

@@ -58,6 +58,8 @@ def test_where_of_index(sql: str, expected: str) -> None:
         ("-- only; a comment\n", []),
         ("SELECT 1; SELECT 2;", ["SELECT 1;", "SELECT 2;"]),
         ("-- a; b\nSELECT ';'; -- after\n", ["-- a; b\nSELECT ';';"]),
+        ("SELECT 1;  -- one; a -- number\nSELECT 2;", ["SELECT 1;", "SELECT 2;"]),
+        ("SELECT '; -- ';SELECT 2; SELECT 3;", ["SELECT '; -- ';", "SELECT 2;", "SELECT 3;"]),
         (
             "CREATE TRIGGER t AFTER INSERT ON x BEGIN SELECT 1; SELECT 2; END; SELECT 3;",
             [
