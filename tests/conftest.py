@@ -72,6 +72,46 @@ def invoke_in(tmp_path: Path, checkout: Path) -> Invoke:
     return _invoke(tmp_path, checkout)
 
 
+Faulty = Callable[..., tuple[subprocess.CompletedProcess[str], int]]
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Faulty:
+    """Run `invoke` with a fault in a system call, such as `fsync:error=EIO:when=2+`; with `on`,
+    in those alone that have to do with this file.
+
+    Returns what came of it, and how many calls were hit.
+    """
+    if (
+        not shutil.which("strace")
+        or subprocess.run(
+            ["strace", "-o", os.devnull, "true"], capture_output=True, check=False
+        ).returncode
+    ):
+        pytest.skip("faults are made with strace, which is not here or may not trace")
+
+    def run(
+        fault: str, *arguments: str, on: Path | None = None
+    ) -> tuple[subprocess.CompletedProcess[str], int]:
+        trace = tmp_path / "trace"
+        calls = fault.partition(":")[0]
+        strace = ["strace", "-f", "-o", str(trace), "-e", f"trace={calls}", "-e", f"inject={fault}"]
+        if on:
+            strace += ["-P", str(on)]
+        result = subprocess.run(
+            [*strace, *invoke_command(*arguments)],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return result, trace.read_text("utf-8", "replace").count("INJECTED")
+
+    return run
+
+
 @cache
 def _validator() -> Draft202012Validator:
     Draft202012Validator.check_schema(SCHEMA)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bundle, Invoke, environment, invoke_command, reports
+from conftest import Bundle, Faulty, Invoke, environment, invoke_command, reports
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and other users need root")
 
@@ -371,6 +371,108 @@ class TestFullDisk:
         assert "No space left on device" in result.stderr
         assert not (tmp_path / "abathur.db").exists()
         assert not (small_disk / "reports").exists()
+
+
+FAULTS = {
+    "the disk fills up": ("pwrite64:error=ENOSPC:when=30+", "the disk that holds the database is"),
+    "a write fails": ("pwrite64:error=EIO:when=6+", "the disk or the file system failed"),
+    "a sync fails": ("fdatasync:error=EIO:when=2+", "the disk or the file system failed"),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_disk_that_fails_while_init_works(case: str, faulty: Faulty, tmp_path: Path) -> None:
+    fault, message = FAULTS[case]
+    result, hits = faulty(fault, "init")
+    assert hits
+    no_trace(result)
+    (report,) = reports(tmp_path / "reports")
+    assert result.returncode == 3
+    assert message in result.stderr
+    assert report["failure"]["preserved_state"]
+    assert report["failure"]["step"] in result.stderr
+    bundle = Bundle(tmp_path)
+    assert bundle.rows("PRAGMA integrity_check") == [("ok",)]
+    done = [step["name"] for step in report["steps"] if step["status"] == "changed"]
+    assert bundle.run("init") == 0
+    again = [step["name"] for step in bundle.report()["steps"] if step["status"] == "changed"]
+    assert not set(done) & set(again)
+
+
+def test_database_that_cannot_be_read_at_all(faulty: Faulty, tmp_path: Path) -> None:
+    """Neither as a database nor byte for byte: the report says so."""
+    Bundle(tmp_path).sql("CREATE TABLE mine (x)")
+    path = tmp_path / "abathur.db"
+    result, hits = faulty("pread64,read:error=EIO", "init", on=path)
+    assert hits
+    assert result.returncode == 3
+    no_trace(result)
+    (report,) = reports(tmp_path / "reports")
+    assert report["failure"]["not_preserved"][0].startswith("database.db: ")
+    assert report["execution_status"]["completion"] is None
+    assert (Path(report["failure"]["preserved_state"]) / "escalation.md").exists()
+
+
+WITHOUT_WAL = """
+import ctypes, sqlite3, sys
+
+library = ctypes.CDLL("libsqlite3.so.0")
+library.sqlite3_vfs_find.restype = ctypes.c_void_p
+library.sqlite3_vfs_register.argtypes = [ctypes.c_void_p, ctypes.c_int]
+library.sqlite3_vfs_register(library.sqlite3_vfs_find(b"unix-dotfile"), 1)
+
+from abathur_schema.commands import run_task
+
+sys.exit(run_task("init", "abathur.db", "reports", as_json=False))
+"""
+
+
+def test_file_system_without_wal(tmp_path: Path) -> None:
+    """SQLite's own unix-dotfile locking has no shared memory, as network file systems have none."""
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT_WAL],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "libsqlite3.so.0" in result.stderr:
+        pytest.skip("this Python's SQLite is not a shared library")
+    assert result.returncode == 3
+    assert "journal_mode stays delete after PRAGMA journal_mode = WAL" in result.stderr
+    assert "the file system cannot do WAL" in result.stderr
+    assert "put the database on a local disk" in result.stderr
+    no_trace(result)
+
+
+def test_verify_of_a_locked_database_says_that_nothing_is_known(empty: Bundle, capsys: Any) -> None:
+    empty.sql("CREATE TABLE mine (x)")
+    holder = sqlite3.connect(empty.path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    assert empty.run("verify") == 2
+    error = capsys.readouterr().err
+    assert "another process holds the lock" in error
+    assert "Nothing is known of it" in error
+    assert not empty.reports.exists()
+    holder.close()
+
+
+def test_wal_that_was_left_behind_stays_as_it_is(bundle: Bundle, tmp_path: Path) -> None:
+    """An application crashed: what it committed is in the -wal file; `verify` reads it there."""
+    code = (
+        "import os, sqlite3; c = sqlite3.connect('abathur.db', isolation_level=None);"
+        "c.execute(\"INSERT INTO sessions (id, app_name, user_id) VALUES ('s', 'a', 'u')\");"
+        "os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    wal = bundle.path.with_name("abathur.db-wal")
+    before = bundle.path.read_bytes(), wal.read_bytes()
+    assert before[1]
+    assert bundle.run("verify") == 0
+    assert (bundle.path.read_bytes(), wal.read_bytes()) == before
+    assert bundle.run("init") == 0
+    assert bundle.rows("SELECT id FROM sessions") == [("s",)]
 
 
 def test_sqlite_that_is_too_old(invoke: Invoke, tmp_path: Path) -> None:

@@ -3,12 +3,11 @@
 import copy
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SCHEMA, Bundle, Invoke, environment, invoke_command, reports, valid
+from conftest import SCHEMA, Bundle, Faulty, Invoke, reports, valid
 from jsonschema import ValidationError
 
 from abathur_schema.declared import STEPS
@@ -100,20 +99,10 @@ def test_all_paths_are_absolute(invoke: Invoke, tmp_path: Path) -> None:
     assert all(Path(path).is_absolute() and Path(path).exists() for path in paths)
 
 
-def test_report_cannot_be_written_at_the_end(tmp_path: Path) -> None:
+def test_report_cannot_be_written_at_the_end(faulty: Faulty, tmp_path: Path) -> None:
     """Its fsync fails, after all steps succeeded: the work is done, and the report is told."""
-    trace = ["strace", "-f", "-o", "trace", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO"]
-    result = subprocess.run(
-        [*trace, *invoke_command("init")],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if "PTRACE" in result.stderr:
-        pytest.skip("strace may not trace here")
-    assert "INJECTED" in (tmp_path / "trace").read_text()
+    result, hits = faulty("fsync:error=EIO", "init")
+    assert hits
     assert "the report could not be written" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert result.returncode == 3
