@@ -229,3 +229,138 @@ def test_fault_is_named(bundle: Bundle, fault: str) -> None:
     failed = bundle.failed()
     assert any(finding in line for line in failed[check]), failed
     assert hashlib.sha256(bundle.path.read_bytes()).hexdigest() == before
+
+
+NOT_OURS = {
+    "a table": ("CREATE TABLE mine (x)", "table mine"),
+    "a virtual table, without its shadow tables": (
+        "CREATE VIRTUAL TABLE words USING fts5(word)",
+        "virtual table words",
+    ),
+    "a column": ("ALTER TABLE tasks ADD COLUMN colour TEXT", "column tasks.colour"),
+    "a generated column": (
+        "ALTER TABLE tasks ADD COLUMN size INTEGER AS (length(prompt))",
+        "column tasks.size",
+    ),
+    "an index": (
+        "CREATE INDEX mine ON tasks(created_by, priority)",
+        "index mine on tasks(created_by, priority)",
+    ),
+    "an index on an expression": (
+        "CREATE INDEX mine ON tasks(lower(prompt))",
+        "index mine on tasks(an expression)",
+    ),
+    "a trigger": (
+        "CREATE TRIGGER mine AFTER INSERT ON tasks BEGIN SELECT 1; END",
+        "trigger mine on tasks",
+    ),
+    "a trigger that refuses rows": (
+        "CREATE TRIGGER mine BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'never'); END",
+        "trigger mine on audit",
+    ),
+    "a view": ("CREATE VIEW mine AS SELECT * FROM tasks", "view mine"),
+    "odd names": (
+        'CREATE TABLE "my ""own"" table; --" ("ключ [1]" TEXT UNIQUE, `select` BLOB)',
+        'table my "own" table; --',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_OURS)
+def test_what_is_not_declared_is_information(bundle: Bundle, case: str) -> None:
+    script, line = NOT_OURS[case]
+    bundle.sql(script)
+    assert bundle.run("verify") == 0
+    (found,) = (one for one in bundle.report()["checks"] if one["name"] == "not managed here")
+    assert (found["status"], found["findings"]) == ("info", [line])
+    assert bundle.run("init") == 0
+
+
+REDUNDANT = {
+    "a UNIQUE": (
+        "CREATE INDEX mine ON state(task_id, key)",
+        "index mine is not needed: UNIQUE (task_id, key) begins with the same columns",
+    ),
+    "a PRIMARY KEY": (
+        "CREATE INDEX mine ON checkpoints(task_id, iteration DESC)",
+        "index mine is not needed: PRIMARY KEY (task_id, iteration) begins with the same columns",
+    ),
+    "the rowid": (
+        "CREATE INDEX mine ON audit(id, timestamp)",
+        "index mine is not needed: id is the rowid, by which the table is stored",
+    ),
+    "a declared index": (
+        "CREATE INDEX mine ON tasks(status)",
+        "index mine is not needed: index idx_tasks_status_priority begins with the same columns",
+    ),
+    "a declared index in the same rows": (
+        "CREATE INDEX mine ON tasks(session_id) WHERE (Session_ID is not null)",
+        "index mine is not needed: index idx_tasks_session begins with the same columns",
+    ),
+    "only some of its rows": ("CREATE INDEX mine ON tasks(status) WHERE status = 'new'", None),
+    "an index of other rows": ("CREATE INDEX mine ON memory_entries(memory_type)", None),
+    "a constraint of its own": ("CREATE UNIQUE INDEX mine ON agents(task_id, name)", None),
+}
+
+
+@pytest.mark.parametrize("case", REDUNDANT)
+def test_redundant_index_is_told_with_the_reason(bundle: Bundle, case: str) -> None:
+    script, reason = REDUNDANT[case]
+    bundle.sql(script)
+    bundle.run("verify")
+    (found,) = (one for one in bundle.report()["checks"] if one["name"] == "redundant indexes")
+    assert found["findings"] == ([reason] if reason else [])
+
+
+def test_index_of_the_application_that_serves_better_is_no_fault(bundle: Bundle) -> None:
+    bundle.sql(
+        "CREATE INDEX mine ON agents(state, id, name, specialization, task_id);"
+        "INSERT INTO sessions (id, app_name, user_id) VALUES ('s', 'chat', 'alice'); ANALYZE"
+    )
+    assert bundle.run("verify") == 0
+    checks = {check["name"]: check for check in bundle.report()["checks"]}
+    here = checks["plans with the indexes and statistics here"]
+    assert here["status"] == "info"
+    assert any("idle" in finding and "mine" in finding for finding in here["findings"])
+
+
+def test_undeclared_constraint_that_refuses_legal_rows_is_found(bundle: Bundle) -> None:
+    bundle.sql("CREATE UNIQUE INDEX mine ON agents(name)")
+    assert bundle.run("verify") == 1
+    assert any(
+        "UNIQUE constraint failed: agents.name" in finding
+        for findings in bundle.failed().values()
+        for finding in findings
+    )
+
+
+def test_every_violation_is_named(bundle: Bundle) -> None:
+    bundle.sql(
+        "INSERT INTO state (id, task_id, key, value, created_at, updated_at)"
+        " VALUES (7, 'gone', 'k', '1', '2026', '2026');"
+        "INSERT INTO audit (id, timestamp, task_id, agent_id, action_type, memory_entry_id)"
+        " VALUES (9, '2026', 'gone', 'nobody', 'x', 42)"
+    )
+    assert bundle.run("verify") == 1
+    assert bundle.failed() == {
+        "foreign_key_check": [
+            "table audit, row 9, column memory_entry_id, parent memory_entries",
+            "table audit, row 9, column task_id, parent tasks",
+            "table audit, row 9, column agent_id, parent agents",
+            "table state, row 7, column task_id, parent tasks",
+        ]
+    }
+    assert (
+        "foreign_key_check: 4 violations" in (bundle.report()["deliverables"]["validation_results"])
+    )
+
+
+def test_database_that_another_one_writes_is_verified(bundle: Bundle) -> None:
+    """The writer's open transaction is not seen, and not held up."""
+    writer = sqlite3.connect(bundle.path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("DROP TABLE metrics")
+    assert bundle.run("verify") == 0
+    writer.execute("COMMIT")
+    writer.close()
+    assert bundle.run("verify") == 1
