@@ -28,7 +28,7 @@ OPTIONS = {
 def _run(name: str, c: Context, database: str | None, reports: str | None, json: bool) -> None:
     database = c.config.database if database is None else database
     reports = c.config.reports if reports is None else reports
-    code = run_task(name, str(database), str(reports), json)
+    code = run_task(name, database, reports, json)
     if code:
         raise Exit(code=code)
 

@@ -56,7 +56,7 @@ class Check:
 def check(name: str, kind: str, findings: Iterable[str], *, info: bool = False) -> Check:
     """Draw the findings of one check; with `info` they are no fault.
 
-    An error of SQLite is a finding too: what cannot be looked at is not proven. Raises Interrupted.
+    An error is a finding too: what cannot be looked at is not proven. Raises Interrupted.
     """
     stop_if_pressed()
     started = time.perf_counter()
@@ -67,7 +67,7 @@ def check(name: str, kind: str, findings: Iterable[str], *, info: bool = False) 
             count += 1
             if count <= MAX_FINDINGS:
                 kept.append(finding)
-    except sqlite3.Error as error:
+    except Exception as error:
         stop_if_pressed()
         count += 1
         kept.append(f"could not be checked: {error}")
@@ -130,22 +130,24 @@ def _rows(cursor: sqlite3.Cursor) -> Iterator[str]:
 
 def plan_faults(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
     """What is wrong with the plan that SQLite makes for a query of `plans/`."""
-    wanted = set(indexes_of(file))
+    wanted = {fold(name): name for name in indexes_of(file)}
     used = set()
     for (line,) in (row[3:] for row in _explain(copy, file)):
         verb, _, rest = line.partition(" ")
         if verb == "SCAN":
             yield f"scans: {line}"
         elif verb == "SEARCH":
-            by = re.search(r" USING (?:COVERING )?INDEX (\S+)", rest)
-            if by and by[1] in wanted:
-                used.add(by[1])
-            elif "PRIMARY KEY" not in rest and not (by and by[1].startswith("sqlite_autoindex_")):
-                yield f"does not use {', '.join(sorted(wanted))} alone: {line}"
+            by = re.search(r" USING (?:COVERING )?INDEX (.+?)(?: \(|$)", rest)
+            index = fold(by[1]) if by else ""
+            if index in wanted:
+                used.add(index)
+            elif "PRIMARY KEY" not in rest and not index.startswith("sqlite_autoindex_"):
+                yield f"does not use {', '.join(wanted.values())} alone: {line}"
         elif "TEMP B-TREE" in line and "sorts" not in file.says:
             yield f"sorts, though the index should give the order: {line}"
-    for name in sorted(wanted - used):
-        yield f"does not use {name}"
+    for index, name in wanted.items():
+        if index not in used:
+            yield f"does not use {name}"
 
 
 def indexes_of(file: CheckFile) -> list[str]:
@@ -192,7 +194,7 @@ def subtree_faults(copy: sqlite3.Connection, declared: Schema, file: CheckFile) 
         yield f"checks/accepts/{SUBTREE_ROWS} gives {table} no rows to try it on"
     for root in sorted(root for root, names in below.items() if names != {root}):
         cursor = copy.execute(file.statements[0], {**parameters, "namespace": root})
-        position = [described[0] for described in cursor.description].index(column)
+        position = [fold(described[0]) for described in cursor.description].index(fold(column))
         found = {row[position] for row in cursor}
         for name in sorted(found - below[root]):
             yield f"below {root!r} it returns {name!r}"
@@ -291,5 +293,6 @@ def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        connection.execute("ROLLBACK TO trial")
-        connection.execute("RELEASE trial")
+        if connection.in_transaction:  # ON CONFLICT ROLLBACK has ended it
+            connection.execute("ROLLBACK TO trial")
+            connection.execute("RELEASE trial")

@@ -28,11 +28,15 @@ def connect(database: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
     uri = f"{database.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     connection.set_progress_handler(pressed, STEPS_BETWEEN_LOOKS)
-    for setting in declared().settings:
-        if setting.name != IN_THE_FILE:
-            connection.execute(setting.statement).fetchall()
-    if mode == "ro":
-        connection.execute("PRAGMA query_only = ON")
+    try:
+        for setting in declared().settings:
+            if setting.name != IN_THE_FILE:
+                connection.execute(setting.statement).fetchall()
+        if mode == "ro":
+            connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -37,7 +37,14 @@ NO_ACCESS = Cause(
     "give the right to write to the file and to its folder, or run as the user who owns them",
 )
 
-NOT_OPENED = (LOCKED, NO_ACCESS)
+READ_ONLY = Cause(
+    "readonly database",
+    "this user may not write the database file or its folder, or they are mounted read-only",
+    "give the right to write to the file and to its folder (WAL makes files beside it), or run as"
+    " the user who owns them",
+)
+
+NOT_OPENED = (LOCKED, NO_ACCESS, READ_ONLY)
 """The causes that say nothing of what is in the database."""
 
 # SQLite's words for its result codes (SQLite documentation, "Result and Error Codes"), then those
@@ -45,12 +52,7 @@ NOT_OPENED = (LOCKED, NO_ACCESS)
 CAUSES = (
     FULL,
     LOCKED,
-    Cause(
-        "readonly database",
-        "this user may not write the database file or its folder, or they are mounted read-only",
-        "give the right to write to the file and to its folder (WAL makes files beside it), or run"
-        " as the user who owns them",
-    ),
+    READ_ONLY,
     NO_ACCESS,
     Cause(
         "file is not a database",

@@ -6,6 +6,7 @@ it belongs to the application, and `undeclared` lists it.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 from sqlite_utils.db import ForeignKey
 
@@ -80,7 +81,7 @@ def _difference(declared: Schema, live: Schema, name: str) -> Difference | None:
             return None
         details = tuple(_table_details(declared, live, wanted, table))
         return OtherTable(wanted, table, details) if details else None
-    if isinstance(wanted, Index) and index:
+    if isinstance(wanted, Index) and index and fold(index.table) in declared.tables:
         return None if _same_index(wanted, index) else OtherIndex(wanted, index)
     if table:
         kind = "a table" if table.kind == "table" else f"a {table.kind} table"
@@ -102,11 +103,13 @@ def _index_form(index: Index) -> tuple[object, ...]:
 
 
 def _table_details(declared: Schema, live: Schema, wanted: Table, table: Table) -> Iterator[str]:
-    for column in wanted.columns:
-        if there := table.column.get(fold(column.name)):
+    for name, column in wanted.column.items():
+        if there := table.column.get(name):
             yield from _column_details(column, there)
+            yield from _clause_details(f"column {column.name}", name, wanted, table)
         else:
             yield f"column {column.name} is missing"
+    yield from _clause_details("a constraint", "", wanted, table)
     if _folded(wanted.primary_key) != _folded(table.primary_key):
         yield (
             f"PRIMARY KEY is ({', '.join(table.primary_key)});"
@@ -118,11 +121,6 @@ def _table_details(declared: Schema, live: Schema, wanted: Table, table: Table) 
             yield f"{word} is missing"
         elif getattr(table, option) and not getattr(wanted, option):
             yield f"it is {word}; declared without"
-    if wanted.collations != table.collations:
-        yield (
-            f"COLLATE is {', '.join(table.collations) or '(none)'};"
-            f" declared is {', '.join(wanted.collations) or '(none)'}"
-        )
     for check in sorted(wanted.checks - table.checks):
         yield f"CHECK ({check}) is missing"
     unique = declared.uniques_of(wanted.name) - live.uniques_of(wanted.name)
@@ -150,16 +148,24 @@ def _column_details(wanted: Column, there: Column) -> Iterator[str]:
         yield f"column {name} is generated; declared is a stored value"
 
 
+def _clause_details(where: str, name: str, wanted: Table, table: Table) -> Iterator[str]:
+    declared, there = wanted.clauses.get(name, ()), table.clauses.get(name, ())
+    if declared != there:
+        yield (
+            f"{where} has {', '.join(there) or 'neither COLLATE nor ON CONFLICT'};"
+            f" declared is {', '.join(declared) or 'without'}"
+        )
+
+
 def _foreign_key_details(
     declared: Schema, live: Schema, wanted: Table, table: Table
 ) -> Iterator[str]:
-    keys = {_reference(live, key): key for key in table.foreign_keys}
-    for key in sorted(wanted.foreign_keys):
-        there = keys.get(_reference(declared, key))
-        if there is None:
+    for key in sorted(wanted.foreign_keys, key=_spelled):
+        reference = _reference(declared, key)
+        found = [there for there in table.foreign_keys if _reference(live, there) == reference]
+        if not found:
             yield f"foreign key {_spelled(key)} is missing"
-            continue
-        for event in ("on_delete", "on_update"):
+        for there, event in product(found, ("on_delete", "on_update")):
             if getattr(there, event) != getattr(key, event):
                 yield (
                     f"foreign key {_spelled(key)} has {event.upper().replace('_', ' ')}"
@@ -212,7 +218,7 @@ def _undeclared_in(declared: Schema, live: Schema, wanted: Table, table: Table) 
     for columns in sorted(live.uniques_of(table.name) - declared.uniques_of(table.name)):
         yield f"UNIQUE ({', '.join(columns)}) of table {table.name}"
     known = {_reference(declared, key) for key in wanted.foreign_keys}
-    for key in sorted(table.foreign_keys):
+    for key in sorted(table.foreign_keys, key=_spelled):
         if _reference(live, key) not in known:
             yield f"foreign key {_spelled(key)} of table {table.name}"
 
@@ -257,20 +263,18 @@ def _origin(index: Index) -> str:
     return constraint.get(index.origin, f"index {index.name}")
 
 
-def without_index(schema: Schema, names: Iterable[str]) -> list[str]:
-    """The foreign keys of the tables `names` (folded) that no index serves, a line each.
+def without_index(declared: Schema, live: Schema) -> Iterator[str]:
+    """The declared foreign keys that no index of the live schema serves, a line each.
 
     A partial index serves when its WHERE says only that the column is not NULL: SQLite looks for
     the children of a value, never of NULL.
     """
-    lines = []
-    for table in (schema.tables[name] for name in names if name in schema.tables):
-        for key in sorted(table.foreign_keys):
+    for table in declared.tables.values():
+        for key in sorted(table.foreign_keys, key=_spelled):
             first = fold(key.columns[0])
             served = _is_rowid(table, first) or any(
                 fold(index.columns[0].name) == first and index.where in ("", f"{first} is not null")
-                for index in schema.indexes_on(table.name)
+                for index in live.indexes_on(table.name)
             )
             if not served:
-                lines.append(f"foreign key {_spelled(key)} of table {table.name} has no index")
-    return lines
+                yield f"foreign key {_spelled(key)} of table {table.name} has no index"

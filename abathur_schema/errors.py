@@ -22,12 +22,11 @@ class StepError(AbathurError):
 
 
 class Interrupted(AbathurError):  # noqa: N818 - it is no error
-    """Ctrl-C: the step that was running was rolled back (128 + SIGINT, as in a shell)."""
+    """Ctrl-C or SIGTERM: the step that was running was rolled back; 128 + signal, as in a shell."""
 
-    exit_code = 130
-
-    def __init__(self) -> None:
+    def __init__(self, signal: int) -> None:
         super().__init__("interrupted; run the same command again to finish")
+        self.exit_code = 128 + signal
 
 
 VERIFY_FAILED = 1

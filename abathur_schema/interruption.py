@@ -1,4 +1,6 @@
-"""Ctrl-C: heard while SQLite works and between steps, so that a step ends whole or not at all."""
+"""Ctrl-C and SIGTERM: heard while SQLite works and between steps, so that a step ends whole or
+not at all.
+"""
 
 import signal
 from collections.abc import Iterator
@@ -7,33 +9,45 @@ from types import FrameType
 
 from .errors import Interrupted
 
-_pressed = False
+_received = 0
 
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Inside, the first Ctrl-C only asks to stop; the second one stops at once, as always."""
-    global _pressed
-    _pressed = False
-    before = signal.signal(signal.SIGINT, _hear)
+    """Inside, the first signal only asks to stop; a second one stops at once, as always.
+
+    A signal that is ignored, as in a background job of a shell, stays so.
+    """
+    global _received
+    _received = 0
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        global _received
+        _received = number
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in heard:
+        signal.signal(number, hear)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _hear(_number: int, _frame: FrameType | None) -> None:
-    global _pressed
-    _pressed = True
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in heard:
+            signal.signal(number, before[number])
 
 
 def pressed() -> bool:
     """Whether the work should stop. As SQLite's progress handler it stops what SQLite does."""
-    return _pressed
+    return bool(_received)
+
+
+def interrupted() -> Interrupted:
+    """The error for the signal that came."""
+    return Interrupted(_received or signal.SIGINT)
 
 
 def stop_if_pressed() -> None:
     """Raise Interrupted when the work should stop; called where nothing is half done."""
-    if _pressed:
-        raise Interrupted
+    if _received:
+        raise interrupted()

@@ -48,10 +48,10 @@ class PreservedState:
 
     def keep_database(self, database: Path) -> None:
         """Keep the database: by SQLite's backup, or byte for byte where SQLite cannot read it."""
-        if not database.exists():
-            self.lost.append("database.db: there was no database")
-            return
         try:
+            if not database.exists():
+                self.lost.append("database.db: there was no database")
+                return
             make_folders(self.folder)
             _back_up(database, self.folder / "database.db")
             self.files.append(self.folder / "database.db")
@@ -70,8 +70,11 @@ class PreservedState:
                 self.keep(f"database.db{suffix}", partial(_copy, source))
 
     def seal(self) -> None:
-        """See the folder itself on the disk."""
+        """See the folder itself on the disk; one that nothing could be kept in goes."""
         try:
+            if not self.files:
+                self.folder.rmdir()
+                return
             sync_folder(self.folder)
             sync_folder(self.folder.parent)
         except OSError as error:

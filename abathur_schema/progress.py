@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 from typing import TextIO
 
 
@@ -11,7 +12,7 @@ class Progress:
     A thread of its own writes, because SQLite may be busy in one call for minutes.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._label = ""
         self._since = 0.0
@@ -22,7 +23,7 @@ class Progress:
     def now(self, label: str) -> None:
         """From now on `label` is what goes on."""
         self._label, self._since = label, time.monotonic()
-        if self._thread is None and self._stream.isatty():
+        if self._thread is None and self._stream and self._stream.isatty():
             self._thread = threading.Thread(target=self._show, daemon=True)
             self._thread.start()
 
@@ -34,14 +35,18 @@ class Progress:
             self._thread = None
             self._stop.clear()
             if self._shown:
-                self._stream.write("\r\x1b[K")
-                self._stream.flush()
+                self._write("\r\x1b[K")
                 self._shown = False
 
     def _show(self) -> None:
         while not self._stop.wait(1.0):
             seconds = time.monotonic() - self._since
             if seconds >= 1.0:
-                self._stream.write(f"\r{self._label} ... {seconds:.0f} s\x1b[K")
-                self._stream.flush()
+                self._write(f"\r{self._label} ... {seconds:.0f} s\x1b[K")
                 self._shown = True
+
+    def _write(self, text: str) -> None:
+        if self._stream:
+            with suppress(OSError):  # a terminal that was closed
+                self._stream.write(text)
+                self._stream.flush()

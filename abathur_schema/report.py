@@ -7,6 +7,7 @@ import json
 import os
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -81,17 +82,16 @@ class Draft:
             self._drop()
 
     def discard(self) -> None:
-        """Leave no trace: for a run that touched nothing."""
+        """Leave no trace, unless the report was written."""
         if hasattr(self, "_file"):
             self._drop()
-        for folder in reversed(self._made):
-            try:
+        with suppress(OSError):  # something is in it
+            for folder in reversed(self._made):
                 folder.rmdir()
-            except OSError:
-                break
 
     def _drop(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what could not be written is tried again
+            self._file.close()
         self._temporary.unlink(missing_ok=True)
 
 
@@ -221,7 +221,7 @@ def _failure(run: Run) -> Document | None:
         "cause": explain(step.error, run.database).cause,
         "trace": trace(step.error),
         "attempts": len(step.attempts),
-        "preserved_state": str(run.preserved.folder) if run.preserved else None,
+        "preserved_state": str(run.state_folder) if run.state_folder else None,
         "not_preserved": run.preserved.lost if run.preserved else [],
     }
 

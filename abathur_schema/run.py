@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .checks import Check
-from .declared import MILESTONES, declared
+from .declared import MILESTONES, STEPS, declared
 from .diagnosis import explain
 from .difference import differences
 from .plan import Statement
@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # imported by a failure only
     from .preserved import PreservedState
 
 VERIFY = "verify"
+CHAINS = {"init": (*STEPS, VERIFY), **{name: (name,) for name in (*STEPS, VERIFY)}}
+"""What each task runs, in order."""
 
 
 @dataclass
@@ -51,6 +53,11 @@ class Run:
     def delivered(self, deliverable: str) -> list[str]:
         """The names that one of the report's `deliverables` has."""
         return [statement.name for statement in self.ran if statement.deliverable == deliverable]
+
+    @property
+    def state_folder(self) -> Path | None:
+        """Where the state is preserved, if anything of it is."""
+        return self.preserved.folder if self.preserved and self.preserved.files else None
 
     @property
     def status(self) -> str:
@@ -112,7 +119,7 @@ class Run:
         if self.failed:
             last = [step.name for step in self.steps if step.status in ("changed", "unchanged")]
             where = f"as {last[-1]} left it" if last else "as it was before"
-            state = f" The state is preserved in {self.preserved.folder}." if self.preserved else ""
+            state = f" The state is preserved in {self.state_folder}." if self.state_folder else ""
             error = str(self.failed.error).splitlines()[0].rstrip(".:")
             return f"{self.failed.name} failed: {error}. {name} stands {where}.{state}"
         changed = what_changed(self.ran)

@@ -8,14 +8,13 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from typing import NamedTuple
 
 from sqlite_utils import Database
 from sqlite_utils.create_table_parser import ParseError, parse_checks
 from sqlite_utils.db import ForeignKey, fold_identifier_case
 
-from .sql_text import literal, normal, tokens, unquoted, where_of_index
+from .sql_text import column_clauses, literal, normal, tokens, unquoted, where_of_index
 
 fold = fold_identifier_case
 """A name in the one letter case by which SQLite finds it (ASCII letters only)."""
@@ -115,11 +114,12 @@ class Table:
         """AUTOINCREMENT is a reserved word: unquoted, it can mean nothing else."""
         return ("word", "autoincrement") in tokens(self.sql)
 
-    @property
-    def collations(self) -> tuple[str, ...]:
-        """The collations that the table's own text names; COLLATE is a reserved word too."""
-        words = tokens(self.sql)
-        return tuple(after.text for word, after in pairwise(words) if word == ("word", "collate"))
+    @cached_property
+    def clauses(self) -> Mapping[str, tuple[str, ...]]:
+        """COLLATE and ON CONFLICT of each column that has them, by folded name; under the empty
+        name those of the table's own constraints.
+        """
+        return column_clauses(self.sql)
 
 
 @dataclass(frozen=True)
@@ -163,36 +163,33 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
             views[fold(name)] = name
         elif kind == "trigger":
             triggers[fold(name)] = f"{name} on {table}"
-    names = {fold(name): name for kind, name in text if kind == "table"}
-    # SQLite's own tables (sqlite_sequence, sqlite_stat1) are neither declared nor of interest.
-    names = {key: name for key, name in names.items() if not key.startswith("sqlite_")}
-    return Schema(
-        tables={key: _table(connection, name, text) for key, name in names.items()},
-        indexes=_indexes(connection, text),
-        views=views,
-        triggers=triggers,
-    )
-
-
-def _table(connection: sqlite3.Connection, name: str, text: Mapping[tuple[str, str], str]) -> Table:
-    kind, without_rowid, strict = connection.execute(
-        "SELECT type, wr, strict FROM pragma_table_list(?) WHERE schema = 'main'", (name,)
-    ).fetchone()
-    columns = connection.execute(
-        'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', (name,)
-    )
     database = Database(connection, recursive_triggers=False, execute_plugins=False)
-    return Table(
-        name=name,
-        kind=kind,
-        columns=tuple(
-            Column(column, type_.upper(), bool(notnull), literal(default), key, hidden > 1)
-            for column, type_, notnull, default, key, hidden in columns
-        ),
-        foreign_keys=frozenset(database.table(name).foreign_keys),
-        without_rowid=bool(without_rowid),
-        strict=bool(strict),
-        sql=text["table", name],
+    tables = {}
+    for name, kind, without_rowid, strict in connection.execute(
+        "SELECT name, type, wr, strict FROM pragma_table_list"
+        " WHERE schema = 'main' AND type <> 'view' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+    ):
+        # A virtual table cannot be asked where its module is missing, and is never one of ours.
+        is_virtual = kind == "virtual"
+        tables[fold(name)] = Table(
+            name=name,
+            kind=kind,
+            columns=() if is_virtual else _columns(connection, name),
+            foreign_keys=frozenset(() if is_virtual else database.table(name).foreign_keys),
+            without_rowid=bool(without_rowid),
+            strict=bool(strict),
+            sql=text["table", name],
+        )
+    return Schema(tables, _indexes(connection, text), views, triggers)
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> tuple[Column, ...]:
+    rows = connection.execute(
+        'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', (table,)
+    )
+    return tuple(
+        Column(name, type_.upper(), bool(notnull), literal(default), key, hidden > 1)
+        for name, type_, notnull, default, key, hidden in rows
     )
 
 
@@ -203,10 +200,11 @@ def _indexes(
     for table, index, unique, origin, column, descending, collation in connection.execute(
         'SELECT t.name, i.name, i."unique", i.origin, c.name, c."desc", c.coll'
         "  FROM sqlite_schema AS t, pragma_index_list(t.name) AS i, pragma_index_xinfo(i.name) AS c"
-        " WHERE t.type = 'table' AND c.key ORDER BY t.rowid, i.seq, c.seqno"
+        " WHERE t.type = 'table' AND t.sql NOT LIKE 'CREATE VIRTUAL %' AND c.key"
+        " ORDER BY t.rowid, i.seq, c.seqno"
     ):
         columns.setdefault((table, index, unique, origin), []).append(
-            IndexColumn(column or "", bool(descending), collation)
+            IndexColumn(column or "", bool(descending), collation.upper())
         )
     found = {}
     for (table, name, unique, origin), of_index in columns.items():

@@ -10,8 +10,8 @@ from pathlib import Path
 from .connection import connect, unsettled
 from .declared import PRAGMA, declared
 from .diagnosis import may_pass
-from .errors import Interrupted, StepError, cannot_reconcile
-from .interruption import pressed, stop_if_pressed
+from .errors import StepError, cannot_reconcile
+from .interruption import interrupted, pressed, stop_if_pressed
 from .plan import Statement, plan, problems
 from .schema import Schema, read_schema
 
@@ -117,7 +117,7 @@ def run_step(target: Target, name: str) -> Step:
             stop_if_pressed()
             _try(target, name, attempt)
         except Exception as error:  # whatever it is, the state is preserved and the report tells
-            attempt.error = Interrupted() if pressed() else error
+            attempt.error = interrupted() if pressed() else error
         failure = attempt.error
         if failure is None or not may_pass(failure) or len(step.attempts) == MAX_ATTEMPTS:
             step.duration_ms = (time.perf_counter() - started) * 1000

@@ -15,10 +15,8 @@ class CommandLineError(ParseError, Exit):
     """Printed by Invoke as a ParseError; then the program ends as an Exit says."""
 
     def __init__(self, message: str, machine: ParseMachine) -> None:
-        super().__init__(
-            f"{message} `invoke --list` shows the tasks, `invoke --help TASK` options."
-        )
-        self.context = machine.context
+        super().__init__(message, machine.context)
+        self.args = (f"{message} `invoke --list` shows the tasks, `invoke --help TASK` options.",)
         self.message = None  # printed already
         self._code = UsageError.exit_code
 

@@ -35,13 +35,16 @@ WRONG_INPUT = {
     "no file for a step": ("core", [], "Run `invoke pragma` first"),
     "below a file": ("init", ["-d", "text.txt/a.db"], "Not a directory"),
     "in memory": ("init", ["-d", ":memory:"], "would be gone when this command ends"),
-    "an empty path": ("init", ["-d", ""], "is no path for a database"),
+    "an empty path": ("init", ["-d", ""], "is no path for the database"),
     "a device": ("init", ["-d", "/dev/null"], "is not a regular file"),
     "a link to nothing": ("init", ["-d", "dangling.db"], "is a link to a file that does not"),
     "a path that is too long": ("init", ["-d", "x" * 300], "File name too long"),
     "an unknown option": ("init", ["--force"], "No idea what '--force' is!"),
     "an unknown task": ("initialise", [], "No idea what 'initialise' is!"),
     "an option without its value": ("init", ["-d"], "needed value and was not given one"),
+    "reports in an empty path": ("init", ["-r", ""], "is no path for the reports"),
+    "reports where the database is to be": ("init", ["-r", "abathur.db"], "in the place of the"),
+    "reports below the database": ("init", ["-r", "abathur.db/r"], "in the place of the database"),
     "reports that are a file": ("init", ["-r", "text.txt"], "reports cannot be written to"),
 }
 
@@ -59,6 +62,45 @@ def test_wrong_input_touches_nothing(case: str, invoke: Invoke, tmp_path: Path) 
     no_trace(result)
     assert digest(tmp_path) == before
     assert not (tmp_path / "reports").exists()
+
+
+def test_wrong_option_tells_where_to_look(invoke: Invoke) -> None:
+    error = invoke("init", "--force").stderr
+    assert error == (
+        "No idea what '--force' is! `invoke --list` shows the tasks,"
+        " `invoke --help TASK` options.\n"
+    )
+
+
+WRONG_CONFIGURATION = {
+    "database:\n": "None is no path for the database",
+    "database: [a, b]\n": "['a', 'b'] is no path for the database",
+    "reports: 7\n": "7 is no path for the reports",
+}
+
+
+@pytest.mark.parametrize("text", WRONG_CONFIGURATION)
+def test_wrong_configuration(text: str, checkout: Path, invoke_in: Invoke, tmp_path: Path) -> None:
+    (checkout / "invoke.yaml").write_text(text)
+    result = invoke_in("init")
+    assert result.returncode == 2
+    assert WRONG_CONFIGURATION[text] in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["checkout"]
+
+
+def test_working_directory_that_is_gone(tmp_path: Path) -> None:
+    command = " ".join(invoke_command("init"))
+    result = subprocess.run(
+        ["bash", "-c", f"mkdir gone; cd gone; rmdir ../gone; {command}"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert "the working directory is gone" in result.stderr
+    no_trace(result)
 
 
 def test_fifo_is_refused_and_not_opened(invoke: Invoke, tmp_path: Path) -> None:
@@ -206,6 +248,11 @@ TAKEN = {
         "core",
         "audit is taken by an index on mine",
     ),
+    "an index of an application's table": (
+        "CREATE TABLE mine (x); CREATE UNIQUE INDEX idx_agents_state ON mine(x)",
+        "core-indexes",
+        "idx_agents_state is taken by an index on mine",
+    ),
     "a table for an index": (
         "CREATE TABLE idx_agents_state (x)",
         "core-indexes",
@@ -317,6 +364,15 @@ class TestAnotherUser:
         no_trace(result)
         assert not (shared / "new.db").exists()
 
+    def test_verify_without_the_right_to_write(self, shared: Path) -> None:
+        """WAL needs files beside the database: nothing is known of it, right or wrong."""
+        bundle = Bundle(shared)
+        assert bundle.run("init") == 0
+        result = as_nobody("verify", "-r", "out", cwd=shared)
+        assert result.returncode == 2
+        assert "this user may not" in result.stderr
+        assert "Nothing is known of it" in result.stderr
+
     def test_file_that_may_not_be_read(self, shared: Path) -> None:
         (shared / "a.db").touch(mode=0o600)
         result = as_nobody("verify", "-d", "a.db", "-r", "out", cwd=shared)
@@ -362,6 +418,9 @@ class TestFullDisk:
         (report,) = reports(small_disk / "reports")
         assert report["failure"]["not_preserved"]
         assert "not preserved: " in result.stderr
+        kept = report["failure"]["preserved_state"]
+        assert ("state preserved in" in result.stderr) == bool(kept)
+        assert kept is None or list(Path(kept).iterdir())
         assert "stands" in report["human_readable_summary"]
 
     def test_no_room_for_a_report(self, small_disk: Path, invoke: Invoke, tmp_path: Path) -> None:

@@ -91,17 +91,22 @@ def test_interrupted_verify_leaves_nothing_half(checkout: Path, bundle: Bundle) 
     assert reports(bundle.reports)[-1]["failure"]["error"].startswith("interrupted")
 
 
-def test_interrupted_while_it_waits_for_a_lock(empty: Bundle, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_it_waits_for_a_lock(
+    number: signal.Signals, empty: Bundle, tmp_path: Path
+) -> None:
     assert empty.run("pragma") == 0
     holder = sqlite3.connect(empty.path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     process, terminal = start_on_terminal(tmp_path, "init")
     time.sleep(1.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     shown = read_all(terminal)
-    assert process.wait() == 130
+    assert process.wait() == 128 + number
     assert "interrupted" in shown
     assert "Traceback" not in shown
+    assert empty.report()["steps"][1]["status"] == "failed"
+    assert not list(empty.reports.glob(".*"))
     holder.close()
     assert empty.run("init") == 0
 
@@ -120,6 +125,21 @@ def test_reader_that_goes_away_stops_no_work(reader: str, tmp_path: Path) -> Non
     assert "Traceback" not in result.stderr
     assert "Exception" not in result.stderr
     assert Bundle(tmp_path).run("verify") == 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_output_stops_no_work(closed: str, tmp_path: Path) -> None:
+    command = " ".join(invoke_command("init"))
+    result = subprocess.run(
+        ["bash", "-c", f"{command} {closed}"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(reports(tmp_path / "reports")) == 1
 
 
 def test_output_that_cannot_be_written_stops_no_work(tmp_path: Path) -> None:

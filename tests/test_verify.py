@@ -89,6 +89,40 @@ FAULTS = {
         "table tasks: foreign key (session_id) -> sessions(id) has ON DELETE NO ACTION;"
         " declared is SET NULL",
     ),
+    "a foreign key twice, once with another ON DELETE": (
+        rewrite(
+            "tasks",
+            "REFERENCES tasks(id)",
+            "REFERENCES tasks REFERENCES tasks(id) ON DELETE CASCADE",
+        ),
+        "core: as declared",
+        "table tasks: foreign key (parent_task_id) -> tasks(id) has ON DELETE CASCADE;"
+        " declared is NO ACTION",
+    ),
+    "a column with a collation": (
+        rewrite("agents", "name           TEXT NOT NULL", "name TEXT COLLATE nocase NOT NULL"),
+        "core: as declared",
+        "table agents: column name has COLLATE NOCASE; declared is without",
+    ),
+    "a column that drops rows in silence": (
+        rewrite(
+            "tasks",
+            "agent_type                    TEXT NOT NULL",
+            "agent_type TEXT NOT NULL ON CONFLICT IGNORE",
+        ),
+        "core: as declared",
+        "table tasks: column agent_type has ON CONFLICT IGNORE; declared is without",
+    ),
+    "a constraint that replaces rows": (
+        rewrite("state", "UNIQUE (task_id, key)", "UNIQUE (task_id, key) ON CONFLICT REPLACE"),
+        "core: as declared",
+        "table state: a constraint has ON CONFLICT REPLACE; declared is without",
+    ),
+    "a constraint that rolls back": (
+        rewrite("state", "UNIQUE (task_id, key)", "UNIQUE (task_id, key) ON CONFLICT ROLLBACK"),
+        "core: as declared",
+        "table state: a constraint has ON CONFLICT ROLLBACK; declared is without",
+    ),
     "a missing AUTOINCREMENT": (
         rewrite("audit", "AUTOINCREMENT", ""),
         "core: as declared",
@@ -220,6 +254,13 @@ FAULTS = {
 }
 
 
+def test_text_that_sorts_otherwise_is_found(empty: Bundle) -> None:
+    """In UTF-16le, SQLite's BINARY order is not that of the characters."""
+    empty.sql("PRAGMA encoding = 'UTF-16le'; CREATE TABLE mine (x)")
+    assert empty.run("init") == 1
+    assert "exactly the subtree: Everything below a namespace" in empty.failed()
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_named(bundle: Bundle, fault: str) -> None:
     make, check, finding = FAULTS[fault]
@@ -241,6 +282,19 @@ NOT_OURS = {
     "a generated column": (
         "ALTER TABLE tasks ADD COLUMN size INTEGER AS (length(prompt))",
         "column tasks.size",
+    ),
+    "a table whose module is missing": (
+        "CREATE TABLE t (x); PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 0,"
+        " sql = 'CREATE VIRTUAL TABLE t USING vec0(x)' WHERE name = 't'",
+        "virtual table t",
+    ),
+    "a column with a collation": (
+        "ALTER TABLE tasks ADD COLUMN colour TEXT COLLATE NOCASE",
+        "column tasks.colour",
+    ),
+    "an index on JSON": (
+        "CREATE INDEX mine ON tasks(json_extract(input_data, '$.a'))",
+        "index mine on tasks(an expression)",
     ),
     "an index": (
         "CREATE INDEX mine ON tasks(created_by, priority)",
@@ -332,6 +386,25 @@ def test_undeclared_constraint_that_refuses_legal_rows_is_found(bundle: Bundle) 
         for findings in bundle.failed().values()
         for finding in findings
     )
+
+
+def test_foreign_key_of_the_application_needs_no_index(bundle: Bundle) -> None:
+    bundle.sql(
+        "CREATE TABLE teams (id TEXT PRIMARY KEY);"
+        "ALTER TABLE tasks ADD COLUMN team TEXT REFERENCES teams(id);"
+        "CREATE TABLE members (team TEXT REFERENCES teams(id))"
+    )
+    assert bundle.run("verify") == 0
+
+
+def test_violations_in_a_table_without_rowid_are_counted(bundle: Bundle) -> None:
+    bundle.sql(
+        "CREATE TABLE mine (id TEXT PRIMARY KEY, task TEXT REFERENCES tasks(id)) WITHOUT ROWID;"
+        "INSERT INTO mine VALUES ('a', 'x'), ('b', 'y')"
+    )
+    assert bundle.run("verify") == 1
+    finding = "table mine, row None, column task, parent tasks"
+    assert bundle.failed()["foreign_key_check"] == [finding, finding]
 
 
 def test_every_violation_is_named(bundle: Bundle) -> None:

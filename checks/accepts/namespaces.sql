@@ -10,6 +10,7 @@ WITH kind(name) AS (VALUES ('project'), ('app'), ('user'), ('session'), ('temp')
          ('alice/x'), ('alice9'), ('alice;'), ('alice;x'),             -- beside : in ASCII
          ('alice%'), ('alice%:x'), ('al_ce:x'), ('al?ce:x'), ('al*'),  -- wildcards
          ('älice'), ('älice:x'), ('alice:é'),                          -- not ASCII
+         ('alice' || char(0x013A)),                                    -- below ; in UTF-16le
          ('alice:' || char(0x10FFFF)), ('alice' || char(0x10FFFF)))    -- the end of Unicode
 SELECT kind.name || ':' || tail.name AS namespace FROM kind, tail;
 

@@ -1,0 +1,97 @@
+"""What is checked before anything is touched; all that is wrong here is a UsageError."""
+
+import os
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from .checks import KINDS, check_files
+from .connection import MINIMUM_SQLITE, connect, unsettled
+from .declared import PRAGMA, declared
+from .errors import UsageError
+from .plan import needed_first
+from .run import CHAINS, VERIFY
+from .schema import read_schema
+
+
+class Request(NamedTuple):
+    """Where the database is, links followed (SQLite keeps `-wal` beside the file itself), and the
+    folder for reports; both absolute.
+    """
+
+    database: Path
+    reports: Path
+
+
+def check(task: str, database: object, reports: object) -> Request:
+    """What `task` is asked to work on, if it can. Raises UsageError."""
+    if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
+        needed = ".".join(map(str, MINIMUM_SQLITE))
+        raise UsageError(
+            f"SQLite {sqlite3.sqlite_version} is too old; {needed} or newer is needed. Use a Python"
+            " that is linked with a newer SQLite; nothing was touched."
+        )
+    declared()
+    if VERIFY in CHAINS[task]:
+        for kind in KINDS:
+            check_files(kind)
+    if database == ":memory:":
+        raise UsageError(
+            "a database in :memory: would be gone when this command ends, proven or not."
+            " Name a file, with --database PATH."
+        )
+    path = _path("database", database, "a file, with --database PATH")
+    folder = _path("reports", reports, "a folder, with --reports DIR")
+    try:
+        found = _database(task, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be a database: {error.strerror}. Name another.") from error
+    if found in (folder.resolve(), *folder.resolve().parents):
+        raise UsageError(f"{folder} is in the place of the database. Name another folder.")
+    return Request(found, folder)
+
+
+def _path(setting: str, value: object, remedy: str) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise UsageError(f"{value!r} is no path for the {setting}. Name {remedy}.")
+    try:
+        return Path(os.path.expanduser(value)).absolute()  # noqa: PTH111 - takes ~nobody as it is
+    except OSError as error:
+        raise UsageError(f"the working directory is gone ({error}). Go to another.") from error
+
+
+def _database(task: str, path: Path) -> Path:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise UsageError(f"{path} is a link to a file that does not exist. Mend it.") from None
+        if task in ("init", PRAGMA):
+            return path.resolve()
+        first = "init" if task == VERIFY else PRAGMA
+        raise UsageError(f"there is no database at {path}. Run `invoke {first}` first.") from None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise UsageError(f"{path} is {kind}. Name a file, with --database PATH.")
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"{path} may not be read by this user. Run as the user who owns it.")
+    return path.resolve()
+
+
+def check_order(task: str, database: Path) -> None:
+    """Raise UsageError when `task` is one step and what it builds upon is not there."""
+    if task in ("init", PRAGMA, VERIFY):
+        return
+    try:
+        with closing(connect(database, "ro")) as connection:
+            needed = PRAGMA if unsettled(connection) else None
+            needed = needed or needed_first(declared(), read_schema(connection), task)
+    except sqlite3.Error:
+        return  # the step meets the same error, and tells it in full
+    if needed:
+        raise UsageError(
+            f"{task} builds upon what {needed} makes, and that is not there."
+            f" Run `invoke {needed}` first, or `invoke init` for all steps; nothing was touched."
+        )
