@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -40,7 +41,7 @@ class Target:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
             self.made.append(self.path)
         except FileExistsError:
-            pass
+            _look(self.path)
         return connect(self.path, "rw")
 
     def live(self) -> Schema:
@@ -60,6 +61,15 @@ class Target:
         """Close the connection, if one was opened."""
         if connection := self.__dict__.pop("connection", None):
             connection.close()
+
+
+def _look(database: Path) -> None:
+    """Raise what is wrong with a file that cannot be read, before it is opened for writing: closing
+    such a connection would move what is in its `-wal` into it.
+    """
+    # One that is locked or must be recovered first cannot be looked at so: another matter.
+    with suppress(sqlite3.OperationalError), closing(connect(database, "ro")) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
 @dataclass

@@ -191,7 +191,8 @@ def test_damaged_page_is_found_and_named(bundle: Bundle, name: str, capsys: Any)
     damage(bundle, name)
     content = bundle.path.read_bytes()
     assert bundle.run("verify") == 1
-    assert bundle.failed()["integrity_check"]
+    findings = bundle.failed()["integrity_check"]
+    assert any("Page" in line or "page" in line or name in line for line in findings)
     assert bundle.path.read_bytes() == content
 
 
@@ -306,6 +307,31 @@ def test_locked_by_another_process(empty: Bundle, capsys: Any) -> None:
     holder.execute("ROLLBACK")
     holder.close()
     assert empty.run("init") == 0
+
+
+def test_damaged_database_keeps_its_wal(tmp_path: Path) -> None:
+    """Reached through a link; an init that fails changes neither the file nor its -wal."""
+    bundle = Bundle(tmp_path)
+    (tmp_path / "real").mkdir()
+    real = tmp_path / "real" / "a.db"
+    application = sqlite3.connect(tmp_path / "application.db", isolation_level=None)
+    application.execute("PRAGMA journal_mode = WAL")
+    application.execute("CREATE TABLE mine (x)")
+    application.execute("PRAGMA wal_checkpoint")
+    application.execute("INSERT INTO mine VALUES (1)")
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{tmp_path / 'application.db'}{suffix}", f"{real}{suffix}")
+    application.close()
+    with real.open("r+b") as file:
+        file.write(b"no header any more")
+    bundle.path.symlink_to(real)
+    before = digest(real.parent)
+    assert bundle.run("init") == 3
+    assert before.items() <= digest(real.parent).items()
+    state = Path(bundle.report()["failure"]["preserved_state"])
+    for suffix in ("", "-wal"):
+        kept = (state / f"database.db{suffix}").read_bytes()
+        assert kept == Path(f"{real}{suffix}").read_bytes()
 
 
 def test_finished_database_needs_no_lock(bundle: Bundle) -> None:

@@ -1,4 +1,4 @@
 -- integrity_check
-SELECT integrity_check AS finding
+SELECT replace(integrity_check, '*** in database main ***' || char(10), '') AS finding
   FROM pragma_integrity_check
  WHERE integrity_check <> 'ok';
