@@ -121,7 +121,7 @@ def _read_back(database: Path) -> Schema | None:
     try:
         with closing(connect(database, "ro")) as connection:
             return read_schema(connection)
-    except sqlite3.Error:
+    except Exception:  # the report then says that nothing is reached
         return None
 
 

@@ -30,6 +30,9 @@ _MEANINGFUL_WORDS = {
     *("current_timestamp", "current_date", "current_time", "case", "when", "then", "else", "end"),
 }
 
+# No DEFAULT is NULL, and the truth is a number.
+_VALUES = {"null": "", "true": "1", "false": "0"}
+
 _CONSTRAINT_WORDS = {"constraint", "primary", "unique", "check", "foreign"}
 
 
@@ -80,8 +83,8 @@ def unquoted(text: str) -> str:
 def literal(default: str | None) -> str:
     """The normal form of a DEFAULT; there SQLite takes a name, quoted or not, for a string."""
     text = (default or "").strip()
-    if text.lower() == "null":
-        return ""
+    if (value := _VALUES.get(text.lower())) is not None:
+        return value
     is_quoted = text[:1] in ('"', "`", "[") and len(tokens(text)) == 1
     if is_quoted or (text.isidentifier() and text.lower() not in _MEANINGFUL_WORDS):
         return "'" + unquoted(text).replace("'", "''") + "'"

@@ -17,6 +17,7 @@ from .connection import connect, unsettled
 from .declared import SCHEMA_STEPS, Declared, declared
 from .diagnosis import NOT_OPENED, explain
 from .difference import differences, redundant, undeclared, without_index
+from .errors import AbathurError
 from .progress import Progress
 from .schema import Index, Schema, Table, fold, read_schema
 
@@ -34,7 +35,9 @@ def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | No
             live = read_schema(connection)
             found.extend(_all(connection, declared(), live, progress))
             return found, live
-    except sqlite3.Error as error:
+    except AbathurError:
+        raise
+    except Exception as error:  # what cannot be read is not proven, whatever the reason
         cause = explain(error, database)
         if cause in NOT_OPENED:
             raise

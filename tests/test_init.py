@@ -233,6 +233,7 @@ SPELLINGS = {
     "TEXT NOT NULL": "text /* ! */ not null",
     "DEFAULT 'general'": 'DEFAULT "general"',
     "DEFAULT 'pending'": "DEFAULT pending",
+    "BOOLEAN NOT NULL DEFAULT 0": "BOOLEAN NOT NULL DEFAULT FALSE",
     "DEFAULT 3600": "DEFAULT (3600)",
     "DEFAULT CURRENT_TIMESTAMP": "DEFAULT current_timestamp",
     "CHECK (json_valid(state))": "CONSTRAINT state_is_json CHECK ( JSON_valid( `state` ) )",
