@@ -152,7 +152,20 @@ class Schema:
 
 
 def read_schema(connection: sqlite3.Connection) -> Schema:
-    """Read back what `connection`'s database has. Raises sqlite3.Error when it cannot be read."""
+    """Read back what `connection`'s database has, in one transaction: others may be changing it.
+
+    Raises sqlite3.Error when it cannot be read.
+    """
+    if connection.in_transaction:
+        return _read(connection)
+    connection.execute("BEGIN")
+    try:
+        return _read(connection)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _read(connection: sqlite3.Connection) -> Schema:
     text: dict[tuple[str, str], str] = {}
     views, triggers = {}, {}
     for kind, name, table, sql in connection.execute(

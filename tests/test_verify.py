@@ -2,10 +2,17 @@
 
 import hashlib
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from conftest import Bundle
+
+from abathur_schema.connection import connect
+from abathur_schema.schema import read_schema
 
 
 def rewrite(name: str, old: str, new: str) -> Callable[[Bundle], None]:
@@ -437,3 +444,32 @@ def test_database_that_another_one_writes_is_verified(bundle: Bundle) -> None:
     writer.execute("COMMIT")
     writer.close()
     assert bundle.run("verify") == 1
+
+
+CHANGES_TABLES = """
+import sqlite3
+
+connection = sqlite3.connect("abathur.db", isolation_level=None)
+while True:
+    connection.execute("CREATE TABLE mine (x TEXT UNIQUE)")
+    connection.execute("DROP TABLE mine")
+"""
+
+
+def test_schema_that_changes_is_read_in_one_state(bundle: Bundle) -> None:
+    command = [sys.executable, "-c", CHANGES_TABLES]
+    application = subprocess.Popen(command, cwd=bundle.path.parent)
+    seen: set[bool] = set()
+    deadline = time.monotonic() + 10
+    try:
+        while len(seen) < 2 and time.monotonic() < deadline:
+            for _ in range(100):
+                with closing(connect(bundle.path, "ro")) as connection:
+                    schema = read_schema(connection)
+                indexes = [index for index in schema.indexes.values() if index.table == "mine"]
+                assert len(indexes) == ("mine" in schema.tables)
+                seen.add("mine" in schema.tables)
+    finally:
+        application.kill()
+        application.wait()
+    assert seen == {True, False}
