@@ -22,8 +22,10 @@ from .interruption import stop_if_pressed
 from .schema import Schema, fold
 from .sql_text import normal, quoted
 
-MAX_FINDINGS = 100
-"""How many findings of one check are kept in full; of the rest only the number is told."""
+MAX_FINDINGS = 10_000
+"""How many findings of one check the report has; of the rest only the number is told, so that a
+report and this program's memory stay small whatever is wrong.
+"""
 
 SUBTREE_ROWS = "namespaces.sql"
 """The file in `checks/accepts/` with the rows on which subtree queries are tried."""

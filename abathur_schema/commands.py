@@ -21,6 +21,9 @@ from .schema import Schema, read_schema
 from .steps import Attempt, Step, Target, run_step
 from .verification import verify
 
+MAX_SHOWN = 20
+"""How many findings of one check are printed; the report has them all."""
+
 
 def run_task(task: str, database: object, reports: object, as_json: bool) -> int:
     """Run a task and return its exit code.
@@ -158,7 +161,9 @@ def _check_lines(run: Run) -> Iterator[str]:
     for check in run.checks or ():
         if check.status != "pass":
             yield f"  {check.status}: {check.name}"
-            yield from (f"    {finding}" for finding in check.findings)
+            yield from (f"    {finding}" for finding in check.findings[:MAX_SHOWN])
+            if check.count > MAX_SHOWN:
+                yield f"    and {check.count - MAX_SHOWN} more, in the report"
 
 
 def _failure_lines(run: Run, error: Exception) -> list[str]:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 import pytest
 from conftest import Bundle
@@ -432,6 +433,24 @@ def test_every_violation_is_named(bundle: Bundle) -> None:
     }
     assert (
         "foreign_key_check: 4 violations" in (bundle.report()["deliverables"]["validation_results"])
+    )
+
+
+def test_many_violations_are_all_in_the_report(bundle: Bundle, capsys: Any) -> None:
+    bundle.sql(
+        "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12345)"
+        " INSERT INTO audit (timestamp, task_id, action_type) SELECT '2026', 'gone', 'x' FROM n"
+    )
+    capsys.readouterr()
+    assert bundle.run("verify") == 1
+    shown = capsys.readouterr().out
+    assert shown.count("parent tasks") == 20
+    assert "and 12325 more, in the report" in shown
+    findings = bundle.failed()["foreign_key_check"]
+    assert findings[9_999] == "table audit, row 10000, column task_id, parent tasks"
+    assert findings[10_000:] == ["and 2345 more"]
+    assert bundle.report()["deliverables"]["validation_results"].count(
+        "foreign_key_check: 12345 violations"
     )
 
 
