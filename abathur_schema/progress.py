@@ -39,7 +39,7 @@ class Progress:
                 self._shown = False
 
     def _show(self) -> None:
-        while not self._stop.wait(1.0):
+        while not self._stop.wait(0.5):
             seconds = time.monotonic() - self._since
             if seconds >= 1.0:
                 self._write(f"\r{self._label} ... {seconds:.0f} s\x1b[K")

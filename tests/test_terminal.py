@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import sqlite3
 import subprocess
@@ -44,14 +45,14 @@ def test_progress_after_a_second_and_only_then(empty: Bundle, tmp_path: Path) ->
     holder = sqlite3.connect(empty.path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     process, terminal = start_on_terminal(tmp_path, "init")
-    time.sleep(2.5)
+    time.sleep(3.5)
     holder.execute("ROLLBACK")
     holder.close()
     shown = read_all(terminal)
     assert process.wait() == 0
-    assert "core ... 1 s" in shown
+    assert re.search(r"\rcore \.\.\. [12] s", shown)
     assert "pragma ..." not in shown
-    assert shown.index("core ... 1 s") < shown.index("tables made")
+    assert shown.index("core ...") < shown.index("tables made")
 
 
 def test_silent_where_nobody_looks(bundle: Bundle, tmp_path: Path) -> None:
