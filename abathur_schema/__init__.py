@@ -1,3 +1,3 @@
-"""The SQLite store of an agent swarm: made, brought up to date, proven."""
+"""The SQLite store of an agent swarm: made, finished, proven."""
 
 __version__ = "0.1.0"

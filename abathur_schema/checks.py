@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from . import sql_text
 from .declared import bundled
 from .errors import UsageError
-from .interruption import stop_if_pressed
+from .interruption import stop_if_asked
 from .schema import Schema, fold
 from .sql_text import normal, quoted
 
@@ -26,9 +27,6 @@ MAX_FINDINGS = 10_000
 """How many findings of one check the report has; of the rest only the number is told, so that a
 report and this program's memory stay small whatever is wrong.
 """
-
-SUBTREE_ROWS = "namespaces.sql"
-"""The file in `checks/accepts/` with the rows on which subtree queries are tried."""
 
 
 class CheckFile(NamedTuple):
@@ -40,11 +38,17 @@ class CheckFile(NamedTuple):
     says: Mapping[str, str]
     statements: tuple[str, ...]
 
+    @property
+    def counts(self) -> str:
+        """What the rows that it finds are called, where their number is of interest."""
+        return self.says.get("counts", "")
+
 
 @dataclass(frozen=True)
 class Check:
     """What came of one check. `status` is pass, fail or info; `count` is the number of findings,
-    of which the first `MAX_FINDINGS` are kept.
+    of which the first `MAX_FINDINGS` are kept, and `counts` what they are called, if anything;
+    `completed` is false when the check broke off.
     """
 
     name: str
@@ -53,31 +57,37 @@ class Check:
     findings: tuple[str, ...]
     count: int
     duration_ms: float
+    counts: str = ""
+    completed: bool = True
 
 
-def check(name: str, kind: str, findings: Iterable[str], *, info: bool = False) -> Check:
+def check(
+    name: str, kind: str, findings: Iterable[str], *, info: bool = False, counts: str = ""
+) -> Check:
     """Draw the findings of one check; with `info` they are no fault.
 
     An error is a finding too: what cannot be looked at is not proven. Raises Interrupted.
     """
-    stop_if_pressed()
+    stop_if_asked()
     started = time.perf_counter()
     kept: list[str] = []
     count = 0
+    completed = True
     try:
         for finding in findings:
             count += 1
             if count <= MAX_FINDINGS:
                 kept.append(finding)
     except Exception as error:
-        stop_if_pressed()
+        stop_if_asked()
         count += 1
         kept.append(f"could not be checked: {error}")
-        info = False
+        completed = info = False
     if count > len(kept):
         kept.append(f"and {count - len(kept)} more")
     status = "pass" if not count else "info" if info else "fail"
-    return Check(name, kind, status, tuple(kept), count, (time.perf_counter() - started) * 1000)
+    milliseconds = (time.perf_counter() - started) * 1000
+    return Check(name, kind, status, tuple(kept), count, milliseconds, counts, completed)
 
 
 KINDS = ("holds", "plans", "rejects", "accepts")
@@ -111,7 +121,7 @@ def _read(kind: str, path: Path) -> CheckFile:
     return file
 
 
-# holds/: one SELECT that returns the rows that are wrong.
+# holds/: one SELECT that returns the rows that are wrong. `counts:` says what they are called.
 
 
 def wrong_rows(connection: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
@@ -119,22 +129,23 @@ def wrong_rows(connection: sqlite3.Connection, file: CheckFile) -> Iterator[str]
     for statement in file.statements:
         told = 0
         try:
-            for line in _rows(connection.execute(statement)):
+            for row in _rows(connection.execute(statement)):
                 told += 1
-                yield line
+                yield from row
         except sqlite3.DatabaseError:
             # Python's sqlite3 loses the row before an error; as the last one it can be had.
             again = f"SELECT * FROM ({statement.rstrip(';')}) LIMIT {told + 1}"
             with suppress(sqlite3.DatabaseError):
-                yield from list(_rows(connection.execute(again)))[told:]
+                yield from chain(*list(_rows(connection.execute(again)))[told:])
             raise
 
 
-def _rows(cursor: sqlite3.Cursor) -> Iterator[str]:
+def _rows(cursor: sqlite3.Cursor) -> Iterator[list[str]]:
+    """Each row as the lines that tell it: a single value as it is, more with their names."""
     names = [column[0] for column in cursor.description or ()]
     for row in cursor:
         pairs = (f"{name} {value}" for name, value in zip(names, row, strict=True))
-        yield str(row[0]) if len(names) == 1 else ", ".join(pairs)
+        yield str(row[0]).splitlines() if len(names) == 1 else [", ".join(pairs)]
 
 
 # plans/: a query. `index:` names the indexes that it must use; `sorts:` says why it must sort.
@@ -203,7 +214,7 @@ def subtree_faults(copy: sqlite3.Connection, declared: Schema, file: CheckFile) 
         for length in range(1, len(parts) + 1):
             below.setdefault(":".join(parts[:length]), set()).add(name)
     if not below:
-        yield f"checks/accepts/{SUBTREE_ROWS} gives {table} no rows to try it on"
+        yield f"checks/accepts/ gives {table} no rows to try it on"
     for root in sorted(root for root, names in below.items() if names != {root}):
         cursor = copy.execute(file.statements[0], {**parameters, "namespace": root})
         position = [fold(described[0]) for described in cursor.description].index(fold(column))
@@ -214,7 +225,8 @@ def subtree_faults(copy: sqlite3.Connection, declared: Schema, file: CheckFile) 
             yield f"below {root!r} it leaves out {name!r}"
 
 
-# accepts/: rows that must be taken; a SELECT among them returns what is wrong after them.
+# accepts/: rows that must be taken; a SELECT among them returns what is wrong after them. With
+# `tries: subtree`, the subtree queries of plans/ are tried on its rows.
 
 
 def refused_rows(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
@@ -225,7 +237,7 @@ def refused_rows(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
         except sqlite3.IntegrityError as error:
             yield f"refused: {error}: {_short(statement)}"
         else:
-            yield from _rows(cursor)
+            yield from chain(*_rows(cursor))
 
 
 # rejects/: rows that must be refused. The comment before each is SQLite's message for the

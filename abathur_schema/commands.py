@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TextIO
 
@@ -22,7 +23,7 @@ from .steps import Attempt, Step, Target, run_step
 from .verification import verify
 
 MAX_SHOWN = 20
-"""How many findings of one check are printed; the report has them all."""
+"""How many findings of one check are printed; the report has more."""
 
 
 def run_task(task: str, database: object, reports: object, as_json: bool) -> int:
@@ -34,7 +35,7 @@ def run_task(task: str, database: object, reports: object, as_json: bool) -> int
     try:
         with listening():
             request = preflight.check(task, database, reports)
-            draft = Draft(request.reports, task)
+            draft = Draft(request.reports, task, datetime.now(timezone.utc))
             try:
                 preflight.check_order(task, request.database)
                 return _finish(_run(task, request.database, as_json), draft, as_json)
@@ -100,23 +101,22 @@ def _finish(run: Run, draft: Draft, as_json: bool) -> int:
         content = preserve(run, draft.path.with_suffix(""))
     else:
         content = to_json(compose(run))
-    if as_json:
-        _say(content.rstrip())
-    else:
-        for line in _check_lines(run):
-            _say(line)
-    if failed and failed.error:
-        _say("\n".join(_failure_lines(run, failed.error)), sys.stderr)
+    lost = ""
     try:
         draft.write(content)
     except OSError as error:
-        _say(f"the report could not be written: {error}; it is:\n{content}", sys.stderr)
+        lost = f"the report could not be written: {error}; it would be:\n{content}"
+    if as_json and not lost:
+        _say(content.rstrip())
+    elif not as_json:
+        for line in (*_check_lines(run), *([] if lost else [f"report: {draft.path}"])):
+            _say(line)
+    for line in (*_failure_lines(run), *([lost] if lost else [])):
+        _say(line, sys.stderr)
+    if failed and isinstance(failed.error, Interrupted):
+        return failed.error.exit_code
+    if failed or lost:
         return StepError.exit_code
-    if not as_json:
-        _say(f"report: {draft.path}")
-    if failed:
-        reason = failed.error
-        return reason.exit_code if isinstance(reason, Interrupted) else StepError.exit_code
     return VERIFY_FAILED if run.faults else 0
 
 
@@ -163,17 +163,18 @@ def _check_lines(run: Run) -> Iterator[str]:
             yield f"  {check.status}: {check.name}"
             yield from (f"    {finding}" for finding in check.findings[:MAX_SHOWN])
             if check.count > MAX_SHOWN:
-                yield f"    and {check.count - MAX_SHOWN} more, in the report"
+                yield f"    and {check.count - MAX_SHOWN} more; see the report"
 
 
-def _failure_lines(run: Run, error: Exception) -> list[str]:
-    cause = explain(error, run.database)
-    name = run.failed.name if run.failed else ""
-    lines = [f"{name} failed: {error}"]
+def _failure_lines(run: Run) -> Iterator[str]:
+    if not run.failed or not run.failed.error:
+        return
+    yield f"{run.failed.name} failed: {run.failed.error}"
     if run.preserved:
-        lines.append(f"likely cause: {cause.cause}")
-        lines.append(f"what to do: {cause.remedy}")
+        cause = explain(run.failed.error, run.database)
+        yield f"likely cause: {cause.cause}"
+        yield f"what to do: {cause.remedy}"
         if run.state_folder:
-            lines.append(f"state preserved in: {run.state_folder}")
-        lines += [f"not preserved: {line}" for line in run.preserved.lost]
-    return lines
+            yield f"state preserved in: {run.state_folder}"
+        yield from (f"note: {line}" for line in run.preserved.notes)
+        yield from (f"not preserved: {line}" for line in run.preserved.lost)

@@ -4,15 +4,12 @@ import sqlite3
 from pathlib import Path
 from typing import Literal
 
-from .declared import Setting, declared
-from .interruption import pressed
+from .declared import IN_THE_FILE, Setting, declared
+from .interruption import stop_asked
 
 MINIMUM_SQLITE = (3, 37, 0)
 """The first version with pragma_table_list, which tells tables from virtual tables."""
 
-IN_THE_FILE = "journal_mode"
-"""The one setting that lives in the file: the step `pragma` sets it, once; all others are
-forgotten when a connection closes (SQLite documentation, "PRAGMA Statements")."""
 
 STEPS_BETWEEN_LOOKS = 1_000_000
 """After so many steps of its virtual machine, some milliseconds, SQLite looks for a Ctrl-C."""
@@ -27,17 +24,22 @@ def connect(database: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
     # as_uri() quotes what has a meaning in a URI: space, ?, #, %.
     uri = f"{database.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-    connection.set_progress_handler(pressed, STEPS_BETWEEN_LOOKS)
+    connection.set_progress_handler(stop_asked, STEPS_BETWEEN_LOOKS)
     try:
-        for setting in declared().settings:
-            if setting.name != IN_THE_FILE:
-                connection.execute(setting.statement).fetchall()
+        settle(connection)
         if mode == "ro":
             connection.execute("PRAGMA query_only = ON")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def settle(connection: sqlite3.Connection) -> None:
+    """Run on a connection the settings that it would not have otherwise."""
+    for setting in declared().settings:
+        if setting.name != IN_THE_FILE:
+            connection.execute(setting.statement).fetchall()
 
 
 def unsettled(connection: sqlite3.Connection) -> list[tuple[Setting, str]]:

@@ -16,6 +16,10 @@ SCHEMA_STEPS = ("core", "core-indexes", "memory", "memory-indexes")
 STEPS = (PRAGMA, *SCHEMA_STEPS)
 """The steps in the order in which `init` runs them; each has a file of its name in `sql/`."""
 
+IN_THE_FILE = "journal_mode"
+"""The one setting that lives in the file: the step `pragma` sets it, once; all others are
+forgotten when a connection closes (SQLite documentation, "PRAGMA Statements")."""
+
 MILESTONES = {
     "Milestone 1": ("core", "core-indexes"),
     "Milestone 2": ("core", "core-indexes", "memory", "memory-indexes"),
@@ -139,4 +143,4 @@ def _setting(connection: sqlite3.Connection, statement: str) -> Setting:
     connection.execute(statement)
     expected = connection.execute(f"PRAGMA {name}").fetchone()[0]
     # A database in memory keeps journal mode "memory" whatever it is told.
-    return Setting(name, value.text if name == "journal_mode" else str(expected), statement)
+    return Setting(name, value.text if name == IN_THE_FILE else str(expected), statement)

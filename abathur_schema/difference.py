@@ -191,22 +191,29 @@ def _folded(names: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(fold(name or "") for name in names)
 
 
-def undeclared(declared: Schema, live: Schema) -> list[str]:
+def undeclared(declared: Schema, live: Schema) -> Iterator[str]:
     """What is there and not declared, a line each; managed by somebody else."""
-    lines = []
     for name, table in live.tables.items():
         if name not in declared.tables and table.kind != "shadow":
-            lines.append(f"{'virtual ' if table.kind == 'virtual' else ''}table {table.name}")
+            yield f"{'virtual ' if table.kind == 'virtual' else ''}table {table.name}"
         elif (wanted := declared.tables.get(name)) and table.sql != wanted.sql:
-            lines += _undeclared_in(declared, live, wanted, table)
-    lines += [
-        f"index {index.name} on {index}"
+            yield from _undeclared_in(declared, live, wanted, table)
+    for index in undeclared_indexes(declared, live):
+        yield f"index {index.name} on {index}"
+    for name, view in live.views.items():
+        if name not in declared.tables:
+            yield f"view {view}"
+    for trigger in live.triggers.values():
+        yield f"trigger {trigger}"
+
+
+def undeclared_indexes(declared: Schema, live: Schema) -> list[Index]:
+    """The indexes that somebody else made."""
+    return [
+        index
         for name, index in live.indexes.items()
         if index.origin == "c" and name not in declared.indexes
     ]
-    lines += [f"view {name}" for key, name in live.views.items() if key not in declared.tables]
-    lines += [f"trigger {name}" for name in live.triggers.values()]
-    return lines
 
 
 def _undeclared_in(declared: Schema, live: Schema, wanted: Table, table: Table) -> Iterator[str]:

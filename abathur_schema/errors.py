@@ -21,6 +21,18 @@ class StepError(AbathurError):
     exit_code = 3
 
 
+class SettingRefusedError(StepError):
+    """A setting of the file does not take; with journal_mode, the file system cannot do WAL."""
+
+
+class CannotReconcileError(StepError):
+    """`step` meets objects that no statement of ours can bring to the declared form."""
+
+    def __init__(self, step: str, problems: Sequence[str]) -> None:
+        lines = "\n  ".join(problems)
+        super().__init__(f"{lines}\n{step} cannot bring this to the declared form")
+
+
 class Interrupted(AbathurError):  # noqa: N818 - it is no error
     """Ctrl-C or SIGTERM: the step that was running was rolled back; 128 + signal, as in a shell."""
 
@@ -33,7 +45,9 @@ VERIFY_FAILED = 1
 """`verify` found something wrong: an answer, not an error, so no exception carries it."""
 
 
-def cannot_reconcile(step: str, problems: Sequence[str]) -> StepError:
-    """`step` meets objects that no statement of ours can bring to the declared form."""
-    lines = "\n  ".join(problems)
-    return StepError(f"{lines}\n{step} cannot bring this to the declared form")
+def out_of_order(step: str, needed: str) -> str:
+    """The message for a step that runs before the one that it needs."""
+    return (
+        f"{step} builds upon what {needed} makes, and that is not there."
+        f" Run `invoke {needed}` first, or `invoke init` for all steps"
+    )

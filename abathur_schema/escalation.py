@@ -22,7 +22,8 @@ def escalation(run: Run) -> str:
     place = "\n".join(
         f"- {key}: {value}" for key, value in environment(run.task, run.database).items()
     )
-    lost = "".join(f"- not preserved: {line}\n" for line in state.lost)
+    notes = "".join(f"- {line}\n" for line in state.notes)
+    lost = notes + "".join(f"- not preserved: {line}\n" for line in state.lost)
     return f"""# {step.name} failed on {run.database}
 
 ## Current state

@@ -1,7 +1,10 @@
 """Files that must survive: written whole or not at all, and readable by their owner only."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -20,16 +23,18 @@ def create(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
 
 
-def write(path: Path, content: str) -> None:
-    """Write a new file and see it on the disk; a file that cannot be completed is removed."""
-    descriptor = create(path)
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that is written beside its place, seen on the disk, and only then put there."""
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content.encode("utf-8", "surrogateescape"))
+        with os.fdopen(create(temporary), "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-    except OSError:
-        path.unlink()
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
         raise
 
 

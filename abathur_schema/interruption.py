@@ -1,5 +1,5 @@
 """Ctrl-C and SIGTERM: heard while SQLite works and between steps, so that a step ends whole or
-not at all.
+not at all. While SQLite waits for a lock it hears nothing, for as long as busy_timeout says.
 """
 
 import signal
@@ -37,7 +37,7 @@ def listening() -> Iterator[None]:
             signal.signal(number, before[number])
 
 
-def pressed() -> bool:
+def stop_asked() -> bool:
     """Whether the work should stop. As SQLite's progress handler it stops what SQLite does."""
     return bool(_received)
 
@@ -47,7 +47,7 @@ def interrupted() -> Interrupted:
     return Interrupted(_received or signal.SIGINT)
 
 
-def stop_if_pressed() -> None:
+def stop_if_asked() -> None:
     """Raise Interrupted when the work should stop; called where nothing is half done."""
     if _received:
         raise interrupted()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from .declared import Declared
 from .difference import Difference, Missing, OtherIndex, differences, kind_of
-from .errors import cannot_reconcile
+from .errors import CannotReconcileError
 from .schema import Schema, fold
 from .sql_text import quoted
 
@@ -31,7 +31,7 @@ def plan(declared: Declared, live: Schema, step: str) -> list[Statement]:
     found = differences(declared.schema, live, declared.objects(step))
     blocked = [str(one) for one in found if not isinstance(one, Missing | OtherIndex)]
     if blocked:
-        raise cannot_reconcile(step, blocked)
+        raise CannotReconcileError(step, blocked)
     return list(_statements(declared, step, found))
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .checks import KINDS, check_files
-from .connection import MINIMUM_SQLITE, connect, unsettled
+from .connection import MINIMUM_SQLITE, connect
 from .declared import PRAGMA, declared
-from .errors import UsageError
-from .plan import needed_first
+from .errors import UsageError, out_of_order
 from .run import CHAINS, VERIFY
 from .schema import read_schema
+from .steps import step_needed
 
 
 class Request(NamedTuple):
@@ -48,7 +48,8 @@ def check(task: str, database: object, reports: object) -> Request:
         found = _database(task, path)
     except OSError as error:
         raise UsageError(f"{path} cannot be a database: {error.strerror}. Name another.") from error
-    if found in (folder.resolve(), *folder.resolve().parents):
+    place = _followed(folder)
+    if found in (place, *place.parents):
         raise UsageError(f"{folder} is in the place of the database. Name another folder.")
     return Request(found, folder)
 
@@ -69,7 +70,7 @@ def _database(task: str, path: Path) -> Path:
         if path.is_symlink():
             raise UsageError(f"{path} is a link to a file that does not exist. Mend it.") from None
         if task in ("init", PRAGMA):
-            return path.resolve()
+            return _followed(path)
         first = "init" if task == VERIFY else PRAGMA
         raise UsageError(f"there is no database at {path}. Run `invoke {first}` first.") from None
     if not stat.S_ISREG(mode):
@@ -77,7 +78,11 @@ def _database(task: str, path: Path) -> Path:
         raise UsageError(f"{path} is {kind}. Name a file, with --database PATH.")
     if not os.access(path, os.R_OK):
         raise UsageError(f"{path} may not be read by this user. Run as the user who owns it.")
-    return path.resolve()
+    return _followed(path)
+
+
+def _followed(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # resolve() raises where links go in a circle
 
 
 def check_order(task: str, database: Path) -> None:
@@ -86,12 +91,8 @@ def check_order(task: str, database: Path) -> None:
         return
     try:
         with closing(connect(database, "ro")) as connection:
-            needed = PRAGMA if unsettled(connection) else None
-            needed = needed or needed_first(declared(), read_schema(connection), task)
+            needed = step_needed(connection, read_schema(connection), task)
     except sqlite3.Error:
-        return  # the step meets the same error, and tells it in full
+        return  # the step meets the same error and tells it in full, or looks again
     if needed:
-        raise UsageError(
-            f"{task} builds upon what {needed} makes, and that is not there."
-            f" Run `invoke {needed}` first, or `invoke init` for all steps; nothing was touched."
-        )
+        raise UsageError(f"{out_of_order(task, needed)}; nothing was touched.")

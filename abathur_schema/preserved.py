@@ -15,10 +15,10 @@ from pathlib import Path
 from .connection import connect
 from .declared import PRAGMA, declared
 from .escalation import escalation
-from .files import create, make_folders, sync_folder, write
+from .files import create, make_folders, new_file, sync_folder
 from .report import compose, to_json
 from .run import Run
-from .steps import Step
+from .steps import BEGIN, COMMIT, Step
 
 COMPANIONS = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database file while it is in use."""
@@ -26,11 +26,14 @@ COMPANIONS = ("-wal", "-shm", "-journal")
 
 @dataclass
 class PreservedState:
-    """`files` were kept; `lost` says of each that could not be kept why."""
+    """`files` were kept; `lost` says of each that could not be kept why; `notes` what to know of
+    those that were.
+    """
 
     folder: Path
     files: list[Path] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def keep(self, name: str, make: Callable[[Path], None]) -> None:
         """Let `make` write the file `name`; when it cannot, say so and go on."""
@@ -44,7 +47,12 @@ class PreservedState:
 
     def keep_text(self, name: str, content: str) -> None:
         """Keep a text file."""
-        self.keep(name, lambda path: write(path, content))
+
+        def make(path: Path) -> None:
+            with new_file(path) as file:
+                file.write(content.encode("utf-8", "surrogateescape"))
+
+        self.keep(name, make)
 
     def keep_database(self, database: Path) -> None:
         """Keep the database: by SQLite's backup, or byte for byte where SQLite cannot read it."""
@@ -56,9 +64,7 @@ class PreservedState:
             _back_up(database, self.folder / "database.db")
             self.files.append(self.folder / "database.db")
         except sqlite3.DatabaseError as error:
-            self.lost.append(
-                f"database.db: not as SQLite reads it ({error}); byte for byte instead"
-            )
+            self.notes.append(f"database.db is a copy byte for byte: SQLite says {error}")
             self._keep_bytes(database)
         except OSError as error:
             self.lost.append(f"database.db: {error}")
@@ -83,32 +89,27 @@ class PreservedState:
 
 def _back_up(database: Path, copy: Path) -> None:
     """Copy what is committed, `-wal` included, as one consistent state."""
-    os.close(create(copy))
+    temporary = copy.with_name(f".{copy.name}.tmp")
+    os.close(create(temporary))
     try:
         with (
             closing(connect(database, "ro")) as source,
-            closing(sqlite3.connect(copy, isolation_level=None)) as target,
+            closing(sqlite3.connect(temporary, isolation_level=None)) as target,
         ):
             # Hold the state: without this the backup would wait for a lock for ever.
             source.execute("BEGIN")
             source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             source.backup(target)
+        temporary.rename(copy)
     except BaseException:
         for suffix in ("", *COMPANIONS):
-            copy.with_name(copy.name + suffix).unlink(missing_ok=True)
+            temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
         raise
 
 
 def _copy(source: Path, copy: Path) -> None:
-    descriptor = create(copy)
-    try:
-        with os.fdopen(descriptor, "wb") as target, source.open("rb") as content:
-            shutil.copyfileobj(content, target, 1 << 20)
-            target.flush()
-            os.fsync(target.fileno())
-    except OSError:
-        copy.unlink()
-        raise
+    with source.open("rb") as content, new_file(copy) as target:
+        shutil.copyfileobj(content, target, 1 << 20)
 
 
 def preserve(run: Run, folder: Path) -> str:
@@ -142,13 +143,14 @@ def statements_sql(steps: Sequence[Step]) -> str:
             if not attempt.ran and not attempt.running:
                 continue
             in_transaction = step.name != PRAGMA
-            lines += ["BEGIN IMMEDIATE;"] * in_transaction
+            if in_transaction and attempt.running is not BEGIN:
+                lines.append(BEGIN.sql)
             lines += [statement.sql for statement in attempt.ran]
             if attempt.running:
                 error = _on_one_line(attempt.error)
                 lines.append(f"-- >>> THIS STATEMENT FAILED: {error}\n{attempt.running.sql}")
-            ending = "ROLLBACK" if attempt.error else "COMMIT"
-            lines += [f"{ending};"] * in_transaction
+            if in_transaction and attempt.running is not COMMIT:
+                lines.append("ROLLBACK;" if attempt.error else COMMIT.sql)
     return "\n".join(lines) + "\n"
 
 

@@ -36,15 +36,15 @@ Document = dict[str, Any]
 class Draft:
     """The report's place: its name is taken, and room for it on the disk, before the task runs.
 
-    `stem` is the UTC time to the microsecond and the task, and no other run's. Raises UsageError
+    `stem` is the time `now` (UTC, to the microsecond) and the task; where another run has that
+    name, the next microsecond that is free. Raises UsageError
     when the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, task: str) -> None:
+    def __init__(self, folder: Path, task: str, now: datetime) -> None:
         self._made: list[Path] = []
         try:
             self._made = make_folders(folder)
-            now = datetime.now(timezone.utc)
             while True:
                 self.stem = f"{now:%Y%m%dT%H%M%S.%fZ}-{task}"
                 self.path = folder / f"{self.stem}.json"
@@ -131,7 +131,7 @@ def compose(run: Run) -> Document:
         "quality_metrics": {
             "success_criteria_met": [
                 *(f"{step.name}: done" for step in run.steps if _succeeded(step)),
-                *(check.name for check in run.checks or () if check.status == "pass"),
+                *(check.name for check in run.checks or () if _is_proof(check)),
             ],
             "validation_results": "pass" if passed else "fail",
             "performance_notes": list(_performance(run)),
@@ -150,6 +150,10 @@ def to_json(document: Document) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
+def _is_proof(check: Check) -> bool:
+    return check.status == "pass" and check.kind != "info"
+
+
 def _succeeded(step: Step) -> bool:
     return step.status in ("changed", "unchanged")
 
@@ -159,10 +163,10 @@ def _validation(run: Run) -> Iterator[str]:
         if _succeeded(step) and step.name in declared().steps:
             yield f"{step.name}: as declared"
     for check in run.checks or ():
-        if check.name == "foreign_key_check":
-            yield f"{check.name}: {check.count} violations"
+        if check.counts and check.completed:
+            yield f"{check.name}: {check.count} {check.counts}"
         elif check.kind == "holds":
-            yield f"{check.name}: " + ("ok" if check.status == "pass" else check.findings[0])
+            yield f"{check.name}: " + ("ok" if check.status == "pass" else check.findings[-1])
     if run.checks is not None:
         yield f"checks: {len(run.checks) - len(run.faults)} passed, {len(run.faults)} failed"
 
@@ -171,7 +175,7 @@ def _performance(run: Run) -> Iterator[str]:
     plans = [check for check in run.checks or () if check.kind == "plans"]
     if plans:
         good = sum(check.status == "pass" for check in plans)
-        yield f"{good} of {len(plans)} checks of checks/plans/ pass: queries search by their index"
+        yield f"{good} of {len(plans)} checks of query plans pass: queries search by their index"
     if run.checks:
         slowest = max(run.checks, key=lambda check: check.duration_ms)
         yield f"slowest check: {slowest.name}, {slowest.duration_ms:.1f} ms"

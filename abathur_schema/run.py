@@ -88,6 +88,8 @@ class Run:
         """What the next person or agent should do."""
         if self.failed and self.failed.error:
             return explain(self.failed.error, self.database).remedy
+        if self.checks and self.live is None:
+            return self.faults[-1].findings[-1]  # it cannot be read; what to do stands there
         if self.faults:
             return (
                 "read the findings of the failed checks; `invoke init` makes what is missing, all"
@@ -118,10 +120,11 @@ class Run:
         name = self.database.name
         if self.failed:
             last = [step.name for step in self.steps if step.status in ("changed", "unchanged")]
-            where = f"as {last[-1]} left it" if last else "as it was before"
-            state = f" The state is preserved in {self.state_folder}." if self.state_folder else ""
+            before = "as a new, empty file" if self.database in self.made else "as it was before"
+            where = f"as {last[-1]} left it" if last else before
+            state = f", and is preserved in {self.state_folder}" if self.state_folder else ""
             error = str(self.failed.error).splitlines()[0].rstrip(".:")
-            return f"{self.failed.name} failed: {error}. {name} stands {where}.{state}"
+            return f"{self.failed.name} failed: {error}. {name} stands {where}{state}."
         changed = what_changed(self.ran)
         done = f"{name}: {changed} by {self.task}." if changed else f"{name}: nothing was changed."
         if self.checks is None:
@@ -133,7 +136,7 @@ class Run:
 
 
 def what_changed(ran: list[Statement]) -> str:
-    """Such as `9 tables made, 33 indexes made`; empty when nothing was."""
+    """Such as `1 table made, 18 indexes made`; empty when nothing was."""
     words = {
         "tables_created": ("table", "made"),
         "columns_added": ("column", "added"),

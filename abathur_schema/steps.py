@@ -11,12 +11,15 @@ from pathlib import Path
 from .connection import connect, unsettled
 from .declared import PRAGMA, declared
 from .diagnosis import may_pass
-from .errors import StepError, cannot_reconcile
-from .interruption import interrupted, pressed, stop_if_pressed
-from .plan import Statement, plan, problems
+from .errors import CannotReconcileError, SettingRefusedError, StepError, out_of_order
+from .interruption import interrupted, stop_asked, stop_if_asked
+from .plan import Statement, needed_first, plan, problems
 from .schema import Schema, read_schema
 
 MAX_ATTEMPTS = 2
+
+BEGIN = Statement("BEGIN IMMEDIATE;", "a step is one transaction")
+COMMIT = Statement("COMMIT;", "a step is one transaction")
 
 
 @dataclass
@@ -113,10 +116,17 @@ class Step:
         return "changed" if self.ran else "unchanged"
 
 
+def step_needed(connection: sqlite3.Connection, live: Schema, name: str) -> str | None:
+    """The step that must run before `name` can, or None when it can run."""
+    if name == PRAGMA:
+        return None
+    return PRAGMA if unsettled(connection) else needed_first(declared(), live, name)
+
+
 def run_step(target: Target, name: str) -> Step:
     """Run one step, once more where a second try can help, and tell what became of it.
 
-    Raises nothing: an error is in the result.
+    An error, also that the user asked to stop, is in the result.
     """
     step = Step(name)
     started = time.perf_counter()
@@ -124,10 +134,11 @@ def run_step(target: Target, name: str) -> Step:
         attempt = Attempt()
         step.attempts.append(attempt)
         try:
-            stop_if_pressed()
+            stop_if_asked()
             _try(target, name, attempt)
         except Exception as error:  # whatever it is, the state is preserved and the report tells
-            attempt.error = interrupted() if pressed() else error
+            stopped = stop_asked() and str(error) == "interrupted"  # as SQLite says it
+            attempt.error = interrupted() if stopped else error
         failure = attempt.error
         if failure is None or not may_pass(failure) or len(step.attempts) == MAX_ATTEMPTS:
             step.duration_ms = (time.perf_counter() - started) * 1000
@@ -139,10 +150,14 @@ def _try(target: Target, name: str, attempt: Attempt) -> None:
         _settle(target.connection, attempt)
         return
     connection = target.connection
+    if needed := step_needed(connection, target.live(), name):
+        raise StepError(out_of_order(name, needed))
     # A look before the lock: what has nothing to do waits for nobody, and holds nobody up.
     if not plan(declared(), target.live(), name):
         return
-    connection.execute("BEGIN IMMEDIATE")
+    attempt.running = BEGIN
+    connection.execute(BEGIN.sql)
+    attempt.running = None
     try:
         for statement in plan(declared(), target.live(), name):
             attempt.running = statement
@@ -150,8 +165,10 @@ def _try(target: Target, name: str, attempt: Attempt) -> None:
             attempt.ran.append(statement)
         attempt.running = None
         if left := problems(declared(), target.live(), name):
-            raise cannot_reconcile(name, left)
-        connection.execute("COMMIT")
+            raise CannotReconcileError(name, left)
+        attempt.running = COMMIT
+        connection.execute(COMMIT.sql)
+        attempt.running = None
     except BaseException:
         target.roll_back()
         raise
@@ -170,10 +187,12 @@ def _settle(connection: sqlite3.Connection, attempt: Attempt) -> None:
             # SQLite does not wait for the lock when it changes the journal mode.
             if "is locked" not in str(error) or time.monotonic() > deadline:
                 raise
-            stop_if_pressed()
+            stop_if_asked()
             time.sleep(0.01)
             continue
         if pending[0] in unsettled(connection):
-            raise StepError(f"{setting.name} stays {value} after {setting.statement}")
+            raise SettingRefusedError(
+                f"{setting.name} stays {value} after {setting.statement.rstrip(';')}"
+            )
         attempt.ran.append(attempt.running)
     attempt.running = None

@@ -6,6 +6,7 @@ SQLite plans without statistics (ANALYZE) and without the application's own inde
 tells of what is declared, not of today's rows; where the two differ, that is told as information.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import closing
@@ -13,10 +14,10 @@ from pathlib import Path
 
 from . import checks as trial
 from .checks import Check, check, check_files, savepoint
-from .connection import connect, unsettled
+from .connection import connect, settle, unsettled
 from .declared import SCHEMA_STEPS, Declared, declared
 from .diagnosis import NOT_OPENED, explain
-from .difference import differences, redundant, undeclared, without_index
+from .difference import differences, redundant, undeclared, undeclared_indexes, without_index
 from .errors import AbathurError
 from .progress import Progress
 from .schema import Index, Schema, Table, fold, read_schema
@@ -41,7 +42,7 @@ def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | No
         cause = explain(error, database)
         if cause in NOT_OPENED:
             raise
-        finding = f"{error}: {cause.cause}"
+        finding = f"{error}: {cause.cause}; {cause.remedy}"
         return [*found, check("the database can be read", "holds", iter([finding]))], None
 
 
@@ -50,20 +51,22 @@ def _all(
 ) -> Iterator[Check]:
     yield check("settings of sql/pragma.sql", "settings", _settings(connection))
     for step in SCHEMA_STEPS:
-        lines = map(str, differences(wanted.schema, live, wanted.steps[step]))
-        yield check(f"{step}: as declared", "schema", lines)
+        yield check(f"{step}: as declared", "schema", _differences(wanted, live, step))
     names = [name for name, index in wanted.schema.indexes.items() if index.origin == "c"]
     yield check("no declared index is redundant", "schema", _redundant(wanted.schema, names))
     unserved = without_index(wanted.schema, live)
     yield check("every foreign key has an index", "schema", unserved)
     for file in check_files("holds"):
         progress.now(f"verify: {file.name}")
-        yield check(file.name, file.kind, trial.wrong_rows(connection, file))
+        found = check(file.name, file.kind, trial.wrong_rows(connection, file), counts=file.counts)
+        yield found
+        if found.status == "fail" and any("integrity_check" in sql for sql in file.statements):
+            yield check("where the damage is", file.kind, _damaged(connection, live))
     progress.now("verify: constraints and query plans")
     yield from _on_copy(connection, wanted.schema, live)
-    others = [index.name for index in _undeclared_indexes(wanted.schema, live)]
-    yield check("redundant indexes", "info", _redundant(live, map(fold, others)), info=True)
-    yield check("not managed here", "info", iter(undeclared(wanted.schema, live)), info=True)
+    others = [fold(index.name) for index in undeclared_indexes(wanted.schema, live)]
+    yield check("redundant indexes", "info", _redundant(live, others), info=True)
+    yield check("not managed here", "info", undeclared(wanted.schema, live), info=True)
 
 
 def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> Iterator[Check]:
@@ -74,7 +77,7 @@ def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> It
     """
     tables = [table for table in live.tables.values() if table.kind == "table"]
     ours = [index for name, index in live.indexes.items() if index.sql and name in wanted.indexes]
-    others = _undeclared_indexes(wanted, live)
+    others = undeclared_indexes(wanted, live)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
         # Of the same encoding: in UTF-16 text sorts otherwise.
         (encoding,) = connection.execute("PRAGMA encoding").fetchone()
@@ -95,14 +98,14 @@ def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> It
             lines = _plans_here(connection, copy)
             yield check("plans with the indexes and statistics here", "info", lines, info=True)
         list(_make(copy, [index for index in others if index.unique], set()))
-        copy.execute("PRAGMA foreign_keys = ON")
+        settle(copy)
         for file in check_files("rejects"):
             with savepoint(copy):
                 yield check(file.name, file.kind, trial.taken_rows(copy, live, file))
         for file in check_files("accepts"):
             with savepoint(copy):
                 yield check(file.name, file.kind, trial.refused_rows(copy, file))
-                if file.path.name == trial.SUBTREE_ROWS:
+                if file.says.get("tries") == "subtree":
                     yield from _subtrees(copy, wanted)
 
 
@@ -125,14 +128,6 @@ def _make(
                 yield f"{thing.name}: {error}"
 
 
-def _undeclared_indexes(wanted: Schema, live: Schema) -> list[Index]:
-    return [
-        index
-        for name, index in live.indexes.items()
-        if index.origin == "c" and name not in wanted.indexes
-    ]
-
-
 def _has_statistics(connection: sqlite3.Connection) -> bool:
     statistics = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'"
     return bool(connection.execute(statistics).fetchone()[0])
@@ -144,6 +139,30 @@ def _plans_here(connection: sqlite3.Connection, copy: sqlite3.Connection) -> Ite
         here = list(trial.plan_faults(connection, file))
         if here and not list(trial.plan_faults(copy, file)):
             yield f"{file.name}: {here[0]}"
+
+
+def _differences(wanted: Declared, live: Schema, step: str) -> Iterator[str]:
+    yield from map(str, differences(wanted.schema, live, wanted.steps[step]))
+
+
+def _damaged(connection: sqlite3.Connection, live: Schema) -> Iterator[str]:
+    """The tables in which, or in whose indexes, SQLite finds damage; asked one by one."""
+    first_pages = dict(connection.execute("SELECT rootpage, name FROM sqlite_schema"))
+    for table in live.tables.values():
+        if table.kind == "virtual":
+            continue
+        try:
+            # The first finding alone: after it there may be an error, by which it would be lost.
+            first = "SELECT integrity_check FROM pragma_integrity_check(?) LIMIT 1"
+            (found,) = connection.execute(first, (table.name,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            found = str(error)
+        if found != "ok":
+            *_, line = found.splitlines()
+            page = re.search(r"[Pp]age (\d+)", line)
+            owner = first_pages.get(int(page[1])) if page else None
+            is_first = f" (the first page of {owner})" if owner else ""
+            yield f"in table {table.name} or an index of it: {line}{is_first}"
 
 
 def _settings(connection: sqlite3.Connection) -> Iterator[str]:

@@ -1,4 +1,4 @@
--- The work of the swarm: six tables that older applications may already have made and filled.
+-- The work of the swarm: tables that older applications may already have made and filled.
 -- They reference sessions and memory_entries, which memory.sql declares.
 
 

@@ -19,7 +19,7 @@ CREATE TABLE sessions (
 );
 
 
--- Long-term memory. A change is a new row with the next version; nothing is overwritten.
+-- Long-term memory. A change is a new row with the next version; to forget one marks them all.
 CREATE TABLE memory_entries (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     namespace   TEXT NOT NULL,                       -- a path such as user:alice:preferences
@@ -27,7 +27,7 @@ CREATE TABLE memory_entries (
     value       TEXT NOT NULL CHECK (json_valid(value)),
     memory_type TEXT NOT NULL CHECK (memory_type IN ('semantic', 'episodic', 'procedural')),
     version     INTEGER NOT NULL DEFAULT 1 CHECK (version > 0),
-    is_deleted  BOOLEAN NOT NULL DEFAULT 0,          -- 1: forgotten, but its trail is kept
+    is_deleted  BOOLEAN NOT NULL DEFAULT 0,          -- 1: forgotten (every version of it)
     metadata    TEXT DEFAULT '{}' CHECK (json_valid(metadata)),               -- object
     created_by  TEXT,                                -- a session or an agent
     updated_by  TEXT,

@@ -105,6 +105,20 @@ NEW_FILES = {
     "holds, and fails": ("SELECT 'a row that is wrong';", "a row that is wrong"),
     "holds, and writes": ("DELETE FROM sessions;", "attempt to write a readonly database"),
     "plans, and fails": ("-- index: idx_sessions_project\nSELECT id FROM sessions;", "scans: SCAN"),
+    "plans, and sorts": (
+        "-- index: idx_tasks_parent\n"
+        "SELECT id FROM tasks WHERE parent_task_id = 1 ORDER BY prompt;",
+        "sorts, though the index should give the order",
+    ),
+    "plans, by another index": (
+        "-- index: idx_tasks_parent\nSELECT id FROM tasks WHERE status = 1;",
+        "does not use idx_tasks_parent alone",
+    ),
+    "rejects, by another constraint": (
+        "-- NOT NULL constraint failed: sessions.user_id\n"
+        "INSERT INTO sessions (id, user_id) VALUES ('s', 'a');",
+        "refused by another constraint",
+    ),
     "rejects, and fails": (
         "-- CHECK constraint failed: user_id <> ''\n"
         "INSERT INTO sessions (id, app_name, user_id) VALUES ('s', 'a', '');",
@@ -156,6 +170,16 @@ def test_wrong_file_of_the_bundle_is_named_before_anything_is_touched(
     assert message in result.stderr
     assert Path(file).name in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["checkout"]
+
+
+def test_redundant_index_in_sql_is_found(checkout: Path, invoke_in: Invoke) -> None:
+    with (checkout / "sql" / "core-indexes.sql").open("a") as file:
+        file.write("\nCREATE INDEX idx_tasks_status ON tasks(status);\n")
+    result = invoke_in("init")
+    assert result.returncode == 1
+    assert (
+        "fail: no declared index is redundant\n    index idx_tasks_status is not" in result.stdout
+    )
 
 
 def test_table_and_index_are_added_by_sql_alone(checkout: Path, invoke_in: Invoke) -> None:

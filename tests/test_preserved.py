@@ -133,7 +133,7 @@ def test_escalation_tells_all_that_is_needed_to_take_over(failed: Bundle) -> Non
         "| core | changed |",
         "| core-indexes | failed |",
         "Traceback (most recent call last)",
-        "StepError",
+        "CannotReconcileError",
         f"- sqlite: {sqlite3.sqlite_version}",
         "- file_system: ",
         "- python: ",
@@ -146,7 +146,7 @@ def test_exit_of_a_failed_run_and_what_it_says(failed: Bundle) -> None:
     report = valid(json.loads(next(failed.reports.glob("*.json")).read_text("utf-8")))
     assert report["execution_status"]["status"] == "PARTIAL"
     assert report["failure"]["step"] == "core-indexes"
-    assert "StepError" in report["failure"]["trace"]
+    assert "CannotReconcileError" in report["failure"]["trace"]
     assert report["failure"]["attempts"] == 1
     assert report["quality_metrics"]["validation_results"] == "fail"
     assert "rename or drop" in report["orchestration_context"]["next_recommended_action"]

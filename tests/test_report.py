@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,20 @@ def test_schema_describes_every_entry() -> None:
 
 
 def test_names_are_unique_when_many_start_at_once(tmp_path: Path) -> None:
-    folder = tmp_path / "reports"
-    drafts = [Draft(folder, "init") for _ in range(200)]
-    for number, draft in enumerate(drafts):
+    """All in the same microsecond; some are done when others start."""
+    folder, now = tmp_path / "reports", datetime.now(timezone.utc)
+    running, paths = [], set()
+    for number in range(100):
+        running.append(Draft(folder, "init", now))
+        if number % 3 == 0:
+            draft = running.pop(0)
+            draft.write(json.dumps(number))
+            paths.add(draft.path)
+    for number, draft in enumerate(running, 100):
         draft.write(json.dumps(number))
-    paths = {draft.path for draft in drafts}
-    assert len(paths) == 200
-    assert sorted(int(path.read_text()) for path in paths) == list(range(200))
+        paths.add(draft.path)
+    assert len(paths) == 100
+    assert len({path.read_text() for path in paths}) == 100
     assert set(folder.iterdir()) == paths
 
 
@@ -99,10 +107,15 @@ def test_all_paths_are_absolute(invoke: Invoke, tmp_path: Path) -> None:
     assert all(Path(path).is_absolute() and Path(path).exists() for path in paths)
 
 
-def test_report_cannot_be_written_at_the_end(faulty: Faulty, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_report_cannot_be_written_at_the_end(
+    options: list[str], faulty: Faulty, tmp_path: Path
+) -> None:
     """Its fsync fails, after all steps succeeded: the work is done, and the report is told."""
-    result, hits = faulty("fsync:error=EIO", "init")
+    result, hits = faulty("fsync:error=EIO", "init", *options)
     assert hits
+    assert "report: " not in result.stdout
+    assert "execution_status" not in result.stdout
     assert "the report could not be written" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert result.returncode == 3

@@ -262,6 +262,23 @@ FAULTS = {
 }
 
 
+def test_foreign_key_without_an_index_is_found(bundle: Bundle) -> None:
+    bundle.sql("DROP INDEX idx_agents_task")
+    assert bundle.run("verify") == 1
+    assert bundle.failed()["every foreign key has an index"] == [
+        "foreign key (task_id) -> tasks(id) of table agents has no index"
+    ]
+
+
+def test_table_that_only_its_application_can_make_is_found(bundle: Bundle) -> None:
+    connection = sqlite3.connect(bundle.path, isolation_level=None)
+    connection.create_function("mine", 1, str, deterministic=True)
+    connection.execute("ALTER TABLE tasks ADD COLUMN short TEXT AS (mine(prompt))")
+    connection.close()
+    assert bundle.run("verify") == 1
+    assert "tasks: no such function: mine" in bundle.failed()["the schema can be copied"]
+
+
 def test_text_that_sorts_otherwise_is_found(empty: Bundle) -> None:
     """In UTF-16le, SQLite's BINARY order is not that of the characters."""
     empty.sql("PRAGMA encoding = 'UTF-16le'; CREATE TABLE mine (x)")
@@ -436,7 +453,7 @@ def test_every_violation_is_named(bundle: Bundle) -> None:
     )
 
 
-def test_many_violations_are_all_in_the_report(bundle: Bundle, capsys: Any) -> None:
+def test_many_violations_are_in_the_report_and_counted(bundle: Bundle, capsys: Any) -> None:
     bundle.sql(
         "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12345)"
         " INSERT INTO audit (timestamp, task_id, action_type) SELECT '2026', 'gone', 'x' FROM n"
@@ -445,7 +462,7 @@ def test_many_violations_are_all_in_the_report(bundle: Bundle, capsys: Any) -> N
     assert bundle.run("verify") == 1
     shown = capsys.readouterr().out
     assert shown.count("parent tasks") == 20
-    assert "and 12325 more, in the report" in shown
+    assert "and 12325 more; see the report" in shown
     findings = bundle.failed()["foreign_key_check"]
     assert findings[9_999] == "table audit, row 10000, column task_id, parent tasks"
     assert findings[10_000:] == ["and 2345 more"]

@@ -8,6 +8,9 @@ SELECT 'a default is wrong' FROM memory_entries
 
 INSERT INTO memory_entries (namespace, key, value, memory_type, version, is_deleted, metadata)
 VALUES ('user:alice', 'tea', '"black"', 'semantic', 2, 0, '{"source": "chat"}'),
-       ('user:alice', 'tea', '"black"', 'semantic', 3, 1, '{}'),   -- forgotten
        ('user:alice', 'Tea', '"green"', 'episodic', 1, 0, '{}'),   -- another key
        ('user:bob', 'tea', 'null', 'procedural', 1, 0, '{}');
+
+UPDATE memory_entries SET is_deleted = 1 WHERE namespace = 'user:alice' AND key = 'tea';   -- forget
+SELECT 'more or less is left than the two others'
+ WHERE (SELECT count(*) FROM memory_entries WHERE is_deleted = 0) <> 2;

@@ -1,5 +1,6 @@
 -- Namespaces: rows that a sloppy prefix would catch or miss
--- On these rows the subtree queries of plans/ are asked for everything that has a subtree.
+-- tries: subtree
+-- (The queries of plans/ that are for a subtree are asked for every one that is in these rows.)
 
 CREATE TEMP VIEW namespaces AS
 WITH kind(name) AS (VALUES ('project'), ('app'), ('user'), ('session'), ('temp')),

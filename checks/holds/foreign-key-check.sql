@@ -1,4 +1,5 @@
 -- foreign_key_check
+-- counts: violations
 SELECT v."table", v.rowid AS row,
        (SELECT group_concat(k."from") FROM pragma_foreign_key_list(v."table") AS k
          WHERE k.id = v.fkid) AS "column",
