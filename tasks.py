@@ -2,12 +2,17 @@
 
 import gc
 import os
+import signal
 import sys
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
+
+# Ctrl-C while this loads ends it like any command; Invoke would answer 1, "verify found something".
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # Invoke keeps Python from caching bytecode, so each start would compile the package anew.
 sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))

@@ -16,7 +16,7 @@ from .diagnosis import explain
 from .errors import VERIFY_FAILED, AbathurError, Interrupted, StepError, UsageError
 from .interruption import interrupted, listening
 from .progress import Progress
-from .report import Draft, compose, to_json
+from .report import Draft, compose, to_json, without_trace
 from .run import CHAINS, VERIFY, Run, what_changed
 from .schema import Schema, read_schema
 from .steps import Attempt, Step, Target, run_step
@@ -105,7 +105,7 @@ def _finish(run: Run, draft: Draft, as_json: bool) -> int:
     try:
         draft.write(content)
     except OSError as error:
-        lost = f"the report could not be written: {error}; it would be:\n{content}"
+        lost = f"the report could not be written: {error}; it would be:\n{without_trace(content)}"
     if as_json and not lost:
         _say(content.rstrip())
     elif not as_json:

@@ -11,6 +11,13 @@ MINIMUM_SQLITE = (3, 37, 0)
 """The first version with pragma_table_list, which tells tables from virtual tables."""
 
 
+COMPANIONS = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database file while it is in use."""
+
+NOT_READABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What a database that cannot be read raises; the second where SQLite's message quotes a name in it
+that is no UTF-8."""
+
 STEPS_BETWEEN_LOOKS = 1_000_000
 """After so many steps of its virtual machine, some milliseconds, SQLite looks for a Ctrl-C."""
 

@@ -93,6 +93,7 @@ BY_WORDS = {
     "file is not a database": NO_DATABASE,
     "database disk image is malformed": CORRUPT,
     "malformed database schema": CORRUPT,
+    "Could not decode to UTF-8": CORRUPT,
     "unsupported file format": TOO_NEW,
     "disk I/O error": DISK_FAILED,
 }
@@ -131,6 +132,8 @@ def may_pass(error: BaseException) -> bool:
 
 
 def _cause(error: BaseException) -> Cause:
+    if isinstance(error, UnicodeDecodeError):  # SQLite's message quotes what is damaged
+        return CORRUPT
     if isinstance(error, sqlite3.Error):
         message = str(error)
         found = (cause for words, cause in BY_WORDS.items() if message.startswith(words))

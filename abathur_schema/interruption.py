@@ -14,27 +14,29 @@ _received = 0
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Inside, the first signal only asks to stop; a second one stops at once, as always.
+    """Inside, the first signal only asks to stop; a second one raises KeyboardInterrupt.
 
     A signal that is ignored, as in a background job of a shell, stays so.
     """
     global _received
     _received = 0
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
-
-    def hear(number: int, _frame: FrameType | None) -> None:
-        global _received
-        _received = number
-        signal.signal(number, before[signal.Signals(number)])
-
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard = [number for number in numbers if before[number] is not signal.SIG_IGN]
     for number in heard:
-        signal.signal(number, hear)
+        signal.signal(number, _hear)
     try:
         yield
     finally:
         for number in heard:
             signal.signal(number, before[number])
+
+
+def _hear(number: int, _frame: FrameType | None) -> None:
+    global _received
+    if _received:
+        raise KeyboardInterrupt
+    _received = number
 
 
 def stop_asked() -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .checks import KINDS, check_files
-from .connection import MINIMUM_SQLITE, connect
+from .connection import COMPANIONS, MINIMUM_SQLITE, NOT_READABLE, connect
 from .declared import PRAGMA, declared
 from .errors import UsageError, out_of_order
 from .run import CHAINS, VERIFY
@@ -49,7 +49,8 @@ def check(task: str, database: object, reports: object) -> Request:
     except OSError as error:
         raise UsageError(f"{path} cannot be a database: {error.strerror}. Name another.") from error
     place = _followed(folder)
-    if found in (place, *place.parents):
+    taken = {found.with_name(found.name + suffix) for suffix in ("", *COMPANIONS)}
+    if taken & {place, *place.parents}:
         raise UsageError(f"{folder} is in the place of the database. Name another folder.")
     return Request(found, folder)
 
@@ -58,7 +59,10 @@ def _path(setting: str, value: object, remedy: str) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise UsageError(f"{value!r} is no path for the {setting}. Name {remedy}.")
     try:
+        os.fsencode(value)
         return Path(os.path.expanduser(value)).absolute()  # noqa: PTH111 - takes ~nobody as it is
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{value!r} is no path for the {setting}. Name {remedy}.") from error
     except OSError as error:
         raise UsageError(f"the working directory is gone ({error}). Go to another.") from error
 
@@ -92,7 +96,7 @@ def check_order(task: str, database: Path) -> None:
     try:
         with closing(connect(database, "ro")) as connection:
             needed = step_needed(connection, read_schema(connection), task)
-    except sqlite3.Error:
+    except NOT_READABLE:
         return  # the step meets the same error and tells it in full, or looks again
     if needed:
         raise UsageError(f"{out_of_order(task, needed)}; nothing was touched.")

@@ -12,16 +12,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from .connection import connect
+from .connection import COMPANIONS, NOT_READABLE, connect
 from .declared import PRAGMA, declared
 from .escalation import escalation
 from .files import create, make_folders, new_file, sync_folder
 from .report import compose, to_json
 from .run import Run
 from .steps import BEGIN, COMMIT, Step
-
-COMPANIONS = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database file while it is in use."""
 
 
 @dataclass
@@ -63,7 +60,7 @@ class PreservedState:
             make_folders(self.folder)
             _back_up(database, self.folder / "database.db")
             self.files.append(self.folder / "database.db")
-        except sqlite3.DatabaseError as error:
+        except NOT_READABLE as error:
             self.notes.append(f"database.db is a copy byte for byte: SQLite says {error}")
             self._keep_bytes(database)
         except OSError as error:

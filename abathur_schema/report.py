@@ -77,7 +77,8 @@ class Draft:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._temporary.rename(self.path)
-            sync_folder(self.path.parent)
+            with suppress(OSError):  # it is there, and not every file system can sync a folder
+                sync_folder(self.path.parent)
         finally:
             self._drop()
 
@@ -92,7 +93,8 @@ class Draft:
     def _drop(self) -> None:
         with suppress(OSError):  # what could not be written is tried again
             self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._temporary.unlink()
 
 
 def compose(run: Run) -> Document:
@@ -148,6 +150,14 @@ def to_json(document: Document) -> str:
     """The text of a report."""
     # ASCII: the same text on any terminal, and whatever bytes a path has.
     return json.dumps(document, indent=2) + "\n"
+
+
+def without_trace(content: str) -> str:
+    """The text of a report for a terminal, where no stack trace belongs."""
+    document = json.loads(content)
+    if document["failure"]:
+        document["failure"]["trace"] = "left out here"
+    return to_json(document)
 
 
 def _is_proof(check: Check) -> bool:

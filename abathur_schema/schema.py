@@ -223,7 +223,7 @@ def _indexes(
     for (table, name, unique, origin), of_index in columns.items():
         sql = text.get(("index", name), "")
         where = where_of_index(sql)
-        has_expression = not all(column.name for column in of_index)
+        has_expression = sql and not all(column.name for column in of_index)
         found[fold(name)] = Index(
             name=name,
             table=table,

@@ -103,7 +103,7 @@ def column_clauses(create_table: str) -> dict[str, tuple[str, ...]]:
         depth += (token == ("sign", "(")) - (token == ("sign", ")"))
         if depth == 1 and before.text in ("(", ","):
             is_constraint = token.kind == "word" and token.text in _CONSTRAINT_WORDS
-            name = "" if is_constraint else token.text
+            name = "" if is_constraint else token.text.strip("'\"")
         elif (before.text, token.text) not in (("collate", "binary"), ("conflict", "abort")):
             clause = {"collate": "COLLATE", "conflict": "ON CONFLICT"}.get(before.text, "")
             if clause and before.kind == "word" and (depth == 1 or not name):

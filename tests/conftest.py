@@ -23,6 +23,13 @@ Report = dict[str, Any]
 Invoke = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def need(*commands: str) -> None:
+    """Skip the test where one of these commands is not there."""
+    missing = [command for command in commands if not shutil.which(command)]
+    if missing:
+        pytest.skip(f"not here: {', '.join(missing)}")
+
+
 def invoke_command(*arguments: str, root: Path = ROOT) -> list[str]:
     """The command line of the real `invoke` on the tasks of a checkout."""
     return [sys.executable, "-m", "invoke", "--search-root", str(root), *arguments]
@@ -82,13 +89,10 @@ def faulty(tmp_path: Path) -> Faulty:
 
     Returns what came of it, and how many calls were hit.
     """
-    if (
-        not shutil.which("strace")
-        or subprocess.run(
-            ["strace", "-o", os.devnull, "true"], capture_output=True, check=False
-        ).returncode
-    ):
-        pytest.skip("faults are made with strace, which is not here or may not trace")
+    need("strace")
+    trial = ["strace", "-o", os.devnull, "true"]
+    if subprocess.run(trial, capture_output=True, check=False).returncode:
+        pytest.skip("strace may not trace here")
 
     def run(
         fault: str, *arguments: str, on: Path | None = None

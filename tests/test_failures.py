@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bundle, Faulty, Invoke, environment, invoke_command, reports
+from conftest import Bundle, Faulty, Invoke, environment, invoke_command, need, reports
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and other users need root")
 
@@ -44,6 +44,7 @@ WRONG_INPUT = {
     "an option without its value": ("init", ["-d"], "needed value and was not given one"),
     "reports in an empty path": ("init", ["-r", ""], "is no path for the reports"),
     "reports where the database is to be": ("init", ["-r", "abathur.db"], "in the place of the"),
+    "reports in the place of the -wal": ("init", ["-r", "abathur.db-wal"], "in the place of the"),
     "reports below the database": ("init", ["-r", "abathur.db/r"], "in the place of the database"),
     "reports that are a file": ("init", ["-r", "text.txt"], "reports cannot be written to"),
 }
@@ -73,6 +74,7 @@ def test_wrong_option_tells_where_to_look(invoke: Invoke) -> None:
 
 
 WRONG_CONFIGURATION = {
+    'database: "a\\uD800.db"\n': "is no path for the database",
     "database:\n": "None is no path for the database",
     "database: [a, b]\n": "['a', 'b'] is no path for the database",
     "reports: 7\n": "7 is no path for the reports",
@@ -313,6 +315,18 @@ def test_locked_by_another_process(empty: Bundle, capsys: Any) -> None:
     assert empty.run("init") == 0
 
 
+@pytest.mark.parametrize("task", ["init", "core", "verify"])
+def test_name_in_the_schema_that_is_damaged(bundle: Bundle, task: str, capsys: Any) -> None:
+    """SQLite's message quotes it, and Python cannot decode the message."""
+    content = bundle.path.read_bytes().replace(b"idx_tasks_session", b"idx_\xffasks_session", 1)
+    bundle.path.write_bytes(content)
+    assert bundle.run(task) == (1 if task == "verify" else 3)
+    assert "the database is corrupt" in "".join(capsys.readouterr())
+    assert bundle.path.read_bytes() == content
+    if failure := bundle.report()["failure"]:
+        assert (Path(failure["preserved_state"]) / "database.db").read_bytes() == content
+
+
 def test_damaged_database_keeps_its_wal(tmp_path: Path) -> None:
     """Reached through a link; an init that fails changes neither the file nor its -wal."""
     bundle = Bundle(tmp_path)
@@ -361,6 +375,7 @@ def as_nobody(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder that another user can reach, with a folder for reports that he may write."""
+    need("setpriv")
     probe = subprocess.run(
         ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", "import invoke"],
         capture_output=True,
@@ -419,6 +434,7 @@ class TestAnotherUser:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with room for little."""
+    need("mount", "umount")
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)]

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Bundle, Invoke, environment, invoke_command, reports
+from conftest import ROOT, Bundle, Invoke, environment, invoke_command, need, reports
 
 from abathur_schema.declared import STEPS, declared
 
@@ -195,6 +195,7 @@ def test_killed_at_any_time_the_next_run_finishes(tmp_path: Path, invoke: Invoke
 
 
 def test_each_file_runs_by_itself_through_the_command_line(tmp_path: Path, invoke: Invoke) -> None:
+    need("sqlite3")
     path = tmp_path / "abathur.db"
     for name in ("pragma", "memory", "core", "core-indexes", "memory-indexes"):
         with (ROOT / "sql" / f"{name}.sql").open() as script:

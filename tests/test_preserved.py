@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Bundle, valid
+from conftest import Bundle, need, valid
 
 FILES = {"database.db", "statements.sql", "escalation.md", "report.json"}
 
@@ -75,6 +75,7 @@ def test_copy_has_what_is_only_in_the_wal(empty: Bundle) -> None:
 
 def test_statements_can_be_run_again(failed: Bundle, tmp_path: Path) -> None:
     """On a new database they do again what succeeded; what failed is marked."""
+    need("sqlite3")
     statements = state_of(failed) / "statements.sql"
     text = statements.read_text("utf-8")
     assert "-- step core: changed" in text

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, environment
+from conftest import ROOT, environment, need
 
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -37,6 +37,7 @@ def plain(text: str, folder: Path) -> str:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A copy of what a clone of the repository has."""
+    need("git", "sqlite3", "make")
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,

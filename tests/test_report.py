@@ -89,6 +89,19 @@ def test_names_are_unique_when_many_start_at_once(tmp_path: Path) -> None:
     assert set(folder.iterdir()) == paths
 
 
+def test_folder_that_cannot_be_synced_is_no_lost_report(faulty: Faulty, tmp_path: Path) -> None:
+    result, hits = faulty("fsync:error=EINVAL:when=2", "init")
+    assert hits == 1
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(reports(tmp_path / "reports")) == 1
+
+
+def test_report_whose_draft_cannot_be_removed(faulty: Faulty, tmp_path: Path) -> None:
+    result, hits = faulty("unlink,unlinkat,rename:error=EACCES", "pragma", on=tmp_path / "reports")
+    assert "Traceback" not in result.stderr
+    assert result.returncode == (3 if hits else 0)
+
+
 def test_report_is_for_its_owner_only(bundle: Bundle) -> None:
     (path,) = bundle.reports.glob("*.json")
     assert path.stat().st_mode & 0o777 == 0o600

@@ -112,6 +112,32 @@ def test_interrupted_while_it_waits_for_a_lock(
     assert empty.run("init") == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_two_signals_end_it_at_once_and_leave_no_draft(
+    number: signal.Signals, checkout: Path, bundle: Bundle
+) -> None:
+    """The second one comes while a check of one long SQLite call is still running."""
+    (checkout / "checks" / "holds" / "for-ever.sql").write_text(LONG_CHECK)
+    process = subprocess.Popen(
+        invoke_command("verify", root=checkout),
+        cwd=bundle.path.parent,
+        env=environment(checkout),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 20
+    while not list(bundle.reports.glob(".*verify*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for _ in range(2):
+        process.send_signal(number)
+        time.sleep(0.02)
+    output, error = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in output + error
+    assert not list(bundle.reports.glob(".*"))
+
+
 @pytest.mark.parametrize("reader", ["head -n 1", "true", "cat > /dev/full"])
 def test_reader_that_goes_away_stops_no_work(reader: str, tmp_path: Path) -> None:
     command = " ".join(invoke_command("init"))

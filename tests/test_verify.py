@@ -112,6 +112,11 @@ FAULTS = {
         "core: as declared",
         "table agents: column name has COLLATE NOCASE; declared is without",
     ),
+    "a column in quotes with a collation": (
+        rewrite("agents", "name           TEXT NOT NULL", "'name' TEXT COLLATE nocase NOT NULL"),
+        "core: as declared",
+        "table agents: column name has COLLATE NOCASE; declared is without",
+    ),
     "a column that drops rows in silence": (
         rewrite(
             "tasks",
@@ -338,6 +343,7 @@ NOT_OURS = {
         "trigger mine on audit",
     ),
     "a view": ("CREATE VIEW mine AS SELECT * FROM tasks", "view mine"),
+    "a column without a name": ('CREATE TABLE mine (a, "" UNIQUE)', "table mine"),
     "odd names": (
         'CREATE TABLE "my ""own"" table; --" ("ключ [1]" TEXT UNIQUE, `select` BLOB)',
         'table my "own" table; --',
