@@ -133,7 +133,8 @@ def test_two_signals_end_it_at_once_and_leave_no_draft(
         process.send_signal(number)
         time.sleep(0.02)
     output, error = process.communicate(timeout=20)
-    assert process.returncode == 128 + number
+    # -number where the second one met it on its way out: a shell calls both 128 + number.
+    assert process.returncode in (128 + number, -number)
     assert "Traceback" not in output + error
     assert not list(bundle.reports.glob(".*"))
 
