@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -39,6 +40,22 @@ def environment(root: Path = ROOT, **variables: str) -> dict[str, str]:
     """The environment of this process without what a user's own configuration would add."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("INVOKE_")}
     return {**kept, "PYTHONPATH": str(root), **variables}
+
+
+INVOKE_INIT = shlex.join(invoke_command("init"))
+
+
+def in_shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script of bash in `folder`."""
+    return subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def _invoke(folder: Path, root: Path) -> Invoke:

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bundle, Faulty, Invoke, environment, invoke_command, need, reports
+from conftest import (
+    INVOKE_INIT,
+    Bundle,
+    Faulty,
+    Invoke,
+    environment,
+    in_shell,
+    invoke_command,
+    need,
+    reports,
+)
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and other users need root")
 
@@ -91,15 +101,7 @@ def test_wrong_configuration(text: str, checkout: Path, invoke_in: Invoke, tmp_p
 
 
 def test_working_directory_that_is_gone(tmp_path: Path) -> None:
-    command = " ".join(invoke_command("init"))
-    result = subprocess.run(
-        ["bash", "-c", f"mkdir gone; cd gone; rmdir ../gone; {command}"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = in_shell(f"mkdir gone; cd gone; rmdir ../gone; {INVOKE_INIT}", tmp_path)
     assert result.returncode == 2
     assert "the working directory is gone" in result.stderr
     no_trace(result)

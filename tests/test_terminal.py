@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Bundle, environment, invoke_command, reports
+from conftest import INVOKE_INIT, Bundle, environment, in_shell, invoke_command, reports
 
 
 def start_on_terminal(folder: Path, task: str) -> tuple[subprocess.Popen[bytes], int]:
@@ -69,7 +69,8 @@ SELECT i FROM n WHERE i < 0;
 """
 
 
-def test_interrupted_verify_leaves_nothing_half(checkout: Path, bundle: Bundle) -> None:
+def start_long_verify(checkout: Path, bundle: Bundle) -> subprocess.Popen[str]:
+    """A `verify` that runs for ever, once it has begun to work."""
     (checkout / "checks" / "holds" / "for-ever.sql").write_text(LONG_CHECK)
     process = subprocess.Popen(
         invoke_command("verify", root=checkout),
@@ -82,6 +83,11 @@ def test_interrupted_verify_leaves_nothing_half(checkout: Path, bundle: Bundle) 
     deadline = time.monotonic() + 20
     while not list(bundle.reports.glob(".*verify*")) and time.monotonic() < deadline:
         time.sleep(0.01)
+    return process
+
+
+def test_interrupted_verify_leaves_nothing_half(checkout: Path, bundle: Bundle) -> None:
+    process = start_long_verify(checkout, bundle)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     output, error = process.communicate(timeout=20)
@@ -117,18 +123,7 @@ def test_two_signals_end_it_at_once_and_leave_no_draft(
     number: signal.Signals, checkout: Path, bundle: Bundle
 ) -> None:
     """The second one comes while a check of one long SQLite call is still running."""
-    (checkout / "checks" / "holds" / "for-ever.sql").write_text(LONG_CHECK)
-    process = subprocess.Popen(
-        invoke_command("verify", root=checkout),
-        cwd=bundle.path.parent,
-        env=environment(checkout),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 20
-    while not list(bundle.reports.glob(".*verify*")) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    process = start_long_verify(checkout, bundle)
     for _ in range(2):
         process.send_signal(number)
         time.sleep(0.02)
@@ -141,15 +136,7 @@ def test_two_signals_end_it_at_once_and_leave_no_draft(
 
 @pytest.mark.parametrize("reader", ["head -n 1", "true", "cat > /dev/full"])
 def test_reader_that_goes_away_stops_no_work(reader: str, tmp_path: Path) -> None:
-    command = " ".join(invoke_command("init"))
-    result = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command} | {reader}"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = in_shell(f"set -o pipefail; {INVOKE_INIT} | {reader}", tmp_path)
     assert "Traceback" not in result.stderr
     assert "Exception" not in result.stderr
     assert Bundle(tmp_path).run("verify") == 0
@@ -157,15 +144,7 @@ def test_reader_that_goes_away_stops_no_work(reader: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_closed_output_stops_no_work(closed: str, tmp_path: Path) -> None:
-    command = " ".join(invoke_command("init"))
-    result = subprocess.run(
-        ["bash", "-c", f"{command} {closed}"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = in_shell(f"{INVOKE_INIT} {closed}", tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert len(reports(tmp_path / "reports")) == 1
 
