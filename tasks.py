@@ -18,7 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
 
 from abathur_schema.commands import run_task
-from abathur_schema.usage import exit_2_on_wrong_options
+from abathur_schema.usage import exit_2_on_wrong_usage
 
 gc.freeze()  # what is imported stays: to look through it for garbage takes a tenth of a short run
 
@@ -94,6 +94,6 @@ def verify(
     _run("verify", c, database, reports, json)
 
 
-exit_2_on_wrong_options()
+exit_2_on_wrong_usage()
 namespace = Collection(init, pragma, core, core_indexes, memory, memory_indexes, verify)
 namespace.configure(DEFAULTS)

@@ -101,17 +101,19 @@ def _finish(run: Run, draft: Draft, as_json: bool) -> int:
         content = preserve(run, draft.path.with_suffix(""))
     else:
         content = to_json(compose(run))
-    lost = ""
+    shown = [] if as_json else [*_check_lines(run)]
+    wrong = [*_failure_lines(run)]
+    lost = None
     try:
         draft.write(content)
+        shown.append(content.rstrip() if as_json else f"report: {draft.path}")
     except OSError as error:
-        lost = f"the report could not be written: {error}; it would be:\n{without_trace(content)}"
-    if as_json and not lost:
-        _say(content.rstrip())
-    elif not as_json:
-        for line in (*_check_lines(run), *([] if lost else [f"report: {draft.path}"])):
-            _say(line)
-    for line in (*_failure_lines(run), *([lost] if lost else [])):
+        lost = error
+        wrong.append(f"the report could not be written: {error}; it would be:")
+        wrong.append(without_trace(content))
+    for line in shown:
+        _say(line)
+    for line in wrong:
         _say(line, sys.stderr)
     if failed and isinstance(failed.error, Interrupted):
         return failed.error.exit_code

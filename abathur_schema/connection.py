@@ -10,7 +10,6 @@ from .interruption import stop_asked
 MINIMUM_SQLITE = (3, 37, 0)
 """The first version with pragma_table_list, which tells tables from virtual tables."""
 
-
 COMPANIONS = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database file while it is in use."""
 

@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import CannotReconcileError, Interrupted, SettingRefusedError
+from .errors import CannotReconcileError, Interrupted, WalRefusedError
 
 
 class Cause(NamedTuple):
@@ -110,7 +110,7 @@ BY_ERRNO = {
 
 BY_CLASS = {
     CannotReconcileError: OTHER_FORM,
-    SettingRefusedError: NO_WAL,
+    WalRefusedError: NO_WAL,
     Interrupted: STOPPED,
 }
 

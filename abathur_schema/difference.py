@@ -126,7 +126,7 @@ def _table_details(declared: Schema, live: Schema, wanted: Table, table: Table) 
     unique = declared.uniques_of(wanted.name) - live.uniques_of(wanted.name)
     for columns in sorted(unique):
         yield f"UNIQUE ({', '.join(columns)}) is missing"
-    yield from _foreign_key_details(declared, live, wanted, table)
+    yield from _foreign_key_details(wanted, table)
 
 
 def _column_details(wanted: Column, there: Column) -> Iterator[str]:
@@ -157,12 +157,9 @@ def _clause_details(where: str, name: str, wanted: Table, table: Table) -> Itera
         )
 
 
-def _foreign_key_details(
-    declared: Schema, live: Schema, wanted: Table, table: Table
-) -> Iterator[str]:
+def _foreign_key_details(wanted: Table, table: Table) -> Iterator[str]:
     for key in sorted(wanted.foreign_keys, key=_spelled):
-        reference = _reference(declared, key)
-        found = [there for there in table.foreign_keys if _reference(live, there) == reference]
+        found = [there for there in table.foreign_keys if _reference(there) == _reference(key)]
         if not found:
             yield f"foreign key {_spelled(key)} is missing"
         for there, event in product(found, ("on_delete", "on_update")):
@@ -173,12 +170,8 @@ def _foreign_key_details(
                 )
 
 
-def _reference(schema: Schema, key: ForeignKey) -> tuple[object, ...]:
-    parent, columns = schema.tables.get(fold(key.other_table)), key.other_columns
-    if parent and columns == ("rowid",) and "rowid" not in parent.column:
-        # So sqlite-utils says `REFERENCES Parent` where the parent's name has other letter case.
-        columns = parent.primary_key
-    return _folded(key.columns), fold(key.other_table), _folded(columns)
+def _reference(key: ForeignKey) -> tuple[object, ...]:
+    return _folded(key.columns), fold(key.other_table), _folded(key.other_columns)
 
 
 def _spelled(key: ForeignKey) -> str:
@@ -224,9 +217,9 @@ def _undeclared_in(declared: Schema, live: Schema, wanted: Table, table: Table) 
         yield f"CHECK ({check}) of table {table.name}"
     for columns in sorted(live.uniques_of(table.name) - declared.uniques_of(table.name)):
         yield f"UNIQUE ({', '.join(columns)}) of table {table.name}"
-    known = {_reference(declared, key) for key in wanted.foreign_keys}
+    known = {_reference(key) for key in wanted.foreign_keys}
     for key in sorted(table.foreign_keys, key=_spelled):
-        if _reference(live, key) not in known:
+        if _reference(key) not in known:
             yield f"foreign key {_spelled(key)} of table {table.name}"
 
 

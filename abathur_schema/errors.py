@@ -21,8 +21,8 @@ class StepError(AbathurError):
     exit_code = 3
 
 
-class SettingRefusedError(StepError):
-    """A setting of the file does not take; with journal_mode, the file system cannot do WAL."""
+class WalRefusedError(StepError):
+    """The file system cannot do WAL: SQLite answers with the journal mode that stays."""
 
 
 class CannotReconcileError(StepError):

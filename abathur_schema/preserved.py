@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -74,10 +74,11 @@ class PreservedState:
 
     def seal(self) -> None:
         """See the folder itself on the disk; one that nothing could be kept in goes."""
-        try:
-            if not self.files:
+        if not self.files:
+            with suppress(OSError):  # it was not even made
                 self.folder.rmdir()
-                return
+            return
+        try:
             sync_folder(self.folder)
             sync_folder(self.folder.parent)
         except OSError as error:

@@ -37,8 +37,7 @@ class Draft:
     """The report's place: its name is taken, and room for it on the disk, before the task runs.
 
     `stem` is the time `now` (UTC, to the microsecond) and the task; where another run has that
-    name, the next microsecond that is free. Raises UsageError
-    when the folder cannot be written.
+    name, the next microsecond that is free. Raises UsageError when the folder cannot be written.
     """
 
     def __init__(self, folder: Path, task: str, now: datetime) -> None:

@@ -6,7 +6,7 @@ are compared as SQLite does, without letter case; mappings are keyed by the fold
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
@@ -162,7 +162,8 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
     try:
         return _read(connection)
     finally:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # some errors have ended it already
+            connection.execute("ROLLBACK")
 
 
 def _read(connection: sqlite3.Connection) -> Schema:
@@ -176,7 +177,6 @@ def _read(connection: sqlite3.Connection) -> Schema:
             views[fold(name)] = name
         elif kind == "trigger":
             triggers[fold(name)] = f"{name} on {table}"
-    database = Database(connection, recursive_triggers=False, execute_plugins=False)
     tables = {}
     for name, kind, without_rowid, strict in connection.execute(
         "SELECT name, type, wr, strict FROM pragma_table_list"
@@ -188,12 +188,31 @@ def _read(connection: sqlite3.Connection) -> Schema:
             name=name,
             kind=kind,
             columns=() if is_virtual else _columns(connection, name),
-            foreign_keys=frozenset(() if is_virtual else database.table(name).foreign_keys),
+            foreign_keys=frozenset(),
             without_rowid=bool(without_rowid),
             strict=bool(strict),
             sql=text["table", name],
         )
+    database = Database(connection, recursive_triggers=False, execute_plugins=False)
+    for name, found in tables.items():
+        if found.kind != "virtual":
+            keys = frozenset(
+                _with_parent_key(key, tables) for key in database.table(found.name).foreign_keys
+            )
+            if keys:
+                tables[name] = replace(found, foreign_keys=keys)
     return Schema(tables, _indexes(connection, text), views, triggers)
+
+
+def _with_parent_key(key: ForeignKey, tables: Mapping[str, Table]) -> ForeignKey:
+    """`REFERENCES Parent` with the parent's PRIMARY KEY, whatever the letter case of its name.
+
+    sqlite-utils looks for the parent by its exact name, and says rowid where it finds none.
+    """
+    parent = tables.get(fold(key.other_table))
+    if parent and key.other_columns == ("rowid",) and len(parent.primary_key) == 1:
+        return replace(key, other_column=parent.primary_key[0], other_columns=parent.primary_key)
+    return key
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> tuple[Column, ...]:

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 from .connection import connect, unsettled
-from .declared import PRAGMA, declared
+from .declared import IN_THE_FILE, PRAGMA, declared
 from .diagnosis import may_pass
-from .errors import CannotReconcileError, SettingRefusedError, StepError, out_of_order
+from .errors import CannotReconcileError, StepError, WalRefusedError, out_of_order
 from .interruption import interrupted, stop_asked, stop_if_asked
 from .plan import Statement, needed_first, plan, problems
 from .schema import Schema, read_schema
@@ -191,8 +191,7 @@ def _settle(connection: sqlite3.Connection, attempt: Attempt) -> None:
             time.sleep(0.01)
             continue
         if pending[0] in unsettled(connection):
-            raise SettingRefusedError(
-                f"{setting.name} stays {value} after {setting.statement.rstrip(';')}"
-            )
+            refused = WalRefusedError if setting.name == IN_THE_FILE else StepError
+            raise refused(f"{setting.name} stays {value} after {setting.statement.rstrip(';')}")
         attempt.ran.append(attempt.running)
     attempt.running = None

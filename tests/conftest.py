@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,14 @@ def environment(root: Path = ROOT, **variables: str) -> dict[str, str]:
 INVOKE_INIT = shlex.join(invoke_command("init"))
 
 
-def in_shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script of bash in `folder`."""
+def run(
+    command: Sequence[str], folder: Path, root: Path = ROOT, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in `folder` to its end; what it prints is kept, and nothing is checked."""
     return subprocess.run(
-        ["bash", "-c", script],
+        command,
         cwd=folder,
-        env=environment(),
+        env=environment(root, **variables),
         capture_output=True,
         text=True,
         timeout=120,
@@ -58,19 +60,15 @@ def in_shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _invoke(folder: Path, root: Path) -> Invoke:
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            invoke_command(*arguments, root=root),
-            cwd=folder,
-            env=environment(root, **variables),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+def in_shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script of bash in `folder`."""
+    return run(["bash", "-c", script], folder)
 
-    return run
+
+def _invoke(folder: Path, root: Path) -> Invoke:
+    return lambda *arguments, **variables: run(
+        invoke_command(*arguments, root=root), folder, root, **variables
+    )
 
 
 @pytest.fixture
@@ -111,7 +109,7 @@ def faulty(tmp_path: Path) -> Faulty:
     if subprocess.run(trial, capture_output=True, check=False).returncode:
         pytest.skip("strace may not trace here")
 
-    def run(
+    def fail(
         fault: str, *arguments: str, on: Path | None = None
     ) -> tuple[subprocess.CompletedProcess[str], int]:
         trace = tmp_path / "trace"
@@ -119,18 +117,10 @@ def faulty(tmp_path: Path) -> Faulty:
         strace = ["strace", "-f", "-o", str(trace), "-e", f"trace={calls}", "-e", f"inject={fault}"]
         if on:
             strace += ["-P", str(on)]
-        result = subprocess.run(
-            [*strace, *invoke_command(*arguments)],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        result = run([*strace, *invoke_command(*arguments)], tmp_path)
         return result, trace.read_text("utf-8", "replace").count("INJECTED")
 
-    return run
+    return fail
 
 
 @cache

@@ -110,6 +110,11 @@ NEW_FILES = {
         "SELECT id FROM tasks WHERE parent_task_id = 1 ORDER BY prompt;",
         "sorts, though the index should give the order",
     ),
+    "plans, that must sort and says why": (
+        "-- index: idx_tasks_parent\n-- sorts: no index is worth its cost for this\n"
+        "SELECT id FROM tasks WHERE parent_task_id = 1 ORDER BY prompt;",
+        "",
+    ),
     "plans, by another index": (
         "-- index: idx_tasks_parent\nSELECT id FROM tasks WHERE status = 1;",
         "does not use idx_tasks_parent alone",

@@ -21,6 +21,7 @@ from conftest import (
     invoke_command,
     need,
     reports,
+    run,
 )
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and other users need root")
@@ -81,6 +82,18 @@ def test_wrong_option_tells_where_to_look(invoke: Invoke) -> None:
         "No idea what '--force' is! `invoke --list` shows the tasks,"
         " `invoke --help TASK` options.\n"
     )
+
+
+def test_configuration_that_cannot_be_read(
+    checkout: Path, invoke_in: Invoke, tmp_path: Path
+) -> None:
+    for text in ("database: [a\n", "- a\n- b\n"):
+        (checkout / "invoke.yaml").write_text(text)
+        result = invoke_in("init")
+        assert (result.returncode, result.stdout) == (2, "")
+        assert "Invoke's configuration cannot be read. Mend it:" in result.stderr
+        no_trace(result)
+        assert [path.name for path in tmp_path.iterdir()] == ["checkout"]
 
 
 WRONG_CONFIGURATION = {
@@ -364,14 +377,7 @@ def test_finished_database_needs_no_lock(bundle: Bundle) -> None:
 def as_nobody(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run `invoke` as a user without any right but to read."""
     user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    return subprocess.run(
-        [*user, *invoke_command(*arguments)],
-        cwd=cwd,
-        env=environment(HOME="/"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run([*user, *invoke_command(*arguments)], cwd, HOME="/")
 
 
 @pytest.fixture
@@ -538,14 +544,7 @@ sys.exit(run_task("init", "abathur.db", "reports", as_json=False))
 
 def test_file_system_without_wal(tmp_path: Path) -> None:
     """SQLite's own unix-dotfile locking has no shared memory, as network file systems have none."""
-    result = subprocess.run(
-        [sys.executable, "-c", WITHOUT_WAL],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = run([sys.executable, "-c", WITHOUT_WAL], tmp_path)
     if "libsqlite3.so.0" in result.stderr:
         pytest.skip("this Python's SQLite is not a shared library")
     assert result.returncode == 3
