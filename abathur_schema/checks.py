@@ -109,13 +109,10 @@ def _read(kind: str, path: Path) -> CheckFile:
         statements = tuple(sql_text.statements(text))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}. Restore it, or mend it.") from error
-    comments = sql_text.comments_before(text)
-    if not comments or not statements:
+    name, says = sql_text.head(text)
+    if not name or not statements:
         raise UsageError(f"{path} needs a comment line with its name at its top, then SQL.")
-    says = (line.partition(":") for line in comments[1:])
-    file = CheckFile(
-        kind, path, comments[0], {key: value.strip() for key, _, value in says}, statements
-    )
+    file = CheckFile(kind, path, name, says, statements)
     if kind == "plans" and not indexes_of(file):
         raise UsageError(f"{path} needs a comment line `-- index: NAME` at its top.")
     return file

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,10 +14,11 @@ from . import preflight
 from .connection import connect
 from .diagnosis import explain
 from .errors import VERIFY_FAILED, AbathurError, Interrupted, StepError, UsageError
+from .foreign_keys import Violations
 from .interruption import interrupted, listening
 from .progress import Progress
 from .report import Draft, compose, to_json, without_trace
-from .run import CHAINS, VERIFY, Run, what_changed
+from .run import CHAINS, PLAN, RESTORE, VERIFY, Run, what_changed
 from .schema import Schema, read_schema
 from .steps import Attempt, Step, Target, run_step
 from .verification import verify
@@ -26,21 +27,76 @@ MAX_SHOWN = 20
 """How many findings of one check are printed; the report has more."""
 
 
-def run_task(task: str, database: object, reports: object, as_json: bool) -> int:
+def run_task(
+    task: str, database: object, reports: object, as_json: bool, *, backup: bool = True
+) -> int:
     """Run a task and return its exit code.
 
     `database` and `reports` are paths as the user or the configuration gave them. Prints a line
-    for each step, or with `as_json` only the report; errors go to standard error.
+    for each step, or with `as_json` only the report; errors go to standard error. Without `backup`
+    no copy is kept before rows are written anew.
     """
+
+    def work() -> int:
+        request = preflight.check(task, database, reports)
+        draft = Draft(request.reports, task, datetime.now(timezone.utc))
+        try:
+            preflight.check_order(task, request.database)
+            run = Run(task, request.database)
+            _run(run, as_json, draft.folder("before") if backup else None)
+            return _finish(run, draft, as_json)
+        finally:
+            draft.discard()
+
+    return _exit_code(work)
+
+
+def run_plan(database: object, reports: object, as_json: bool) -> int:
+    """Print what `init` would run, and return 0 when that is nothing, or 1."""
+
+    def work() -> int:
+        from .show_plan import look  # only this task pays for its import
+
+        found = look(preflight.check(PLAN, database, reports).database)
+        _say(found.to_json() if as_json else found.to_sql())
+        for line in found.blocked():
+            _say(line, sys.stderr)
+        return 1 if found.has_work else 0
+
+    return _exit_code(work)
+
+
+def run_restore(state: object, database: object, reports: object, as_json: bool) -> int:
+    """Put a preserved state in the place of the database, and return the exit code."""
+
+    def work() -> int:
+        from .restore import check_state, restore  # only this task pays for its import
+
+        request = preflight.check(RESTORE, database, reports)
+        folder = check_state(state, request.database)
+        draft = Draft(request.reports, RESTORE, datetime.now(timezone.utc))
+        try:
+            run = Run(RESTORE, request.database)
+            progress = Progress(sys.stderr)
+            try:
+                run.steps.append(restore(run, folder, draft.folder("replaced"), progress))
+            finally:
+                progress.done()
+            run.live = _read_back(run.database)
+            if not as_json:
+                _say(_line(run.steps[0], run))
+            return _finish(run, draft, as_json)
+        finally:
+            draft.discard()
+
+    return _exit_code(work)
+
+
+def _exit_code(work: Callable[[], int]) -> int:
+    """Run a task to its exit code; errors of ours are told on standard error and have their own."""
     try:
         with listening():
-            request = preflight.check(task, database, reports)
-            draft = Draft(request.reports, task, datetime.now(timezone.utc))
-            try:
-                preflight.check_order(task, request.database)
-                return _finish(_run(task, request.database, as_json), draft, as_json)
-            finally:
-                draft.discard()
+            return work()
     except AbathurError as error:
         _say(str(error), sys.stderr)
         return error.exit_code
@@ -48,10 +104,25 @@ def run_task(task: str, database: object, reports: object, as_json: bool) -> int
         return interrupted().exit_code
 
 
-def _run(task: str, database: Path, as_json: bool) -> Run:
-    run = Run(task, database)
+def _run(run: Run, as_json: bool, copy_folder: Path | None) -> None:
+    task, database = run.task, run.database
     progress = Progress(sys.stderr)
-    target = Target(database, run.made)
+    target = Target(database, run.made, progress, asks_rows=VERIFY in CHAINS[task])
+
+    def before_rewrite() -> None:
+        if copy_folder:
+            from .preserved import keep_copy  # only a rebuild pays for its import
+
+            progress.now("keeping a copy of the database")
+            keep_copy(run, copy_folder)
+
+    def before_change(found: Violations) -> None:
+        run.violations = found
+        progress.done()
+        for line in _violation_lines(run):
+            _say(line, sys.stderr)
+
+    target.before_rewrite, target.before_change = before_rewrite, before_change
     try:
         for name in CHAINS[task]:
             progress.now(name)
@@ -70,7 +141,6 @@ def _run(task: str, database: Path, as_json: bool) -> Run:
     finally:
         progress.done()
         target.close()
-    return run
 
 
 def _verify(run: Run, progress: Progress) -> Step:
@@ -95,13 +165,23 @@ def _verify(run: Run, progress: Progress) -> Step:
 def _finish(run: Run, draft: Draft, as_json: bool) -> int:
     """Preserve the state if a step failed, write the report, and tell both."""
     failed = run.failed
-    if failed and not isinstance(failed.error, Interrupted):
-        from .preserved import preserve  # only a failure pays for its import
 
-        content = preserve(run, draft.path.with_suffix(""))
+    def content_of() -> str:
+        if failed and not isinstance(failed.error, Interrupted):
+            from .preserved import preserve  # only a failure pays for its import
+
+            return preserve(run, draft.folder())
+        return to_json(compose(run))
+
+    if run.copy:
+        from .preserved import complete_copy
+
+        content = complete_copy(run, content_of)
     else:
-        content = to_json(compose(run))
+        content = content_of()
     shown = [] if as_json else [*_check_lines(run)]
+    if run.copy and not as_json:
+        shown.append(f"a copy of what was there before: {run.copy.folder}")
     wrong = [*_failure_lines(run)]
     lost = None
     try:
@@ -166,6 +246,19 @@ def _check_lines(run: Run) -> Iterator[str]:
             yield from (f"    {finding}" for finding in check.findings[:MAX_SHOWN])
             if check.count > MAX_SHOWN:
                 yield f"    and {check.count - MAX_SHOWN} more; see the report"
+
+
+def _violation_lines(run: Run) -> Iterator[str]:
+    """What to know of rows that had no parent before this run changed anything."""
+    found = run.violations
+    if found and found.total:
+        yield f"violations of foreign keys that were there before: {found.total}"
+        yield from (f"  {line}" for line in found.first)
+        if found.total > len(found.first):
+            yield f"  and {found.total - len(found.first)} more"
+        yield "  this run makes none and mends none; verify fails on them. To list them all:"
+        yield f'    sqlite3 {run.database} "PRAGMA foreign_key_check"'
+        yield "  To mend one: add its parent, set its column to NULL, or delete the row."
 
 
 def _failure_lines(run: Run) -> Iterator[str]:

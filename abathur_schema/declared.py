@@ -10,6 +10,7 @@ from typing import NamedTuple
 from . import sql_text
 from .errors import UsageError
 from .schema import Schema, fold, read_schema
+from .upgrades import Fills, Upgrade, read_upgrades
 
 PRAGMA = "pragma"
 SCHEMA_STEPS = ("core", "core-indexes", "memory", "memory-indexes")
@@ -53,6 +54,8 @@ class Declared:
     creates: Mapping[str, str]
     steps: Mapping[str, tuple[str, ...]]
     settings: tuple[Setting, ...]
+    upgrades: tuple[Upgrade, ...]
+    fills: Fills
 
     def objects(self, step: str) -> tuple[str, ...]:
         """What `step` makes, in order: its own tables, each after the tables that it references.
@@ -95,11 +98,18 @@ def declared() -> Declared:
             made = {_create(connection, step, text): text for text in _statements(step)}
             steps[step] = tuple(made)
             creates.update(made)
+        upgrades, fills = read_upgrades(bundled("sql") / "upgrades", SCHEMA_STEPS)
+        schema = read_schema(connection)
+        for fill in fills.values():
+            if fill.column not in getattr(schema.tables.get(fill.table), "column", ()):
+                raise UsageError(f"{fill.path} fills a column that sql/ does not declare. Mend it.")
         return Declared(
-            schema=read_schema(connection),
+            schema=schema,
             creates=creates,
             steps={step: steps[step] for step in SCHEMA_STEPS},
             settings=tuple(_setting(connection, text) for text in _statements(PRAGMA)),
+            upgrades=upgrades,
+            fills=fills,
         )
     finally:
         connection.close()
@@ -108,9 +118,19 @@ def declared() -> Declared:
 def _statements(step: str) -> list[str]:
     path = bundled("sql") / f"{step}.sql"
     try:
-        return list(sql_text.statements(path.read_text("utf-8")))
+        return [_with_its_comment(text) for text in sql_text.statements(path.read_text("utf-8"))]
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}. Restore it, or mend it.") from error
+
+
+def _with_its_comment(statement: str) -> str:
+    """The statement and the comment right above it, without those further up."""
+    lines = statement.splitlines()
+    first = next(number for number, line in enumerate(lines) if line and line[:2] != "--")
+    start = first
+    while start and lines[start - 1].startswith("--"):
+        start -= 1
+    return "\n".join(lines[start:])
 
 
 def _create(connection: sqlite3.Connection, step: str, statement: str) -> str:

@@ -10,7 +10,13 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import CannotReconcileError, Interrupted, WalRefusedError
+from .errors import (
+    BrokenRowsError,
+    CannotReconcileError,
+    Interrupted,
+    NoCopyError,
+    WalRefusedError,
+)
 
 
 class Cause(NamedTuple):
@@ -69,6 +75,16 @@ OTHER_FORM = Cause(
     "the database has objects of these names in another form, made by something else",
     "rename or drop what is in the way, or start with a new database; this step changed nothing",
 )
+BROKEN_ROWS = Cause(
+    "rows that older applications wrote break a constraint that is declared",
+    "mend the rows that the message names (change or delete them in an SQL shell, or by the"
+    " application that wrote them), then run the same command again; this step changed nothing",
+)
+NO_COPY = Cause(
+    "the reports folder has no room for a copy of the database, or may not be written",
+    "make room, name another folder with --reports DIR, or, where you have a copy of your own, give"
+    " --no-backup (init, core, memory); nothing was changed",
+)
 STOPPED = Cause("somebody asked it to stop", "run the same command again to finish")
 NOT_PERMITTED = Cause(
     "this user may not write there",
@@ -109,7 +125,9 @@ BY_ERRNO = {
 }
 
 BY_CLASS = {
+    BrokenRowsError: BROKEN_ROWS,
     CannotReconcileError: OTHER_FORM,
+    NoCopyError: NO_COPY,
     WalRefusedError: NO_WAL,
     Interrupted: STOPPED,
 }

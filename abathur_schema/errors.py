@@ -1,6 +1,7 @@
 """What can go wrong, and with which exit code; each message says what to do next."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class AbathurError(Exception):
@@ -31,6 +32,25 @@ class CannotReconcileError(StepError):
     def __init__(self, step: str, problems: Sequence[str]) -> None:
         lines = "\n  ".join(problems)
         super().__init__(f"{lines}\n{step} cannot bring this to the declared form")
+
+
+class BrokenRowsError(StepError):
+    """Rows that are there break a constraint that `step` would add; a line for each constraint."""
+
+    def __init__(self, step: str, found: Sequence[str]) -> None:
+        lines = "\n  ".join(found)
+        super().__init__(f"{lines}\n{step} changed nothing")
+
+
+class OrphanedRowsError(StepError):
+    """After a rebuild more rows than before have no parent."""
+
+
+class NoCopyError(StepError):
+    """No copy of the database could be kept before it is replaced or its rows are rewritten."""
+
+    def __init__(self, folder: Path, lost: Sequence[str]) -> None:
+        super().__init__(f"no copy of the database could be kept in {folder}: {'; '.join(lost)}")
 
 
 class Interrupted(AbathurError):  # noqa: N818 - it is no error

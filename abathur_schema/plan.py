@@ -1,26 +1,29 @@
 """From the difference to the statements that remove it: the cheapest that are sufficient."""
 
+import re
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from typing import NamedTuple
 
-from .declared import Declared
-from .difference import Difference, Missing, OtherIndex, differences, kind_of
+from .declared import SCHEMA_STEPS, Declared
+from .difference import Difference, Missing, OtherIndex, OtherTable, differences, kind_of
 from .errors import CannotReconcileError
-from .schema import Schema, fold
+from .redundancy import repeated
+from .schema import Schema, fold, read_schema
 from .sql_text import quoted
+from .statement import Statement
 
+# A step is one transaction: it happens whole or not at all.
+BEGIN = Statement("BEGIN IMMEDIATE;", "")
+COMMIT = Statement("COMMIT;", "")
+ROLL_BACK = Statement("ROLLBACK;", "")
+ENFORCED = Statement("PRAGMA foreign_keys = ON;", "")
+NOT_ENFORCED = Statement(
+    "PRAGMA foreign_keys = OFF;", "or DROP TABLE would delete the rows first, with their children"
+)
 
-class Statement(NamedTuple):
-    """One statement to run, and why.
-
-    `deliverable` is the list of the report's `deliverables` to which `name` belongs once the
-    statement is committed; empty when it makes no object.
-    """
-
-    sql: str
-    reason: str
-    deliverable: str = ""
-    name: str = ""
+_ALTERS = re.compile(r"\s*(ALTER|CREATE)\b", re.IGNORECASE)
 
 
 def plan(declared: Declared, live: Schema, step: str) -> list[Statement]:
@@ -28,11 +31,70 @@ def plan(declared: Declared, live: Schema, step: str) -> list[Statement]:
 
     Raises StepError when no statement of ours can do it and keep what is there.
     """
+    upgrades = list(_upgrade(declared, live, step))
+    if upgrades:
+        live = after(live, upgrades)
     found = differences(declared.schema, live, declared.objects(step))
-    blocked = [str(one) for one in found if not isinstance(one, Missing | OtherIndex)]
+    blocked = [str(one) for one in found if not isinstance(one, Missing | OtherIndex | OtherTable)]
     if blocked:
         raise CannotReconcileError(step, blocked)
-    return list(_statements(declared, step, found))
+    return [
+        *upgrades,
+        *_statements(declared, live, step, found),
+        *_drop_repeated(declared, live, step),
+    ]
+
+
+class StepPlan(NamedTuple):
+    """What one step would run; `blocked` says why it could not, if so."""
+
+    step: str
+    statements: Sequence[Statement]
+    blocked: CannotReconcileError | None = None
+
+
+def plan_all(declared: Declared, live: Schema) -> Iterator[StepPlan]:
+    """The plans of all steps, each for what the steps before it leave."""
+    for step in SCHEMA_STEPS:
+        try:
+            statements = plan(declared, live, step)
+        except CannotReconcileError as error:
+            yield StepPlan(step, (), error)
+            return
+        yield StepPlan(step, statements)
+        live = after(live, statements)
+
+
+def framed(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
+    """What runs before and after the statements of a step, to make one transaction of them."""
+    if is_rebuild(statements):
+        return [NOT_ENFORCED, BEGIN], [COMMIT, ENFORCED]
+    return [BEGIN], [COMMIT]
+
+
+def is_rebuild(statements: Sequence[Statement]) -> bool:
+    """Whether they make a table anew."""
+    return any(made == "tables_rebuilt" for one in statements for made, _ in one.made)
+
+
+def after(live: Schema, statements: Sequence[Statement]) -> Schema:
+    """The schema that `statements` make of `live`: they run on an empty copy of it in memory.
+
+    What cannot be made there (it may need a function, a collation or a module that only the
+    application has) is left out.
+    """
+    if not statements:
+        return live
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+        things = (live.tables, live.indexes, live.views, live.triggers)
+        for thing in (thing for kind in things for thing in kind.values()):
+            if getattr(thing, "kind", "") != "shadow":  # its virtual table makes it
+                with suppress(sqlite3.Error):
+                    copy.execute(thing.sql)
+        for statement in statements:
+            if not statement.only_rows:
+                copy.execute(statement.sql)
+        return read_schema(copy)
 
 
 def problems(declared: Declared, live: Schema, step: str) -> list[str]:
@@ -40,17 +102,58 @@ def problems(declared: Declared, live: Schema, step: str) -> list[str]:
     return [str(one) for one in differences(declared.schema, live, declared.objects(step))]
 
 
-def _statements(declared: Declared, step: str, found: Sequence[Difference]) -> Iterator[Statement]:
+def _upgrade(declared: Declared, live: Schema, step: str) -> Iterator[Statement]:
+    for upgrade in declared.upgrades:
+        if upgrade.step == step and upgrade.applies(live):
+            reason = f"{upgrade.name} (sql/upgrades/{upgrade.path.name})"
+            statements = [
+                Statement(sql, reason, rewrites=not _ALTERS.match(sql))
+                for sql in upgrade.statements
+            ]
+            statements[-1] = statements[-1]._replace(made=(("upgrades_run", upgrade.path.name),))
+            try:
+                live = after(live, statements)
+            except sqlite3.Error as error:
+                problem = f"{upgrade.path} cannot be applied: {error}"
+                raise CannotReconcileError(step, [problem]) from error
+            if upgrade.applies(live):
+                problem = f"{upgrade.path} would apply again after it ran. Mend its conditions"
+                raise CannotReconcileError(step, [problem])
+            yield from statements
+
+
+def _statements(
+    declared: Declared, live: Schema, step: str, found: Sequence[Difference]
+) -> Iterator[Statement]:
     for difference in found:
         kind, name = kind_of(difference.declared), difference.declared.name
         reason = str(difference)
+        if isinstance(difference, OtherTable):
+            from .rebuild import change_table  # only an older database pays for its import
+
+            yield from change_table(declared, live, step, difference)
+            continue
         if isinstance(difference, OtherIndex):
-            drop = f"DROP INDEX {quoted(difference.live.name)};"
-            yield Statement(drop, reason, "indexes_dropped", difference.live.name)
+            yield _drop(difference.live.name, reason)
         if (home := declared.step_of(name)) != step:
             reason += f"; it is declared in {home}, but tables of {step} reference it"
-        deliverable = "tables_created" if kind == "table" else "indexes_created"
-        yield Statement(declared.creates[fold(name)], reason, deliverable, name)
+        made = "tables_created" if kind == "table" else "indexes_created"
+        table = "" if kind == "table" else declared.schema.indexes[fold(name)].table
+        sql = declared.creates[fold(name)]
+        yield Statement(sql, reason, ((made, name),), table=table)
+
+
+def _drop_repeated(declared: Declared, live: Schema, step: str) -> Iterator[Statement]:
+    """The step that makes the indexes of a table drops those of others that repeat them."""
+    indexes = [name for name in declared.steps[step] if name in declared.schema.indexes]
+    if indexes:
+        tables = declared.steps.get(step.removesuffix("-indexes"), ())
+        for one in repeated(declared.schema, live, indexes, tables):
+            yield _drop(one.index.name, str(one))
+
+
+def _drop(index: str, reason: str) -> Statement:
+    return Statement(f"DROP INDEX {quoted(index)};", reason, (("indexes_dropped", index),))
 
 
 def needed_first(declared: Declared, live: Schema, step: str) -> str | None:

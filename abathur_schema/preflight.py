@@ -11,7 +11,7 @@ from .checks import KINDS, check_files
 from .connection import COMPANIONS, MINIMUM_SQLITE, NOT_READABLE, connect
 from .declared import PRAGMA, declared
 from .errors import UsageError, out_of_order
-from .run import CHAINS, VERIFY
+from .run import CHAINS, PLAN, RESTORE, VERIFY
 from .schema import read_schema
 from .steps import step_needed
 
@@ -34,7 +34,7 @@ def check(task: str, database: object, reports: object) -> Request:
             " that is linked with a newer SQLite; nothing was touched."
         )
     declared()
-    if VERIFY in CHAINS[task]:
+    if VERIFY in CHAINS.get(task, ()):
         for kind in KINDS:
             check_files(kind)
     if database == ":memory:":
@@ -73,7 +73,7 @@ def _database(task: str, path: Path) -> Path:
     except FileNotFoundError:
         if path.is_symlink():
             raise UsageError(f"{path} is a link to a file that does not exist. Mend it.") from None
-        if task in ("init", PRAGMA):
+        if task in ("init", PRAGMA, PLAN, RESTORE):
             return _followed(path)
         first = "init" if task == VERIFY else PRAGMA
         raise UsageError(f"there is no database at {path}. Run `invoke {first}` first.") from None

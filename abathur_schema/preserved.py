@@ -6,7 +6,7 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,11 +14,13 @@ from pathlib import Path
 
 from .connection import COMPANIONS, NOT_READABLE, connect
 from .declared import PRAGMA, declared
+from .errors import NoCopyError
 from .escalation import escalation
 from .files import create, make_folders, new_file, sync_folder
+from .plan import COMMIT, ROLL_BACK, framed
 from .report import compose, to_json
 from .run import Run
-from .steps import BEGIN, COMMIT, Step
+from .steps import Attempt, Step
 
 
 @dataclass
@@ -62,11 +64,12 @@ class PreservedState:
             self.files.append(self.folder / "database.db")
         except NOT_READABLE as error:
             self.notes.append(f"database.db is a copy byte for byte: SQLite says {error}")
-            self._keep_bytes(database)
+            self.keep_bytes(database)
         except OSError as error:
             self.lost.append(f"database.db: {error}")
 
-    def _keep_bytes(self, database: Path) -> None:
+    def keep_bytes(self, database: Path) -> None:
+        """Keep the database byte for byte, with what SQLite keeps beside it."""
         for suffix in ("", *COMPANIONS):
             source = database.with_name(database.name + suffix)
             if source.exists():
@@ -129,6 +132,47 @@ def preserve(run: Run, folder: Path) -> str:
     return content if len(state.lost) == lost else to_json(compose(run))
 
 
+def keep_copy(run: Run, folder: Path) -> None:
+    """Keep what is committed of the database, before rows of it are written anew.
+
+    Raises NoCopyError when that cannot be done.
+    """
+    state = PreservedState(folder)
+    state.keep("database.db", partial(_back_up, run.database))
+    _hold(run, state)
+
+
+def keep_replaced(run: Run, folder: Path) -> None:
+    """Keep the files of the database, which nobody else has open, before they are replaced.
+
+    Raises NoCopyError when that cannot be done.
+    """
+    state = PreservedState(folder)
+    state.keep_bytes(run.database)
+    _hold(run, state)
+
+
+def _hold(run: Run, state: PreservedState) -> None:
+    state.seal()
+    if state.lost:
+        raise NoCopyError(state.folder, state.lost)
+    run.copy = state
+
+
+def complete_copy(run: Run, write: Callable[[], str]) -> str:
+    """Add to the copy what ran after it was made, and the report, whose text `write` returns."""
+    if run.copy is None:
+        return write()
+    run.copy.keep_text("statements.sql", statements_sql(run.steps))
+    report = run.copy.folder / "report.json"
+    run.copy.files.append(report)
+    content = write()
+    run.copy.files.remove(report)
+    run.copy.keep_text(report.name, content)
+    run.copy.seal()
+    return content
+
+
 def statements_sql(steps: Sequence[Step]) -> str:
     """What ran, in order and by step, ready to run again; the statement that failed is marked."""
     lines = ["-- What ran, in order; each step is one transaction.\n"]
@@ -138,18 +182,25 @@ def statements_sql(steps: Sequence[Step]) -> str:
         for number, attempt in enumerate(step.attempts, 1):
             if len(step.attempts) > 1:
                 lines.append(f"-- attempt {number}: {_on_one_line(attempt.error) or 'done'}")
-            if not attempt.ran and not attempt.running:
-                continue
-            in_transaction = step.name != PRAGMA
-            if in_transaction and attempt.running is not BEGIN:
-                lines.append(BEGIN.sql)
-            lines += [statement.sql for statement in attempt.ran]
-            if attempt.running:
-                error = _on_one_line(attempt.error)
-                lines.append(f"-- >>> THIS STATEMENT FAILED: {error}\n{attempt.running.sql}")
-            if in_transaction and attempt.running is not COMMIT:
-                lines.append("ROLLBACK;" if attempt.error else COMMIT.sql)
+            if attempt.ran or attempt.running:
+                lines += _attempt_sql(step, attempt)
     return "\n".join(lines) + "\n"
+
+
+def _attempt_sql(step: Step, attempt: Attempt) -> Iterator[str]:
+    before, after = framed(attempt.planned) if step.name != PRAGMA else ([], [])
+    if attempt.running in before:  # not even begun
+        before = before[: before.index(attempt.running)]
+        after = []
+    yield from (statement.sql for statement in (*before, *attempt.ran))
+    if attempt.running:
+        error = _on_one_line(attempt.error)
+        yield f"-- >>> THIS STATEMENT FAILED: {error}\n{attempt.running.sql}"
+    if attempt.error and after and attempt.running is not COMMIT:
+        after = [ROLL_BACK, *after[1:]]
+    elif attempt.error:
+        after = after[1:]
+    yield from (statement.sql for statement in after)
 
 
 def _on_one_line(error: Exception | None) -> str:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
@@ -15,15 +16,21 @@ class Progress:
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._label = ""
+        self._how_far: Callable[[], str] = str
         self._since = 0.0
         self._shown = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def now(self, label: str) -> None:
-        """From now on `label` is what goes on."""
-        self._label, self._since = label, time.monotonic()
-        if self._thread is None and self._stream and self._stream.isatty():
+    @property
+    def is_shown(self) -> bool:
+        """Whether anybody can see it."""
+        return self._stream is not None and self._stream.isatty()
+
+    def now(self, label: str, how_far: Callable[[], str] = str) -> None:
+        """From now on `label` is what goes on, and `how_far` tells how much of it is done."""
+        self._label, self._how_far, self._since = label, how_far, time.monotonic()
+        if self._thread is None and self.is_shown:
             self._thread = threading.Thread(target=self._show, daemon=True)
             self._thread.start()
 
@@ -42,7 +49,8 @@ class Progress:
         while not self._stop.wait(0.5):
             seconds = time.monotonic() - self._since
             if seconds >= 1.0:
-                self._write(f"\r{self._label} ... {seconds:.0f} s\x1b[K")
+                parts = [self._label, self._how_far(), f"{seconds:.0f} s"]
+                self._write(f"\r{' ... '.join(filter(None, parts))}\x1b[K")
                 self._shown = True
 
     def _write(self, text: str) -> None:

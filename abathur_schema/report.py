@@ -67,6 +67,10 @@ class Draft:
                 " Name a folder that can be written, with --reports DIR; nothing was touched."
             ) from error
 
+    def folder(self, suffix: str = "") -> Path:
+        """The folder beside the report in which a state of the database is kept."""
+        return self.path.with_name("-".join(filter(None, (self.stem, suffix))))
+
     def write(self, content: str) -> None:
         """Put `content` in place, whole or not at all. Raises OSError."""
         try:
@@ -101,7 +105,7 @@ def compose(run: Run) -> Document:
     passed = run.status == "SUCCESS"
     changed = bool(run.ran)
     path = str(run.database)
-    kept = run.preserved.files if run.preserved else []
+    kept = [file for state in (run.copy, run.preserved) if state for file in state.files]
     return {
         "report_version": VERSION,
         "execution_status": {
@@ -114,9 +118,11 @@ def compose(run: Run) -> Document:
             "files_created": [str(made) for made in (*run.made, *kept)],
             "files_modified": [path] if changed and run.database not in run.made else [],
             "tables_created": run.delivered("tables_created"),
+            "tables_rebuilt": run.delivered("tables_rebuilt"),
             "columns_added": run.delivered("columns_added"),
             "indexes_created": run.delivered("indexes_created"),
             "indexes_dropped": run.delivered("indexes_dropped"),
+            "upgrades_run": run.delivered("upgrades_run"),
             "validation_results": list(_validation(run)),
         },
         "orchestration_context": {
@@ -141,6 +147,8 @@ def compose(run: Run) -> Document:
         "steps": [_step(step) for step in run.steps],
         "checks": [_check(check) for check in run.checks or ()],
         "environment": environment(run.task, run.database),
+        "foreign_keys_before": _violations(run),
+        "copy_before": str(run.copy.folder) if run.copy else None,
         "failure": _failure(run),
     }
 
@@ -219,6 +227,16 @@ def _check(check: Check) -> Document:
         "status": check.status,
         "findings": list(check.findings),
         "duration_ms": round(check.duration_ms, 3),
+    }
+
+
+def _violations(run: Run) -> Document | None:
+    if run.violations is None:
+        return None
+    return {
+        "violations": run.violations.total,
+        "by_foreign_key": dict(run.violations.counts),
+        "first": list(run.violations.first),
     }
 
 

@@ -9,22 +9,27 @@ from .checks import Check
 from .declared import MILESTONES, STEPS, declared
 from .diagnosis import explain
 from .difference import differences
-from .plan import Statement
+from .foreign_keys import Violations
 from .schema import Schema
+from .statement import Statement
 from .steps import Step
 
 if TYPE_CHECKING:  # imported by a failure only
     from .preserved import PreservedState
 
 VERIFY = "verify"
+PLAN = "plan"
+RESTORE = "restore"
 CHAINS = {"init": (*STEPS, VERIFY), **{name: (name,) for name in (*STEPS, VERIFY)}}
-"""What each task runs, in order."""
+"""What each task that runs steps runs, in order."""
 
 
 @dataclass
 class Run:
     """One run of a task. `checks` is None when `verify` did not run; `made` are the folders and
-    files that it made; `live` is the schema read back at the end (None: it could not be read).
+    files that it made; `live` is the schema read back at the end (None: it could not be read);
+    `violations` are those of foreign keys that were there before anything changed, where that was
+    looked for; `copy` is what was kept before rows were written anew.
     """
 
     task: str
@@ -34,6 +39,8 @@ class Run:
     made: list[Path] = field(default_factory=list)
     live: Schema | None = None
     preserved: "PreservedState | None" = None
+    copy: "PreservedState | None" = None
+    violations: Violations | None = None
 
     @property
     def failed(self) -> Step | None:
@@ -52,7 +59,7 @@ class Run:
 
     def delivered(self, deliverable: str) -> list[str]:
         """The names that one of the report's `deliverables` has."""
-        return [statement.name for statement in self.ran if statement.deliverable == deliverable]
+        return [name for one in self.ran for made, name in one.made if made == deliverable]
 
     @property
     def state_folder(self) -> Path | None:
@@ -110,10 +117,10 @@ class Run:
     def parents_first(self) -> Iterator[str]:
         """The tables that were made early because others reference them."""
         for step in self.steps:
-            for statement in step.ran:
-                home = declared().step_of(statement.name) if statement.name else step.name
+            for made, name in (pair for statement in step.ran for pair in statement.made):
+                home = declared().step_of(name) if made == "tables_created" else step.name
                 if home != step.name:
-                    yield f"{statement.name} (declared in {home}) made by {step.name}, as a parent"
+                    yield f"{name} (declared in {home}) made by {step.name}, as a parent"
 
     def summary(self) -> str:
         """One or two sentences that are true of this run."""
@@ -127,6 +134,8 @@ class Run:
             return f"{self.failed.name} failed: {error}. {name} stands {where}{state}."
         changed = what_changed(self.ran)
         done = f"{name}: {changed} by {self.task}." if changed else f"{name}: nothing was changed."
+        if self.copy:
+            done += f" A copy of what was there before is in {self.copy.folder}."
         if self.checks is None:
             return done
         if self.faults:
@@ -138,14 +147,18 @@ class Run:
 def what_changed(ran: list[Statement]) -> str:
     """Such as `1 table made, 18 indexes made`; empty when nothing was."""
     words = {
+        "databases_restored": ("database", "put back"),
+        "upgrades_run": ("upgrade", "run"),
         "tables_created": ("table", "made"),
+        "tables_rebuilt": ("table", "rebuilt"),
         "columns_added": ("column", "added"),
         "indexes_dropped": ("index", "dropped"),
         "indexes_created": ("index", "made"),
     }
-    parts = [statement.reason for statement in ran if not statement.deliverable]
+    all_made = [pair for statement in ran for pair in statement.made]
+    parts = [name for made, name in all_made if made == "settings_changed"]
     for deliverable, (noun, verb) in words.items():
-        if count := sum(statement.deliverable == deliverable for statement in ran):
+        if count := sum(made == deliverable for made, _ in all_made):
             plural = {"index": "indexes"}.get(noun, f"{noun}s")
             parts.append(f"{count} {noun if count == 1 else plural} {verb}")
     return ", ".join(parts)

@@ -68,12 +68,31 @@ class Index:
 
 
 class CheckConstraint(NamedTuple):
-    """A CHECK: what SQLite calls it when it refuses a row (its name, or else its text), and the
-    normal form of its expression.
+    """A CHECK: what SQLite calls it when it refuses a row (its name, or else its text), the normal
+    form of its expression, the column in whose definition it stands, if any, the text of the
+    expression and of the whole constraint.
     """
 
     called: str
     expression: str
+    column: str = ""
+    text: str = ""
+    sql: str = ""
+
+
+class View(NamedTuple):
+    """A view; `sql` is its CREATE statement."""
+
+    name: str
+    sql: str
+
+
+class Trigger(NamedTuple):
+    """A trigger on `table` (or view); `sql` is its CREATE statement."""
+
+    name: str
+    table: str
+    sql: str
 
 
 @dataclass(frozen=True)
@@ -124,12 +143,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Schema:
-    """All that a database has; `indexes` includes those that SQLite made for a UNIQUE or a key."""
+    """All that a database has; `indexes` includes those that SQLite made for a UNIQUE or a key,
+    `statistics` are the tables in which ANALYZE keeps what it found.
+    """
 
     tables: Mapping[str, Table]
     indexes: Mapping[str, Index]
-    views: Mapping[str, str]
-    triggers: Mapping[str, str]
+    views: Mapping[str, View]
+    triggers: Mapping[str, Trigger]
+    statistics: tuple[str, ...] = ()
 
     def indexes_on(self, table: str) -> list[Index]:
         """The indexes of one table."""
@@ -168,15 +190,16 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
 
 def _read(connection: sqlite3.Connection) -> Schema:
     text: dict[tuple[str, str], str] = {}
-    views, triggers = {}, {}
+    views: dict[str, View] = {}
+    triggers: dict[str, Trigger] = {}
     for kind, name, table, sql in connection.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
     ):
         text[kind, name] = sql
         if kind == "view":
-            views[fold(name)] = name
+            views[fold(name)] = View(name, sql)
         elif kind == "trigger":
-            triggers[fold(name)] = f"{name} on {table}"
+            triggers[fold(name)] = Trigger(name, table, sql)
     tables = {}
     for name, kind, without_rowid, strict in connection.execute(
         "SELECT name, type, wr, strict FROM pragma_table_list"
@@ -201,7 +224,8 @@ def _read(connection: sqlite3.Connection) -> Schema:
             )
             if keys:
                 tables[name] = replace(found, foreign_keys=keys)
-    return Schema(tables, _indexes(connection, text), views, triggers)
+    statistics = tuple(name for _, name in text if name in ("sqlite_stat1", "sqlite_stat4"))
+    return Schema(tables, _indexes(connection, text), views, triggers, statistics)
 
 
 def _with_parent_key(key: ForeignKey, tables: Mapping[str, Table]) -> ForeignKey:
@@ -266,7 +290,13 @@ def _check_constraints(sql: str) -> tuple[CheckConstraint, ...]:
         return ()
     try:
         return tuple(
-            CheckConstraint(check.name or unquoted(check.check), normal(check.check))
+            CheckConstraint(
+                called=check.name or unquoted(check.check),
+                expression=normal(check.check),
+                column=check.column,
+                text=check.check,
+                sql=check.sql,
+            )
             for check in parse_checks(sql)
         )
     except ParseError as error:

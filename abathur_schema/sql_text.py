@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""
       (?P<space>   \s+ | --[^\n]* | /\*.*?(?:\*/|\Z) )
     | (?P<literal> [xX]?'(?:[^']|'')*' )
@@ -50,7 +50,7 @@ def tokens(sql: str) -> tuple[Token, ...]:
     Cached because a live object is usually the very text of the declared one.
     """
     found = []
-    for match in _TOKEN.finditer(sql):
+    for match in TOKEN.finditer(sql):
         kind, text = str(match.lastgroup), match.group()
         if kind == "quoted":
             quote = text[-1]
@@ -73,7 +73,7 @@ def unquoted(text: str) -> str:
     alone (`sqlite3Dequote` in its source).
     """
     text = text.strip()
-    found = _TOKEN.match(text)
+    found = TOKEN.match(text)
     if found and text[0] in "\"`['":
         quote = found.group()[-1]
         return found.group()[1:-1].replace(quote * 2, quote)
@@ -87,7 +87,7 @@ def literal(default: str | None) -> str:
         return value
     is_quoted = text[:1] in ('"', "`", "[") and len(tokens(text)) == 1
     if is_quoted or (text.isidentifier() and text.lower() not in _MEANINGFUL_WORDS):
-        return "'" + unquoted(text).replace("'", "''") + "'"
+        return string(unquoted(text))
     return normal(text)
 
 
@@ -152,9 +152,21 @@ def comments_before(statement: str) -> list[str]:
     return lines
 
 
+def head(text: str) -> tuple[str, dict[str, str]]:
+    """What the comments at the top of a file say: their first line, and those `key: value`."""
+    first, *rest = comments_before(text) or [""]
+    says = (line.partition(":") for line in rest)
+    return first, {key: value.strip() for key, _, value in says}
+
+
 def quoted(name: str) -> str:
     """`name` as an SQL identifier, whatever characters it has."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def string(text: str) -> str:
+    """`text` as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _joined(found: tuple[Token, ...]) -> str:

@@ -3,35 +3,57 @@
 import os
 import sqlite3
 import time
-from contextlib import closing, suppress
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from .connection import connect, unsettled
-from .declared import IN_THE_FILE, PRAGMA, declared
+from .connection import connect, settle, unsettled
+from .declared import IN_THE_FILE, PRAGMA, Setting, declared
 from .diagnosis import may_pass
-from .errors import CannotReconcileError, StepError, WalRefusedError, out_of_order
+from .errors import (
+    BrokenRowsError,
+    CannotReconcileError,
+    OrphanedRowsError,
+    StepError,
+    WalRefusedError,
+    out_of_order,
+)
+from .foreign_keys import Violations, violations
 from .interruption import interrupted, stop_asked, stop_if_asked
-from .plan import Statement, needed_first, plan, problems
+from .plan import framed, is_rebuild, needed_first, plan, problems
+from .progress import Progress
+from .row_count import counting
 from .schema import Schema, read_schema
+from .statement import Guard, Statement
 
 MAX_ATTEMPTS = 2
 
-BEGIN = Statement("BEGIN IMMEDIATE;", "a step is one transaction")
-COMMIT = Statement("COMMIT;", "a step is one transaction")
+
+def _nothing(*_: object) -> None:
+    """What a caller who wants to hear nothing is told."""
 
 
 @dataclass
 class Target:
     """The database that steps work on; its folder and file are made when the first step opens it.
 
-    `made` are the folders and files that this run made.
+    `made` are the folders and files that this run made. `before_rewrite` is called once, before
+    the first statement that writes rows anew; `before_change` with the violations of foreign keys
+    that were there before a table is changed, and how many there are (`asks_rows`: also where no
+    row will be written anew).
     """
 
     path: Path
     made: list[Path] = field(default_factory=list)
+    progress: Progress = field(default_factory=lambda: Progress(None))
+    before_rewrite: Callable[[], None] = _nothing
+    before_change: Callable[[Violations], None] = _nothing
+    asks_rows: bool = False
     _seen: tuple[int, Schema] | None = None
+    _planned: dict[str, tuple[Schema, list[Statement]]] = field(default_factory=dict)
 
     @cached_property
     def connection(self) -> sqlite3.Connection:
@@ -53,6 +75,15 @@ class Target:
         if self._seen is None or self._seen[0] != version:
             self._seen = (version, read_schema(self.connection))
         return self._seen[1]
+
+    def plan(self, step: str) -> list[Statement]:
+        """What `step` has to do, planned again only when the schema is another one."""
+        live = self.live()
+        seen, statements = self._planned.get(step, (None, []))
+        if seen is not live:
+            statements = plan(declared(), live, step)
+            self._planned[step] = (live, statements)
+        return statements
 
     def roll_back(self) -> None:
         """End the transaction as if it had not been; some errors have ended it already."""
@@ -77,8 +108,11 @@ def _look(database: Path) -> None:
 
 @dataclass
 class Attempt:
-    """One try of a step: the statements that ran, and where and why it stopped."""
+    """One try of a step: the statements that it had to run, those that ran, and where and why it
+    stopped.
+    """
 
+    planned: Sequence[Statement] = ()
     ran: list[Statement] = field(default_factory=list)
     running: Statement | None = None
     error: Exception | None = None
@@ -153,25 +187,89 @@ def _try(target: Target, name: str, attempt: Attempt) -> None:
     if needed := step_needed(connection, target.live(), name):
         raise StepError(out_of_order(name, needed))
     # A look before the lock: what has nothing to do waits for nobody, and holds nobody up.
-    if not plan(declared(), target.live(), name):
-        return
-    attempt.running = BEGIN
-    connection.execute(BEGIN.sql)
-    attempt.running = None
+    while wanted := target.plan(name):
+        attempt.planned = wanted
+        with _transaction(target, wanted, attempt):
+            if target.plan(name) == wanted:  # or another one was faster: look again
+                _change(target, name, wanted, attempt)
+                return
+
+
+@contextmanager
+def _transaction(
+    target: Target, statements: Sequence[Statement], attempt: Attempt
+) -> Iterator[None]:
+    """Begin what the statements of a step run in; whatever is not committed inside is undone."""
+    connection = target.connection
     try:
-        for statement in plan(declared(), target.live(), name):
-            attempt.running = statement
-            connection.execute(statement.sql)
-            attempt.ran.append(statement)
-        attempt.running = None
-        if left := problems(declared(), target.live(), name):
-            raise CannotReconcileError(name, left)
-        attempt.running = COMMIT
-        connection.execute(COMMIT.sql)
-        attempt.running = None
+        _run(connection, framed(statements)[0], attempt)
+        yield
     except BaseException:
         target.roll_back()
         raise
+    finally:
+        if connection.in_transaction:
+            target.roll_back()
+        if is_rebuild(statements):
+            settle(connection)
+            connection.execute("PRAGMA legacy_alter_table = OFF")
+
+
+def _change(target: Target, name: str, wanted: Sequence[Statement], attempt: Attempt) -> None:
+    connection = target.connection
+    before = _violations_before(target, wanted)
+    for statement in wanted:
+        if found := [line for guard in statement.guards for line in broken_rows(connection, guard)]:
+            raise BrokenRowsError(name, found)
+        if statement.rewrites:
+            target.before_rewrite()
+            target.before_rewrite = _nothing
+        with counting(target.progress, connection, statement):
+            _run(connection, [statement], attempt)
+        attempt.ran.append(statement)
+    if left := problems(declared(), target.live(), name):
+        raise CannotReconcileError(name, left)
+    if is_rebuild(wanted):
+        target.progress.now(f"{name}: foreign keys")
+        if lost := violations(connection).counts - before.counts:
+            raise OrphanedRowsError(", ".join(f"{n} rows of {key}" for key, n in lost.items()))
+    _run(connection, framed(wanted)[1], attempt)
+
+
+def _run(connection: sqlite3.Connection, statements: Sequence[Statement], attempt: Attempt) -> None:
+    for statement in statements:
+        attempt.running = statement
+        connection.execute(statement.sql)
+    attempt.running = None
+
+
+def _violations_before(target: Target, wanted: Sequence[Statement]) -> Violations:
+    """Those of foreign keys that no change of ours made; looked for where rows are written anew, or
+    where `asks_rows` and a table is changed.
+    """
+    changes = any(made == "columns_added" for one in wanted for made, _ in one.made)
+    if not is_rebuild(wanted) and not (changes and target.asks_rows):
+        return Violations(Counter(), ())
+    target.progress.now("foreign keys, before anything is changed")
+    found = violations(target.connection)
+    target.before_change(found)
+    target.before_change = _nothing
+    return found
+
+
+def broken_rows(connection: sqlite3.Connection, guard: Guard) -> Iterator[str]:
+    """One line when there are rows that break what is declared: how many, and the first."""
+    (count,) = connection.execute(f"SELECT count(*) {guard.rows}").fetchone()
+    if count:
+        (first,) = connection.execute(f"SELECT {guard.label} {guard.rows} LIMIT 1").fetchone()
+        rows = "1 row does" if count == 1 else f"{count} rows do"
+        yield f"{guard.says}: {rows} not keep to that; the first is {first}"
+
+
+def setting_statement(setting: Setting, value: str) -> Statement:
+    """The statement that brings a setting from `value` to what is declared."""
+    change = f"{setting.name} {value} -> {setting.value}"
+    return Statement(setting.statement, change, (("settings_changed", change),))
 
 
 def _settle(connection: sqlite3.Connection, attempt: Attempt) -> None:
@@ -180,7 +278,7 @@ def _settle(connection: sqlite3.Connection, attempt: Attempt) -> None:
     deadline = time.monotonic() + timeout_ms / 1000
     while pending := unsettled(connection):
         setting, value = pending[0]
-        attempt.running = Statement(setting.statement, f"{setting.name} {value} -> {setting.value}")
+        attempt.running = setting_statement(setting, value)
         try:
             connection.execute(setting.statement).fetchall()
         except sqlite3.OperationalError as error:

@@ -17,9 +17,10 @@ from .checks import Check, check, check_files, savepoint
 from .connection import connect, settle, unsettled
 from .declared import SCHEMA_STEPS, Declared, declared
 from .diagnosis import NOT_OPENED, explain
-from .difference import differences, redundant, undeclared, undeclared_indexes, without_index
+from .difference import differences, undeclared, undeclared_indexes
 from .errors import AbathurError
 from .progress import Progress
+from .redundancy import redundant, without_index
 from .schema import Index, Schema, Table, fold, read_schema
 
 
@@ -66,7 +67,7 @@ def _all(
     yield from _on_copy(connection, wanted.schema, live)
     others = [fold(index.name) for index in undeclared_indexes(wanted.schema, live)]
     yield check("redundant indexes", "info", _redundant(live, others), info=True)
-    yield check("not managed here", "info", undeclared(wanted.schema, live), info=True)
+    yield check("not managed here", "info", map(str, undeclared(wanted.schema, live)), info=True)
 
 
 def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> Iterator[Check]:

@@ -279,11 +279,6 @@ TAKEN = {
         "core-indexes",
         "idx_agents_state is taken by a table",
     ),
-    "a table in another form": (
-        "CREATE TABLE audit (id INTEGER PRIMARY KEY, note TEXT)",
-        "core",
-        "table audit: column timestamp is missing",
-    ),
 }
 
 

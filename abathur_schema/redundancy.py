@@ -1,0 +1,125 @@
+"""Indexes that repeat what is there, and foreign keys that no index serves; pure comparison."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .difference import undeclared_indexes
+from .schema import Index, Schema, Table, fold
+from .sql_text import tokens
+from .table_changes import spelled
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """An undeclared index that repeats, column for column, what `by` keeps anyway."""
+
+    index: Index
+    by: str
+
+    def __str__(self) -> str:
+        return f"index {self.index.name} repeats {self.by}"
+
+
+def repeated(
+    declared: Schema, live: Schema, indexes: Iterable[str], tables: Iterable[str]
+) -> list[Repeated]:
+    """The undeclared indexes that repeat one of `indexes` (declared; folded names), or a UNIQUE or
+    the PRIMARY KEY of one of `tables`. One that a view or a trigger names is needed all the same.
+    """
+    ours = [declared.indexes[name] for name in indexes]
+    found = []
+    for index in undeclared_indexes(declared, live):
+        table = fold(index.table)
+        kept = [one for one in ours if fold(one.table) == table]
+        if table in tables:
+            kept += [one for one in live.indexes_on(table) if one.origin != "c"]
+        by = next((_origin(one) for one in kept if _repeats(index, one)), "")
+        if table in tables and _is_whole_rowid(live.tables[table], index):
+            by = f"PRIMARY KEY ({index.columns[0].name})"
+        if by and not _is_named(index, live):
+            found.append(Repeated(index, by))
+    return found
+
+
+def _is_whole_rowid(table: Table, index: Index) -> bool:
+    is_plain = len(index.columns) == 1 and not index.where and not index.expressions
+    return is_plain and _is_rowid(table, index.columns[0].name)
+
+
+def _is_named(index: Index, live: Schema) -> bool:
+    texts = [*(view.sql for view in live.views.values()), *(t.sql for t in live.triggers.values())]
+    return any(token.text == fold(index.name) for text in texts for token in tokens(text))
+
+
+def _repeats(index: Index, other: Index) -> bool:
+    """Whether `index` has the columns, rows and use of `other`.
+
+    Against a constraint directions do not count: it is there for equality. A unique index is a
+    constraint itself, and only another one repeats it.
+    """
+    if index.unique and not other.unique:
+        return False
+    with_direction = other.origin == "c"
+    forms = [
+        [(fold(c.name), c.collation, with_direction and c.descending) for c in one.columns]
+        for one in (index, other)
+    ]
+    same_rows = index.where == other.where and index.expressions == other.expressions
+    return same_rows and forms[0] == forms[1]
+
+
+def redundant(schema: Schema, among: Iterable[str]) -> dict[str, str]:
+    """Which of the indexes `among` (folded names) repeat what is there, with the reason.
+
+    An index repeats another one when that begins with its columns and has the same rows (WHERE).
+    Directions do not count: SQLite reads an index backwards as well. Of two alike, one stays.
+    """
+    reasons: dict[str, str] = {}
+    for name in among:
+        index = schema.indexes[name]
+        table = schema.tables[fold(index.table)]
+        if not index.expressions and _is_rowid(table, index.columns[0].name):
+            reasons[name] = f"{index.columns[0].name} is the rowid, by which the table is stored"
+        for other in schema.indexes_on(index.table):
+            if fold(other.name) not in {name, *reasons} and _covers(other, index):
+                reasons[name] = f"{_origin(other)} begins with the same columns"
+    return reasons
+
+
+def _covers(other: Index, index: Index) -> bool:
+    if index.expressions or other.expressions or other.where != index.where:
+        return False
+    mine = [(fold(column.name), column.collation) for column in index.columns]
+    theirs = [(fold(column.name), column.collation) for column in other.columns]
+    if index.unique:  # a constraint: only the same constraint repeats it
+        return other.unique and mine == theirs
+    return mine == theirs[: len(mine)]
+
+
+def _is_rowid(table: Table, column: str) -> bool:
+    """Whether `column` is an INTEGER PRIMARY KEY, another name of the rowid."""
+    is_key = [fold(column)] == [fold(key) for key in table.primary_key]
+    return is_key and not table.without_rowid and table.column[fold(column)].type == "INTEGER"
+
+
+def _origin(index: Index) -> str:
+    columns = ", ".join(column.name for column in index.columns)
+    constraint = {"u": f"UNIQUE ({columns})", "pk": f"PRIMARY KEY ({columns})"}
+    return constraint.get(index.origin, f"index {index.name}")
+
+
+def without_index(declared: Schema, live: Schema) -> Iterator[str]:
+    """The declared foreign keys that no index of the live schema serves, a line each.
+
+    A partial index serves when its WHERE says only that the column is not NULL: SQLite looks for
+    the children of a value, never of NULL.
+    """
+    for table in declared.tables.values():
+        for key in sorted(table.foreign_keys, key=spelled):
+            first = fold(key.columns[0])
+            served = _is_rowid(table, first) or any(
+                fold(index.columns[0].name) == first and index.where in ("", f"{first} is not null")
+                for index in live.indexes_on(table.name)
+            )
+            if not served:
+                yield f"foreign key {spelled(key)} of table {table.name} has no index"

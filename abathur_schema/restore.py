@@ -1,0 +1,227 @@
+"""`restore`: put a preserved state back, whole or not at all, and keep what it replaces.
+
+The copy is made beside the database, proven there, and takes its name in one rename. Until then
+nobody else may have the database open: who has, would go on writing to a file without a name.
+"""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from .connection import COMPANIONS, NOT_READABLE, connect
+from .declared import declared
+from .errors import StepError, UsageError
+from .files import create, sync_folder
+from .interruption import stop_if_asked
+from .preserved import keep_replaced
+from .progress import Progress
+from .report import AGENT
+from .run import RESTORE, Run
+from .schema import read_schema
+from .statement import Statement
+from .steps import Attempt, Step
+
+CHUNK = 1 << 20
+"""Bytes copied at a time; between two a Ctrl-C is heard."""
+
+
+def check_state(state: object, database: Path) -> Path:
+    """The folder of a preserved state as the user named it (or the `database.db` in it).
+
+    Raises UsageError when it is none, or is in the place of `database`.
+    """
+    if not isinstance(state, str) or not state or "\0" in state:
+        raise UsageError(f"{state!r} is no path for a preserved state. Name its folder.")
+    path = Path(state).absolute()
+    folder = path.parent if path.name == "database.db" else path
+    copy = folder / "database.db"
+    if not copy.is_file():
+        raise UsageError(
+            f"{path} is no preserved state: there is no {copy}. Name the folder that a report calls"
+            " `preserved_state` or `copy_before`."
+        )
+    if not os.access(copy, os.R_OK):
+        raise UsageError(f"{copy} may not be read by this user. Run as the user who owns it.")
+    if database.exists() and copy.samefile(database):
+        raise UsageError(f"{copy} is the database itself. Name the database with --database PATH.")
+    return folder
+
+
+def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
+    """Put the database of `state` in the place of `run.database`; what was there is kept in
+    `folder`. Raises UsageError when `state` is not good or the database is open elsewhere.
+    """
+    if not run.database.parent.is_dir():
+        raise UsageError(
+            f"there is no folder {run.database.parent}. Make it, or name another file."
+        )
+    started = time.perf_counter()
+    attempt = Attempt()
+    statement = Statement(
+        f"-- {state / 'database.db'} took the place of {run.database}",
+        f"restore {state}",
+        (("databases_restored", str(state)),),
+    )
+    try:
+        with _alone(run.database):
+            staged = run.database.with_name(f".{run.database.name}.restore.tmp")
+            try:
+                progress.now(f"{RESTORE}: copying {state}")
+                _stage(state, staged, run.database)
+                progress.now(f"{RESTORE}: checking the copy")
+                _prove(staged, state)
+                if run.database.exists():
+                    progress.now(f"{RESTORE}: keeping {run.database}")
+                    keep_replaced(run, folder)
+                else:
+                    run.made.append(run.database)
+                stop_if_asked()
+                attempt.running = statement
+                _swap(staged, run.database)
+            finally:
+                _remove(staged)
+        attempt.ran.append(statement)
+        attempt.running = None
+    except UsageError:
+        raise
+    except Exception as error:  # whatever it is, the report tells
+        attempt.error = error
+    return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)
+
+
+@contextmanager
+def _alone(database: Path) -> Iterator[None]:
+    """Inside, no other process has the database open, and its file alone has all that it holds.
+
+    A file that SQLite cannot read cannot be locked; then only the system tells who has it open.
+    Raises UsageError.
+    """
+    if not database.exists():
+        yield
+        return
+    if others := _processes_with(database):
+        raise UsageError(_in_use(database, f" ({', '.join(others)})"))
+    try:
+        connection = connect(database, "rw")
+    except NOT_READABLE:
+        yield
+        return
+    with closing(connection):
+        mode = _lock(connection, database)
+        try:
+            yield
+        except BaseException:
+            if mode == "wal" and connection.in_transaction:
+                connection.execute("ROLLBACK")
+                connection.execute("PRAGMA journal_mode = WAL")
+            raise
+
+
+def _lock(connection: sqlite3.Connection, database: Path) -> str | None:
+    """Take the database for this connection alone, out of WAL mode, for which SQLite moves what is
+    in its `-wal` into it; the mode that it had. None when it cannot be read.
+    """
+    try:
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        if "is locked" not in str(error):
+            raise
+        raise UsageError(_in_use(database, "")) from error
+    except NOT_READABLE:
+        return None
+    return str(mode)
+
+
+def _in_use(database: Path, who: str) -> str:
+    return (
+        f"another process has {database} open{who}, and would go on with the old file. Stop it,"
+        " then run the same command again; nothing was touched."
+    )
+
+
+def _processes_with(database: Path) -> list[str]:
+    """Other processes that have the file open, where the system tells (Linux, as far as this user
+    may look).
+    """
+    wanted = database.stat()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) != os.getpid():
+            with suppress(OSError):
+                opened = (descriptor.stat() for descriptor in (process / "fd").iterdir())
+                if any(os.path.samestat(one, wanted) for one in opened):
+                    found.append(f"process {process.name}")
+    return found
+
+
+def _stage(state: Path, staged: Path, database: Path) -> None:
+    """Copy the preserved database, with its `-wal` where it has one, to `staged`."""
+    _remove(staged)  # of a run that was killed
+    for suffix in ("", *COMPANIONS):
+        source = state / f"database.db{suffix}"
+        if source.exists() and suffix != "-shm":
+            target = staged.with_name(staged.name + suffix)
+            with source.open("rb") as content, os.fdopen(create(target), "wb") as copy:
+                while chunk := content.read(CHUNK):
+                    stop_if_asked()
+                    copy.write(chunk)
+                copy.flush()
+                os.fsync(copy.fileno())
+    if database.exists():
+        before = database.stat()
+        with suppress(PermissionError):
+            os.chown(staged, before.st_uid, before.st_gid)
+        staged.chmod(before.st_mode & 0o7777)
+
+
+def _prove(staged: Path, state: Path) -> None:
+    """Raise UsageError unless the copy is whole and is one of ours."""
+    copy = state / "database.db"
+    try:
+        with closing(connect(staged, "rw")) as connection:
+            (found,) = connection.execute(
+                "SELECT integrity_check FROM pragma_integrity_check LIMIT 1"
+            ).fetchone()
+            live = read_schema(connection)
+    except NOT_READABLE as error:
+        found, live = str(error), None
+    if found != "ok" or live is None:
+        raise UsageError(
+            f"{copy} is damaged ({found}), and would be no better in its place. Save what can be"
+            f" read: sqlite3 {copy} .recover | sqlite3 NEW; nothing was touched."
+        )
+    if not declared().schema.tables.keys() & live.tables.keys() and not _is_reported(state):
+        raise UsageError(
+            f"{copy} is none of ours: it has none of the tables of sql/, and there is no report"
+            " beside it; nothing was touched."
+        )
+    for suffix in COMPANIONS:
+        if staged.with_name(staged.name + suffix).exists():
+            raise StepError(f"what is beside {copy} could not be taken into it")
+
+
+def _is_reported(state: Path) -> bool:
+    try:
+        report = json.loads((state / "report.json").read_text("utf-8"))
+        return bool(report["execution_status"]["agent_name"] == AGENT)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _swap(staged: Path, database: Path) -> None:
+    # What is beside a file that SQLite cannot read is kept with it, and is not for the new one.
+    for suffix in COMPANIONS:
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
+    staged.rename(database)
+    sync_folder(database.parent)
+
+
+def _remove(staged: Path) -> None:
+    for suffix in ("", *COMPANIONS):
+        staged.with_name(staged.name + suffix).unlink(missing_ok=True)

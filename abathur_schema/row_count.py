@@ -1,0 +1,53 @@
+"""How many of a table's rows a running statement has gone through, for people who wait.
+
+SQLite does not tell. But it tells each time that its virtual machine has done so many operations,
+and how many of them a row takes can be read from the program of the statement (SQLite
+documentation, "EXPLAIN"): the length of its loops. A row may take a shorter way: it is an estimate.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .connection import STEPS_BETWEEN_LOOKS
+from .interruption import stop_asked
+from .progress import Progress
+from .sql_text import quoted
+from .statement import Statement
+
+
+@contextmanager
+def counting(
+    progress: Progress, connection: sqlite3.Connection, statement: Statement
+) -> Iterator[None]:
+    """While `statement` runs inside, show how far it is; where nobody can see it, do nothing."""
+    if not progress.is_shown or not statement.table:
+        yield
+        return
+    (rows,) = connection.execute(f"SELECT count(*) FROM {quoted(statement.table)}").fetchone()
+    total = rows * _operations_of_a_row(connection, statement.sql)
+    looks = 0
+
+    def look() -> bool:
+        nonlocal looks
+        looks += 1
+        return stop_asked()
+
+    def how_far() -> str:
+        done = min(looks * STEPS_BETWEEN_LOOKS / max(total, 1), 1)
+        return f"about {int(rows * done):,} of {rows:,} rows"
+
+    action = "copying" if statement.rewrites else f"making {statement.made[-1][1]} of"
+    progress.now(f"{action} {statement.table}", how_far)
+    connection.set_progress_handler(look, STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(stop_asked, STEPS_BETWEEN_LOOKS)
+
+
+def _operations_of_a_row(connection: sqlite3.Connection, sql: str) -> int:
+    """The sum of the lengths of the loops: each is a jump back at the end of a row."""
+    program = connection.execute(f"EXPLAIN {sql}").fetchall()
+    back = ("Next", "Prev", "SorterNext")
+    return sum(address - to for address, name, _, to, *_ in program if name in back) or 1

@@ -1,0 +1,139 @@
+"""`plan`: what `init` would run, as SQL or as data, read from a database and changing nothing."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from .connection import NOT_READABLE, connect, unsettled
+from .declared import IN_THE_FILE, PRAGMA, declared
+from .diagnosis import explain
+from .errors import UsageError
+from .plan import StepPlan, framed, plan_all
+from .schema import read_schema
+from .sql_text import quoted
+from .statement import Statement
+from .steps import broken_rows, setting_statement
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each step would run. `rows` are the numbers of rows of the tables that would be made
+    anew, `broken` the rows that would stop a step, a line for each constraint, by step.
+    """
+
+    database: Path
+    steps: Sequence[StepPlan]
+    rows: dict[str, int]
+    broken: dict[str, list[str]]
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something to do, possible or not."""
+        return any(step.statements or step.blocked for step in self.steps)
+
+    def blocked(self) -> Iterator[str]:
+        """Why `init` would stop, a line each."""
+        for step in self.steps:
+            if step.blocked:
+                yield f"{step.step} would fail: {step.blocked}"
+            yield from (
+                f"{step.step} would fail: {line}" for line in self.broken.get(step.step, ())
+            )
+
+    def to_json(self) -> str:
+        """The plan as data."""
+        steps = [
+            {
+                "name": step.step,
+                "statements": [
+                    {"sql": one.sql, "reason": one.reason, "rows": self._rows(one)}
+                    for one in step.statements
+                ],
+                "blocked": str(step.blocked) if step.blocked else None,
+                "broken_rows": self.broken.get(step.step, []),
+            }
+            for step in self.steps
+        ]
+        return json.dumps({"database": str(self.database), "steps": steps}, indent=2)
+
+    def to_sql(self) -> str:
+        """The plan as SQL that the `sqlite3` command line runs as it stands."""
+        if not self.has_work:
+            return f"-- nothing to do: {self.database} is as sql/ declares"
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"-- What `invoke init` would run on {self.database}."
+        yield ""
+        yield from (
+            setting.statement for setting in declared().settings if setting.name != IN_THE_FILE
+        )
+        for step in self.steps:
+            if step.blocked or step.statements:
+                yield ""
+                yield f"-- step {step.step}"
+            if step.blocked:
+                yield from _comment(f"it would fail: {step.blocked}")
+            for line in self.broken.get(step.step, ()):
+                yield from _comment(f"it would fail: {line}")
+            before, after = framed(step.statements) if step.step != PRAGMA else ([], [])
+            for statement in (*before, *step.statements, *after) if step.statements else ():
+                rows = self._rows(statement)
+                count = "" if rows is None else f" ({rows} rows)"
+                yield from _comment(statement.reason + count)
+                yield statement.sql
+
+    def _rows(self, statement: Statement) -> int | None:
+        return self.rows.get(statement.table) if statement.rewrites else None
+
+
+def look(database: Path) -> Plan:
+    """Plan all steps for a database, or for a file that does not exist yet.
+
+    Raises UsageError when it cannot be read.
+    """
+    try:
+        if not database.exists():
+            with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+                return _plan(connection, database)
+        with closing(connect(database, "ro")) as connection:
+            return _plan(connection, database)
+    except NOT_READABLE as error:
+        cause = explain(error, database)
+        raise UsageError(
+            f"{database} cannot be read ({error}): {cause.cause}. Nothing was touched;"
+            f" {cause.remedy}."
+        ) from error
+
+
+def _plan(connection: sqlite3.Connection, database: Path) -> Plan:
+    connection.execute("BEGIN")
+    pending = [
+        setting_statement(setting, "delete" if value == "memory" else value)
+        for setting, value in unsettled(connection)
+        if setting.name == IN_THE_FILE
+    ]
+    steps = [StepPlan(PRAGMA, pending), *plan_all(declared(), read_schema(connection))]
+    rows = {
+        one.table: connection.execute(f"SELECT count(*) FROM {quoted(one.table)}").fetchone()[0]
+        for step in steps
+        for one in step.statements
+        if one.rewrites and one.table
+    }
+    broken = {step.step: list(_broken(connection, step)) for step in steps}
+    return Plan(database, steps, rows, {step: lines for step, lines in broken.items() if lines})
+
+
+def _broken(connection: sqlite3.Connection, step: StepPlan) -> Iterator[str]:
+    for guard in (guard for statement in step.statements for guard in statement.guards):
+        try:
+            yield from broken_rows(connection, guard)
+        except sqlite3.OperationalError:
+            continue  # it asks for what earlier statements of the step make
+
+
+def _comment(text: str) -> list[str]:
+    return [f"-- {line}" for line in text.splitlines()]
