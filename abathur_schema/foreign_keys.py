@@ -2,13 +2,17 @@
 
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
-MAX_SHOWN = 20
+from sqlite_utils.db import ForeignKey
+
+from .schema import Schema, Table, affinity, fold
+from .sql_text import quoted
 
 
 class Violations(NamedTuple):
-    """How many rows have no parent, by child table, parent and column; `first` are some of them,
+    """How many rows have no parent, by child table, columns and parent; `first` are some of them,
     each as one line.
     """
 
@@ -21,32 +25,71 @@ class Violations(NamedTuple):
         return self.counts.total()
 
 
-def violations(connection: sqlite3.Connection) -> Violations:
-    """Go through all rows of all tables (`PRAGMA foreign_key_check`).
+MAX_SHOWN = 20
+
+
+def violations(connection: sqlite3.Connection, live: Schema) -> Violations:
+    """What `PRAGMA foreign_key_check` finds in all tables of `live`.
 
     A table whose foreign key SQLite calls a mismatch counts as one line of its own.
     """
     counts: Counter[str] = Counter()
     first: list[str] = []
-    children = connection.execute(
-        "SELECT DISTINCT t.name FROM sqlite_schema AS t, pragma_foreign_key_list(t.name)"
-        " WHERE t.type = 'table' AND t.sql NOT LIKE 'CREATE VIRTUAL %' ORDER BY t.name"
-    ).fetchall()
-    for (table,) in children:
-        columns: dict[int, list[str]] = {}
-        for number, column in connection.execute(
-            'SELECT id, "from" FROM pragma_foreign_key_list(?) ORDER BY seq', (table,)
-        ):
-            columns.setdefault(number, []).append(column)
+    for table in live.tables.values():
+        if all(_holds(connection, live, table, key) for key in table.foreign_keys):
+            continue
         try:
-            for rowid, parent, number in connection.execute(
-                "SELECT rowid, parent, fkid FROM pragma_foreign_key_check(?)", (table,)
-            ):
-                names = ", ".join(columns[number])
-                counts[f"{table}.{names} -> {parent}"] += 1
+            for key, line in _rows(connection, table.name):
+                counts[key] += 1
                 if len(first) < MAX_SHOWN:
-                    first.append(f"table {table}, row {rowid}: {names} has no row in {parent}")
+                    first.append(line)
         except sqlite3.OperationalError as error:
-            counts[f"{table}: {error}"] += 1
-            first.append(f"table {table}: {error}")
+            counts[f"{table.name}: {error}"] += 1
+            first.append(f"table {table.name}: {error}")
     return Violations(counts, tuple(first))
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, str]]:
+    """The rows that SQLite finds in one table, each with the key that counts it."""
+    columns: dict[int, list[str]] = {}
+    for number, column in connection.execute(
+        'SELECT id, "from" FROM pragma_foreign_key_list(?) ORDER BY seq', (table,)
+    ):
+        columns.setdefault(number, []).append(column)
+    for rowid, parent, number in connection.execute(
+        "SELECT rowid, parent, fkid FROM pragma_foreign_key_check(?)", (table,)
+    ):
+        names = ", ".join(columns[number])
+        line = f"table {table}, row {rowid}: {names} has no row in {parent}"
+        yield f"{table}({names}) -> {parent}", line
+
+
+def _holds(connection: sqlite3.Connection, live: Schema, table: Table, key: ForeignKey) -> bool:
+    """Whether a foreign key is seen at a glance to hold: each of its values is looked up once.
+
+    By an index the values come in order, and the parents are found in the same order: on large
+    tables several times faster than SQLite's own check, which goes from row to row. What differs
+    from it (several columns, no index on the parent, values that are equal and not the same) is
+    left to it.
+    """
+    child = table.column[fold(key.columns[0])]
+    parent = live.tables.get(fold(key.other_table))
+    if len(key.columns) > 1 or not parent or affinity(child.type) == "BLOB":
+        return False
+    other = fold(str(key.other_columns[0]))
+    if other not in parent.column:
+        return False
+    is_rowid = parent.column[other].type == "INTEGER" and (other,) == parent.folded_key
+    if not is_rowid and not any(
+        index.unique and not index.where and [fold(c.name) for c in index.columns] == [other]
+        for index in live.indexes_on(parent.name)
+    ):
+        return False
+    # The plus takes the child's affinity away: the parent's decides, as it does for SQLite.
+    name = quoted(child.name)
+    orphans = (
+        f"SELECT 1 FROM (SELECT DISTINCT {name} COLLATE BINARY AS value FROM {quoted(table.name)}"
+        f" WHERE {name} IS NOT NULL) WHERE NOT EXISTS (SELECT 1 FROM {quoted(parent.name)} AS p"
+        f" WHERE p.{quoted(other)} = +value) LIMIT 1"
+    )
+    return connection.execute(orphans).fetchone() is None

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from .create_table import definitions
 from .difference import OtherTable
-from .schema import Table, fold
+from .schema import Table, affinity, fold
 from .sql_text import quoted, string
 from .statement import Guard
 from .table_changes import MissingCheck, MissingForeignKey, MissingUnique, OtherPrimaryKey, spelled
@@ -118,20 +118,6 @@ def loss_guards(wanted: Table, table: Table, new: str, rowid: str) -> Iterator[G
                 f" WHERE typeof({o}) <> typeof({n}) AND CASE typeof({o}) {back} ELSE 1 END",
                 " || ', ' || ".join(f"'{name.strip(chr(34))} ' || quote(o.{name})" for name in key),
             )
-
-
-def affinity(declared_type: str) -> str:
-    """The type affinity of a column (SQLite documentation, "Determination Of Column Affinity")."""
-    words = {
-        "INTEGER": ("INT",),
-        "TEXT": ("CHAR", "CLOB", "TEXT"),
-        "BLOB": ("BLOB",),
-        "REAL": ("REAL", "FLOA", "DOUB"),
-    }
-    if not declared_type:
-        return "BLOB"
-    found = (name for name, parts in words.items() if any(p in declared_type for p in parts))
-    return next(found, "NUMERIC")
 
 
 def _split(compared: str) -> tuple[str, str]:

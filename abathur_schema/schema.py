@@ -31,6 +31,20 @@ class Column(NamedTuple):
     generated: bool
 
 
+def affinity(declared_type: str) -> str:
+    """The type affinity of a column (SQLite documentation, "Determination Of Column Affinity")."""
+    words = {
+        "INTEGER": ("INT",),
+        "TEXT": ("CHAR", "CLOB", "TEXT"),
+        "BLOB": ("BLOB",),
+        "REAL": ("REAL", "FLOA", "DOUB"),
+    }
+    if not declared_type:
+        return "BLOB"
+    found = (name for name, parts in words.items() if any(p in declared_type for p in parts))
+    return next(found, "NUMERIC")
+
+
 class IndexColumn(NamedTuple):
     """`name` is empty for an expression; of a column, `collation` is what the index sorts by."""
 
@@ -117,6 +131,11 @@ class Table:
         """The columns of the PRIMARY KEY, in its order."""
         keys = sorted((column.key, column.name) for column in self.columns if column.key)
         return tuple(name for _, name in keys)
+
+    @property
+    def folded_key(self) -> tuple[str, ...]:
+        """The folded names of the columns of the PRIMARY KEY."""
+        return tuple(map(fold, self.primary_key))
 
     @property
     def checks(self) -> frozenset[str]:
