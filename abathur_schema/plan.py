@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from .declared import SCHEMA_STEPS, Declared
@@ -94,7 +95,7 @@ def after(live: Schema, statements: Sequence[Statement]) -> Schema:
         for statement in statements:
             if not statement.only_rows:
                 copy.execute(statement.sql)
-        return read_schema(copy)
+        return replace(read_schema(copy), statistics=live.statistics)
 
 
 def problems(declared: Declared, live: Schema, step: str) -> list[str]:
