@@ -150,7 +150,8 @@ def _clauses(sql: str, part: list[re.Match[str]], *, whole: bool) -> Iterator[Cl
                 starts.append((word, match.start()))
             is_named = word == "constraint"
         depth += (text == "(") - (text == ")")
-        before = "" if before == "constraint" else word
+        # A name, and what SET sets, have no say in what follows.
+        before = "" if before in ("constraint", "set") else word
     ends = [*(start for _, start in starts[1:]), part[-1].end() if part else 0]
     for (keyword, start), end in zip(starts, ends, strict=False):
         yield Clause(keyword, plain(sql[start:end]))
