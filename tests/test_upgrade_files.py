@@ -1,9 +1,10 @@
 """`sql/upgrades/`: what a user with an older schema of their own can add."""
 
+import re
 from pathlib import Path
 
 import pytest
-from conftest import Bundle, Invoke, reports
+from conftest import ROOT, Bundle, Invoke, reports
 
 OLDER = """
 CREATE TABLE job (id TEXT PRIMARY KEY, what TEXT NOT NULL, state TEXT NOT NULL, at TIMESTAMP);
@@ -118,7 +119,7 @@ def test_file_that_is_wrong_is_named(
 
 
 BLOCKED = {
-    "-- x\n-- step: core\n-- has: tasks\nDROP TABLE nothing;": "cannot be applied: no such table",
+    "-- x\n-- step: core\n-- has: tasks\nDROP TABLE absent;": "cannot be applied: no such table",
     "-- x\n-- step: core\n-- has: tasks\nSELECT 1;": "would apply again after it ran",
 }
 
@@ -135,3 +136,9 @@ def test_upgrade_that_does_not_work_stops_the_step(
     assert result.returncode == 3
     assert BLOCKED[text] in result.stderr
     assert empty.rows("SELECT * FROM sqlite_schema") == before
+
+
+def test_documentation_shows_the_files_as_they_are() -> None:
+    text = (ROOT / "docs" / "upgrades.md").read_text("utf-8")
+    shown = set(re.findall(r"^```sql\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    assert shown == {path.read_text("utf-8") for path in (ROOT / "sql" / "upgrades").glob("*.sql")}
