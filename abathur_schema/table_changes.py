@@ -160,9 +160,10 @@ def table_changes(
             yield from _clauses(name, wanted, table)
         else:
             yield MissingColumn(column)
-    for definition in definitions(wanted.sql):
-        if not definition.column:
-            yield from _clauses(constraint_name(definition), wanted, table)
+    if wanted.clauses or table.clauses:
+        for definition in definitions(wanted.sql):
+            if not definition.column:
+                yield from _clauses(constraint_name(definition), wanted, table)
     if folded(wanted.primary_key) != folded(table.primary_key):
         yield OtherPrimaryKey(wanted.primary_key, table.primary_key)
     for option in ("autoincrement", "without_rowid", "strict"):

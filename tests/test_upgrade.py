@@ -1,7 +1,10 @@
 """Older databases come up to date in place, and lose nothing."""
 
+import io
 import json
+import re
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +14,10 @@ import older
 import pytest
 from conftest import Bundle, Invoke
 
+from abathur_schema import row_count
 from abathur_schema.declared import declared
+from abathur_schema.progress import Progress
+from abathur_schema.statement import Statement
 
 CORE = ("tasks", "agents", "state", "audit", "metrics", "checkpoints")
 REPEATED = ["idx_state_task_key", "idx_checkpoints_task"]
@@ -541,3 +547,48 @@ def test_foreign_keys_are_enforced_again_after_a_rebuild(empty: Bundle) -> None:
     assert target.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
     assert target.connection.execute("PRAGMA legacy_alter_table").fetchone() == (0,)
     target.close()
+
+
+def test_rename_that_sqlite_refuses_names_what_stands_in_its_way(
+    empty: Bundle, capsys: Any
+) -> None:
+    older.make(empty.path, 1)
+    empty.sql(
+        "CREATE VIEW all_tasks AS SELECT * FROM tasks;"
+        "CREATE TRIGGER into_it INSTEAD OF INSERT ON all_tasks"
+        " BEGIN SELECT new.template_name; END;"
+    )
+    before = digests(empty.path)
+    assert empty.run("init") == 3
+    error = capsys.readouterr().err
+    assert "tasks-prompt.sql cannot be applied: error in trigger into_it" in error
+    assert "drop the view or trigger that the message names" in error
+    assert digests(empty.path) == before
+
+
+def test_progress_tells_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def slow(value: int) -> int:
+        time.sleep(0.002)
+        return value
+
+    monkeypatch.setattr(row_count, "STEPS_BETWEEN_LOOKS", 100)
+    shown = Terminal()
+    progress = Progress(shown)
+    with closing(sqlite3.connect(tmp_path / "t.db", isolation_level=None)) as connection:
+        connection.create_function("slow", 1, slow)
+        connection.executescript(
+            "CREATE TABLE t (x); CREATE TABLE n (x); WITH i(x) AS (SELECT 1 UNION ALL"
+            " SELECT x + 1 FROM i WHERE x < 1200) INSERT INTO t SELECT x FROM i"
+        )
+        copy = Statement("INSERT INTO n SELECT slow(x) FROM t", "", table="t", rewrites=True)
+        with row_count.counting(progress, connection, copy):
+            connection.execute(copy.sql)
+        progress.done()
+    told = re.findall(r"copying t ... about ([\d,]+) of 1,200 rows ... \d s", shown.getvalue())
+    rows = [int(number.replace(",", "")) for number in told]
+    assert len(rows) >= 2
+    assert 0 < rows[0] < rows[-1] <= 1200
