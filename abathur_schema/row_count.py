@@ -37,17 +37,20 @@ def counting(
         done = min(looks * STEPS_BETWEEN_LOOKS / max(total, 1), 1)
         return f"about {int(rows * done):,} of {rows:,} rows"
 
-    action = "copying" if statement.rewrites else f"making {statement.made[-1][1]} of"
+    action = "copying" if statement.rewrites else "making an index of"
     progress.now(f"{action} {statement.table}", how_far)
     connection.set_progress_handler(look, STEPS_BETWEEN_LOOKS)
     try:
         yield
     finally:
+        progress.now(statement.table)
         connection.set_progress_handler(stop_asked, STEPS_BETWEEN_LOOKS)
 
 
 def _operations_of_a_row(connection: sqlite3.Connection, sql: str) -> int:
-    """The sum of the lengths of the loops: each is a jump back at the end of a row."""
+    """The sum of the lengths of the loops: each is a jump back at the end of a row. The one to
+    address 1 is no loop, but where every program begins.
+    """
     program = connection.execute(f"EXPLAIN {sql}").fetchall()
-    back = ("Next", "Prev", "SorterNext")
-    return sum(address - to for address, name, _, to, *_ in program if name in back) or 1
+    back = ("Next", "Prev", "SorterNext", "Goto")
+    return sum(at - to for at, name, _, to, *_ in program if name in back and 1 < to < at) or 1

@@ -13,6 +13,7 @@ from typing import Any
 import older
 import pytest
 from conftest import Bundle, Invoke
+from test_terminal import read_all, start_on_terminal
 
 from abathur_schema import row_count
 from abathur_schema.declared import declared
@@ -564,6 +565,14 @@ def test_rename_that_sqlite_refuses_names_what_stands_in_its_way(
     assert "tasks-prompt.sql cannot be applied: error in trigger into_it" in error
     assert "drop the view or trigger that the message names" in error
     assert digests(empty.path) == before
+
+
+def test_upgrade_on_a_terminal(empty: Bundle, tmp_path: Path) -> None:
+    older.make(empty.path, 1)
+    process, terminal = start_on_terminal(tmp_path, "init")
+    shown = read_all(terminal)
+    assert process.wait() == 0
+    assert "1 table rebuilt" in shown
 
 
 def test_progress_tells_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
