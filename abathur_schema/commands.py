@@ -66,7 +66,7 @@ def _run(task: str, database: Path, as_json: bool) -> Run:
             if not as_json:
                 _say(_line(step, run))
         if run.checks is None:
-            run.live = _read_back(database)
+            run.live = read_back(database)
     finally:
         progress.done()
         target.close()
@@ -102,7 +102,7 @@ def _finish(run: Run, draft: Draft, as_json: bool) -> int:
     else:
         content = to_json(compose(run))
     shown = [] if as_json else [*_check_lines(run)]
-    wrong = [*_failure_lines(run)]
+    wrong = [*failure_lines(run)]
     lost = None
     try:
         draft.write(content)
@@ -122,7 +122,8 @@ def _finish(run: Run, draft: Draft, as_json: bool) -> int:
     return VERIFY_FAILED if run.faults else 0
 
 
-def _read_back(database: Path) -> Schema | None:
+def read_back(database: Path) -> Schema | None:
+    """The live schema, or None when it cannot be read."""
     try:
         with closing(connect(database, "ro")) as connection:
             return read_schema(connection)
@@ -168,7 +169,8 @@ def _check_lines(run: Run) -> Iterator[str]:
                 yield f"    and {check.count - MAX_SHOWN} more; see the report"
 
 
-def _failure_lines(run: Run) -> Iterator[str]:
+def failure_lines(run: Run) -> Iterator[str]:
+    """What failed, why, and what to do; nothing when all steps succeeded."""
     if not run.failed or not run.failed.error:
         return
     yield f"{run.failed.name} failed: {run.failed.error}"

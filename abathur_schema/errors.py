@@ -1,6 +1,7 @@
 """What can go wrong, and with which exit code; each message says what to do next."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class AbathurError(Exception):
@@ -31,6 +32,26 @@ class CannotReconcileError(StepError):
     def __init__(self, step: str, problems: Sequence[str]) -> None:
         lines = "\n  ".join(problems)
         super().__init__(f"{lines}\n{step} cannot bring this to the declared form")
+
+
+class NoQueryError(UsageError, ValueError):
+    """`explain_query_plan` was given something else than one query."""
+
+
+class InitializationError(StepError):
+    """`initialize()` could not do `step`; the step's own error is the `__cause__`.
+
+    `report` is the path of the report and `preserved_state` the folder with the state; None where
+    there is none, as for a database in memory.
+    """
+
+    def __init__(
+        self, message: str, step: str, report: Path | None, preserved_state: Path | None
+    ) -> None:
+        super().__init__(message)
+        self.step = step
+        self.report = report
+        self.preserved_state = preserved_state
 
 
 class Interrupted(AbathurError):  # noqa: N818 - it is no error
