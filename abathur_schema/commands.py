@@ -15,6 +15,7 @@ from .connection import connect
 from .diagnosis import explain
 from .errors import VERIFY_FAILED, AbathurError, Interrupted, StepError, UsageError
 from .interruption import interrupted, listening
+from .naming import as_called
 from .progress import Progress
 from .report import Draft, compose, to_json, without_trace
 from .run import CHAINS, VERIFY, Run, what_changed
@@ -136,6 +137,7 @@ def _say(text: str, stream: TextIO | None = None) -> None:
     stream = stream or sys.stdout
     if stream is None:  # closed before this program began
         return
+    text = as_called(text)
     encoding = stream.encoding or "ascii"
     try:
         # A path may have bytes that no terminal can show.

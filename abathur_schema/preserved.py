@@ -16,6 +16,7 @@ from .connection import COMPANIONS, NOT_READABLE, connect
 from .declared import PRAGMA, declared
 from .escalation import escalation
 from .files import create, make_folders, new_file, sync_folder
+from .naming import as_called
 from .report import compose, to_json
 from .run import Run
 from .steps import BEGIN, COMMIT, Step
@@ -118,7 +119,7 @@ def preserve(run: Run, folder: Path) -> str:
     state = run.preserved = PreservedState(folder)
     state.keep_database(run.database)
     state.keep_text("statements.sql", statements_sql(run.steps))
-    state.keep_text("escalation.md", escalation(run))
+    state.keep_text("escalation.md", as_called(escalation(run)))
     lost = len(state.lost)
     # The copy names itself: it is read only where it is.
     state.files.append(folder / "report.json")
