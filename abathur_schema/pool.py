@@ -127,13 +127,13 @@ class Shared:
             if self._opening is None:
                 self._opening = self._unfinished.start(open_connection(_open_memory))
             connection = await asyncio.shield(self._opening)
-            is_joined = around is not None and connection.in_transaction
+            was_writing = connection.in_transaction
             block = Block(self)
             try:
                 with block:
                     yield connection
             finally:
-                await self._unfinished.finish(self._leave(block, connection, is_joined))
+                await self._unfinished.finish(self._leave(block, connection, around, was_writing))
 
     async def close(self) -> None:
         """Close the connection, and with it the database is gone."""
@@ -142,11 +142,19 @@ class Shared:
         if opening:
             await (await opening).close()
 
-    async def _leave(self, block: Block, connection: aiosqlite.Connection, joined: bool) -> None:
+    async def _leave(
+        self,
+        block: Block,
+        connection: aiosqlite.Connection,
+        around: Block | None,
+        was_writing: bool,
+    ) -> None:
         # A task that the block started may be in a block of its own, and have begun to write.
         async with block.inside.turn(busy_timeout_seconds()):
-            if not joined:  # otherwise the transaction is of the block around it
+            if not around:
                 await is_as_new(connection)
+            elif not was_writing:  # cursors and settings are of the block around it
+                await connection.rollback()
 
 
 class Unfinished:
