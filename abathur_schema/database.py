@@ -168,8 +168,9 @@ class Database:
         Raises UsageError when there is no such query, or when it takes other parameters.
         """
         named = query(name)
-        async with self._get_connection() as conn, named.execute(conn, **values) as cursor:
-            return list(await cursor.fetchall())
+        named.check(values)
+        async with self._get_connection() as conn:
+            return list(await conn.execute_fetchall(named.sql, values))
 
     async def verify(self) -> list[Check]:
         """All checks of `invoke verify`; those with the status `fail` found something wrong.

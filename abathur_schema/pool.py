@@ -23,7 +23,7 @@ from .declared import declared
 from .errors import AbathurError, UsageError
 from .turns import Block, Turns
 
-AT_ONCE = 8
+AT_ONCE = 4
 """How many connections are lent at once; the other blocks wait, in order."""
 
 PATIENCE_SECONDS = 1.0

@@ -35,14 +35,19 @@ class Query(NamedTuple):
     def execute(self, connection: Any, **values: Any) -> Any:
         """What `connection.execute` returns for it; of aiosqlite's that is to be awaited.
 
-        Raises UsageError when the values are not those of its parameters. SQLite would notice one
+        Raises UsageError when the values are not those of its parameters.
+        """
+        self.check(values)
+        return connection.execute(self.sql, values)
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raise UsageError when these are not the values of its parameters. SQLite would notice one
         that is missing, but not one too many, such as a limit for a query that has none.
         """
         if values.keys() != self.parameters:
             takes = ", ".join(sorted(self.parameters)) or "nothing"
             given = ", ".join(sorted(values)) or "nothing"
             raise UsageError(f"query {self.name} takes {takes}; given was {given}.")
-        return connection.execute(self.sql, values)
 
 
 @cache
