@@ -11,18 +11,12 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from . import preflight
+from .async_connection import in_its_thread, open_connection
 from .checks import Check
+from .declared import declared
 from .errors import NoQueryError, UsageError
 from .initialization import Initialization
-from .pool import (
-    Lender,
-    Pool,
-    Shared,
-    Unfinished,
-    busy_timeout_seconds,
-    in_its_thread,
-    open_connection,
-)
+from .pool import Lender, Pool, Shared, Unfinished, busy_timeout_seconds
 from .progress import Progress
 from .queries import query
 from .sql_text import no_query
@@ -77,6 +71,7 @@ class Database:
 
     async def _initialize(self) -> None:
         async with self._initializations.turn():
+            await asyncio.to_thread(declared)  # reads `sql/` once, and what is here needs it
             if self._reports is None:
                 async with self._get_connection() as conn:
                     await self._make(Initialization(self.path, None), conn)

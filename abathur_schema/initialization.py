@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
+from .async_connection import lendable
 from .commands import failure_lines, read_back
 from .declared import PRAGMA, STEPS
 from .errors import InitializationError, UsageError
-from .pool import lendable
 from .preserved import preserve
 from .report import Draft
 from .run import Run
@@ -45,12 +45,13 @@ class Initialization:
         """Run a step on a connection that is otherwise an application's. Raises
         InitializationError.
         """
+        theirs = connection.isolation_level, connection.row_factory
         connection.isolation_level, connection.row_factory = None, None
         self.target.connection = connection
         try:
             self._note(run_step(self.target, name))
         finally:
-            lendable(connection)
+            connection.isolation_level, connection.row_factory = theirs
 
     def _note(self, step: Step) -> None:
         self.run.steps.append(step)
