@@ -74,7 +74,8 @@ def _undo(connection: sqlite3.Connection) -> bool:
     lendable(connection)
     settle(connection)
     # What is attached, and temporary tables, which live in a database of their own, would stay.
-    return len(connection.execute("PRAGMA database_list").fetchall()) == 1
+    (databases,) = connection.execute("SELECT count(*) FROM pragma_database_list").fetchone()
+    return bool(databases == 1)
 
 
 async def is_as_new(connection: aiosqlite.Connection) -> bool:

@@ -54,8 +54,11 @@ def settle(connection: sqlite3.Connection) -> None:
 
 def unsettled(connection: sqlite3.Connection) -> list[tuple[Setting, str]]:
     """The settings that do not read back as `sql/pragma.sql` says, each with what they are."""
-    # A database in memory has no file name, and no journal mode but "memory".
-    in_memory = not connection.execute("PRAGMA database_list").fetchone()[2]
+    # A database in memory has no file name, and no journal mode but "memory". The name itself stays
+    # in SQLite: it may be no UTF-8.
+    in_memory = connection.execute(
+        "SELECT 1 FROM pragma_database_list WHERE name = 'main' AND file = ''"
+    ).fetchone()
     values = (
         (setting, str(connection.execute(f"PRAGMA {setting.name}").fetchone()[0]))
         for setting in declared().settings

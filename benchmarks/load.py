@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from abathur_schema import Database
@@ -110,12 +111,23 @@ async def work(worker: Worker, until: float, outcome: Outcome) -> None:
         outcome.longest[name] = max(seconds, outcome.longest.get(name, 0))
 
 
-def process(path: Path, number: int, tasks: int, until: float) -> Outcome:
-    """One process of the load."""
+_all_are_ready: Barrier
+
+
+def join(barrier: Barrier) -> None:
+    """Tell a new process what it waits for before it begins."""
+    global _all_are_ready
+    _all_are_ready = barrier
+
+
+def process(path: Path, number: int, tasks: int, seconds: float) -> Outcome:
+    """One process of the load; all begin together."""
 
     async def run() -> Outcome:
         outcome = Outcome()
         async with Database(path) as db:
+            await asyncio.to_thread(_all_are_ready.wait, 60)
+            until = time.time() + seconds
             workers = (Worker(db, f"{number}-{task}") for task in range(tasks))
             await asyncio.gather(*(work(worker, until, outcome) for worker in workers))
         return outcome
@@ -131,14 +143,14 @@ async def verified(path: Path) -> list[str]:
 def load(path: Path, processes: int, tasks: int, seconds: float) -> tuple[list[Outcome], list[str]]:
     """Run the load; what each process did, and the faults that `verify` found while it ran."""
     asyncio.run(prepare(path))
-    until = time.time() + seconds
     faults: list[str] = []
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    ready = context.Barrier(processes)
+    with ProcessPoolExecutor(processes, context, join, (ready,)) as pool:
         running: list[Future[Outcome]] = [
-            pool.submit(process, path, number, tasks, until) for number in range(processes)
+            pool.submit(process, path, number, tasks, seconds) for number in range(processes)
         ]
-        while time.time() < until - 0.5:
+        while not all(future.done() for future in running):
             faults += asyncio.run(verified(path))
             time.sleep(0.2)
         return [future.result() for future in running], faults

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import sqlite3
 import subprocess
 import sys
@@ -203,6 +204,15 @@ async def test_failure_that_cannot_be_reported_says_so(tmp_path: Path) -> None:
     with pytest.raises(InitializationError, match="the report could not be written") as caught:
         await Database(tmp_path / "swarm.db").initialize()
     assert caught.value.report is None
+
+
+@pytest.mark.parametrize("name", ["a?b#c%20 d.db", os.fsdecode(b"b\xff.db"), "ä'\".db"])
+async def test_any_path_that_a_file_may_have(tmp_path: Path, name: str) -> None:
+    for _ in range(2):
+        async with Database(str(tmp_path / name)) as db:
+            assert await count(db) == 0
+            assert await count(db) == 0
+    assert (tmp_path / name).is_file()
 
 
 @pytest.mark.parametrize("path", ["", "a\0b", "."])
