@@ -1,3 +1,24 @@
-"""The SQLite store of an agent swarm: made, finished, proven."""
+"""The SQLite store of an agent swarm: made, finished, proven.
+
+`Database` and `query` are for applications; they are imported when they are first asked for, so
+that the command line does not pay for what only applications need.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .database import Database
+    from .errors import AbathurError
+    from .queries import query
 
 __version__ = "0.1.0"
+__all__ = ["AbathurError", "Database", "query"]
+
+_HOMES = {"AbathurError": "errors", "Database": "database", "query": "queries"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

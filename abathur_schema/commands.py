@@ -16,6 +16,7 @@ from .diagnosis import explain
 from .errors import VERIFY_FAILED, AbathurError, Interrupted, StepError, UsageError
 from .foreign_keys import Violations
 from .interruption import interrupted, listening
+from .naming import as_called
 from .progress import Progress
 from .report import Draft, compose, to_json, without_trace
 from .run import CHAINS, PLAN, RESTORE, VERIFY, Run, what_changed
@@ -136,7 +137,7 @@ def _run(run: Run, as_json: bool, copy_folder: Path | None) -> None:
             if not as_json:
                 _say(_line(step, run))
         if run.checks is None:
-            run.live = _read_back(database)
+            run.live = read_back(database)
     finally:
         progress.done()
         target.close()
@@ -164,24 +165,11 @@ def _verify(run: Run, progress: Progress) -> Step:
 def _finish(run: Run, draft: Draft, as_json: bool) -> int:
     """Preserve the state if a step failed, write the report, and tell both."""
     failed = run.failed
-
-    def content_of() -> str:
-        if failed and not isinstance(failed.error, Interrupted):
-            from .preserved import preserve  # only a failure pays for its import
-
-            return preserve(run, draft.folder())
-        return to_json(compose(run))
-
-    if run.copy:
-        from .preserved import complete_copy
-
-        content = complete_copy(run, content_of)
-    else:
-        content = content_of()
+    content = concluded(run, draft)
     shown = [] if as_json else [*_check_lines(run)]
     if run.copy and not as_json:
         shown.append(f"a copy of what was there before: {run.copy.folder}")
-    wrong = [*_failure_lines(run)]
+    wrong = [*failure_lines(run)]
     lost = None
     try:
         draft.write(content)
@@ -201,7 +189,25 @@ def _finish(run: Run, draft: Draft, as_json: bool) -> int:
     return VERIFY_FAILED if run.faults else 0
 
 
-def _read_back(database: Path) -> Schema | None:
+def concluded(run: Run, draft: Draft) -> str:
+    """The text of the report, when all that belongs into the folders beside it is kept there."""
+
+    def content() -> str:
+        if run.failed and not isinstance(run.failed.error, Interrupted):
+            from .preserved import preserve  # only a failure pays for its import
+
+            return preserve(run, draft.folder())
+        return to_json(compose(run))
+
+    if run.copy:
+        from .preserved import complete_copy
+
+        return complete_copy(run, content)
+    return content()
+
+
+def read_back(database: Path) -> Schema | None:
+    """The live schema, or None when it cannot be read."""
     try:
         with closing(connect(database, "ro")) as connection:
             return read_schema(connection)
@@ -214,6 +220,7 @@ def _say(text: str, stream: TextIO | None = None) -> None:
     stream = stream or sys.stdout
     if stream is None:  # closed before this program began
         return
+    text = as_called(text)
     encoding = stream.encoding or "ascii"
     try:
         # A path may have bytes that no terminal can show.
@@ -260,7 +267,8 @@ def _violation_lines(run: Run) -> Iterator[str]:
         yield "  To mend one: add its parent, set its column to NULL, or delete the row."
 
 
-def _failure_lines(run: Run) -> Iterator[str]:
+def failure_lines(run: Run) -> Iterator[str]:
+    """What failed, why, and what to do; nothing when all steps succeeded."""
     if not run.failed or not run.failed.error:
         return
     yield f"{run.failed.name} failed: {run.failed.error}"

@@ -21,7 +21,11 @@ STEPS_BETWEEN_LOOKS = 1_000_000
 """After so many steps of its virtual machine, some milliseconds, SQLite looks for a Ctrl-C."""
 
 
-def connect(database: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
+def connect(
+    database: Path,
+    mode: Literal["ro", "rw"],
+    factory: type[sqlite3.Connection] = sqlite3.Connection,
+) -> sqlite3.Connection:
     """Open a database that exists; the caller begins and ends transactions.
 
     `ro` is strictly read-only: opened so, and query_only besides. Raises sqlite3.Error when the
@@ -29,7 +33,7 @@ def connect(database: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
     """
     # as_uri() quotes what has a meaning in a URI: space, ?, #, %.
     uri = f"{database.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, factory=factory)
     connection.set_progress_handler(stop_asked, STEPS_BETWEEN_LOOKS)
     try:
         settle(connection)
@@ -50,8 +54,14 @@ def settle(connection: sqlite3.Connection) -> None:
 
 def unsettled(connection: sqlite3.Connection) -> list[tuple[Setting, str]]:
     """The settings that do not read back as `sql/pragma.sql` says, each with what they are."""
+    # A database in memory has no file name, and no journal mode but "memory". The name itself stays
+    # in SQLite: it may be no UTF-8.
+    in_memory = connection.execute(
+        "SELECT 1 FROM pragma_database_list WHERE name = 'main' AND file = ''"
+    ).fetchone()
     values = (
         (setting, str(connection.execute(f"PRAGMA {setting.name}").fetchone()[0]))
         for setting in declared().settings
+        if not (in_memory and setting.name == IN_THE_FILE)
     )
     return [(setting, value) for setting, value in values if value != setting.value]

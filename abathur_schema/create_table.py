@@ -90,12 +90,12 @@ def _told(clause: Clause, definition: Definition) -> Iterator[str]:
 
 
 def constraint_name(definition: Definition) -> str:
-    """What a constraint of the table is about, such as `unique (task_id, key)`."""
+    """What a constraint of the table is about, such as `UNIQUE (task_id, key)`."""
     (clause,) = definition.clauses
     inside = re.search(r"\((.*?)\)", clause.text)
     columns = (tokens(one) for one in (inside[1] if inside else "").split(","))
     names = (one[0].text.strip("'\"") if one else "" for one in columns)
-    return f"{clause.keyword} ({', '.join(names)})"
+    return f"{clause.keyword.upper()} ({', '.join(names)})"
 
 
 def body(sql: str) -> tuple[int, int]:

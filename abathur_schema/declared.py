@@ -27,11 +27,11 @@ MILESTONES = {
 }
 
 
-def bundled(folder: str) -> Path:
-    """The folder `sql` or `checks`: inside the package in a wheel, beside it in the checkout."""
+def bundled(name: str) -> Path:
+    """`sql`, `checks` or `tasks.py`: inside the package in a wheel, beside it in the checkout."""
     package = Path(__file__).parent
-    inside = package / folder
-    return inside if inside.is_dir() else package.parent / folder
+    inside = package / name
+    return inside if inside.exists() else package.parent / name
 
 
 class Setting(NamedTuple):

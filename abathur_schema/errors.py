@@ -57,6 +57,26 @@ class NoCopyError(StepError):
         super().__init__(f"no copy of the database could be kept in {folder}: {'; '.join(lost)}")
 
 
+class NoQueryError(UsageError, ValueError):
+    """`explain_query_plan` was given something else than one query."""
+
+
+class InitializationError(StepError):
+    """`initialize()` could not do `step`; the step's own error is the `__cause__`.
+
+    `report` is the path of the report and `preserved_state` the folder with the state; None where
+    there is none, as for a database in memory.
+    """
+
+    def __init__(
+        self, message: str, step: str, report: Path | None, preserved_state: Path | None
+    ) -> None:
+        super().__init__(message)
+        self.step = step
+        self.report = report
+        self.preserved_state = preserved_state
+
+
 class Interrupted(AbathurError):  # noqa: N818 - it is no error
     """Ctrl-C or SIGTERM: the step that was running was rolled back; 128 + signal, as in a shell."""
 

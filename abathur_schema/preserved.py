@@ -17,6 +17,7 @@ from .declared import PRAGMA, declared
 from .errors import NoCopyError
 from .escalation import escalation
 from .files import create, make_folders, new_file, sync_folder
+from .naming import as_called
 from .plan import COMMIT, ROLL_BACK, framed
 from .report import compose, to_json
 from .run import Run
@@ -121,7 +122,7 @@ def preserve(run: Run, folder: Path) -> str:
     state = run.preserved = PreservedState(folder)
     state.keep_database(run.database)
     state.keep_text("statements.sql", statements_sql(run.steps))
-    state.keep_text("escalation.md", escalation(run))
+    state.keep_text("escalation.md", as_called(escalation(run)))
     lost = len(state.lost)
     # The copy names itself: it is read only where it is.
     state.files.append(folder / "report.json")

@@ -18,6 +18,7 @@ from .diagnosis import explain
 from .environment import environment
 from .errors import UsageError
 from .files import create, make_folders, sync_folder
+from .naming import as_called
 from .run import Run
 from .steps import Step
 
@@ -156,7 +157,7 @@ def compose(run: Run) -> Document:
 def to_json(document: Document) -> str:
     """The text of a report."""
     # ASCII: the same text on any terminal, and whatever bytes a path has.
-    return json.dumps(document, indent=2) + "\n"
+    return as_called(json.dumps(document, indent=2)) + "\n"
 
 
 def without_trace(content: str) -> str:

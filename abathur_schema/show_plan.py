@@ -111,10 +111,11 @@ def look(database: Path) -> Plan:
 
 def _plan(connection: sqlite3.Connection, database: Path) -> Plan:
     connection.execute("BEGIN")
+    modes = unsettled(connection)
+    if not database.exists():
+        modes = [(setting, "delete") for setting in declared().settings]  # as SQLite makes a file
     pending = [
-        setting_statement(setting, "delete" if value == "memory" else value)
-        for setting, value in unsettled(connection)
-        if setting.name == IN_THE_FILE
+        setting_statement(setting, value) for setting, value in modes if setting.name == IN_THE_FILE
     ]
     steps = [StepPlan(PRAGMA, pending), *plan_all(declared(), read_schema(connection))]
     rows = {

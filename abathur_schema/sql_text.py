@@ -9,6 +9,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 TOKEN = re.compile(
@@ -134,6 +135,37 @@ def head(text: str) -> tuple[str, dict[str, str]]:
     first, *rest = comments_before(text) or [""]
     says = (line.partition(":") for line in rest)
     return first, {key: value.strip() for key, _, value in says}
+
+
+def parameters(sql: str) -> frozenset[str]:
+    """The names of the `:name` parameters of a statement."""
+    found = [match.group() for match in TOKEN.finditer(sql) if match.lastgroup != "space"]
+    return frozenset(name for sign, name in pairwise(found) if sign == ":")
+
+
+def no_query(sql: str) -> str:
+    """Why `sql` is not one query (SELECT, VALUES, or WITH that ends in one of them), or empty."""
+    found = tokens(sql)
+    if found and found[-1] == ("sign", ";"):
+        found = found[:-1]
+    if ("sign", ";") in found:
+        return "these are several statements"
+    verb = found[0].text if found else "nothing"
+    if verb == "with":
+        verb = _verb_after_with(found)
+    return "" if verb in ("select", "values") else f"{verb.upper()} is no query"
+
+
+def _verb_after_with(found: tuple[Token, ...]) -> str:
+    """What follows the last common table expression: a word after its closing parenthesis."""
+    depth, before = 0, Token("sign", "")
+    for token in found:
+        depth += (token == ("sign", "(")) - (token == ("sign", ")"))
+        is_next = depth == 0 and before == ("sign", ")") and token.kind == "word"
+        if is_next and token.text != "as":
+            return token.text
+        before = token
+    return "with"
 
 
 def quoted(name: str) -> str:

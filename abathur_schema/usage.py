@@ -13,6 +13,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.parser.parser import ParseMachine
 
 from .errors import UsageError
+from .naming import as_called
 
 
 class CommandLineError(ParseError, Exit):
@@ -20,7 +21,8 @@ class CommandLineError(ParseError, Exit):
 
     def __init__(self, message: str, machine: ParseMachine) -> None:
         super().__init__(message, machine.context)
-        self.args = (f"{message} `invoke --list` shows the tasks, `invoke --help TASK` options.",)
+        hint = as_called("`invoke --list` shows the tasks, `invoke --help TASK` options.")
+        self.args = (f"{message} {hint}",)
         self.message = None  # printed already
         self._code = UsageError.exit_code
 

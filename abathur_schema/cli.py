@@ -1,0 +1,24 @@
+"""The console command `abathur-schema`: the tasks of `tasks.py`, wherever it is installed."""
+
+from importlib.util import module_from_spec, spec_from_file_location
+
+from invoke.collection import Collection
+from invoke.program import Program
+
+from . import __version__, naming
+from .declared import bundled
+
+
+def _tasks() -> Collection:
+    """The tasks of `tasks.py`: inside the package in a wheel, beside it in the checkout."""
+    spec = spec_from_file_location("abathur_schema.tasks", bundled("tasks.py"))
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    namespace: Collection = module.namespace
+    return namespace
+
+
+naming.called = naming.CONSOLE
+program = Program(version=__version__, namespace=_tasks(), name=naming.CONSOLE)

@@ -1,0 +1,54 @@
+"""The benchmarks of the async `Database`, small and short; what they find is what counts here."""
+
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from conftest import ROOT, Bundle, environment
+
+from abathur_schema.connection import connect
+from abathur_schema.queries import queries
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from load import lost
+
+
+def benchmark(name: str, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / name), *arguments],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (result.returncode in codes, result.stderr) == (True, ""), result.stdout + result.stderr
+    return result.stdout
+
+
+def test_load_of_many_tasks_and_processes_loses_no_write() -> None:
+    """The full ten seconds are `benchmarks/load.py` without options."""
+    output = benchmark("load.py", "--seconds", "3")
+    assert output.startswith("5 processes, 50 tasks each")
+    assert output.endswith("\n0 faults\n")
+
+
+def test_load_notices_a_lost_write(bundle: Bundle) -> None:
+    bundle.sql("INSERT INTO sessions (id, app_name, user_id, metadata) VALUES ('all', '', '', '2')")
+    assert lost(bundle.path, Counter(append_event=2)) == []
+    found = lost(bundle.path, Counter(append_event=3, make_session=1))
+    assert [line.rpartition(": ")[2] for line in found] == ["0, expected 1", "2, expected 3"]
+
+
+def test_every_query_is_measured_and_finds_rows(tmp_path: Path) -> None:
+    path = tmp_path / "swarm.db"
+    options = "--memories", "20000", "--runs", "20", "--database", str(path)
+    # How fast they are is for a machine that does nothing else.
+    output = benchmark("reads.py", *options, codes=(0, 1))
+    measured = [line.split()[0] for line in output.splitlines() if line.count(" ") > 6]
+    assert set(queries()) <= set(measured)
+    assert "No verdict" not in output
+    with closing(connect(path, "ro")) as connection:
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []

@@ -1,0 +1,98 @@
+"""The queries of `checks/plans/` by name."""
+
+import sqlite3
+from typing import Any, ClassVar
+
+import pytest
+from conftest import Bundle
+
+from abathur_schema import Database, query
+from abathur_schema.checks import CheckFile, check_files, plan_faults
+from abathur_schema.connection import connect
+from abathur_schema.errors import UsageError
+from abathur_schema.queries import queries
+from abathur_schema.sql_text import parameters
+
+FILES = check_files("plans")
+TASKS = """
+INSERT INTO tasks (id, priority, submitted_at, status, prompt, input_data, last_updated_at)
+VALUES ('late', 5, '2026-01-02', 'ready', 'do', '{}', ''),
+       ('early', 5, '2026-01-01', 'ready', 'do', '{}', ''),
+       ('urgent', 9, '2026-01-03', 'ready', 'do', '{}', ''),
+       ('done', 9, '2026-01-04', 'completed', 'do', '{}', '');
+"""
+
+
+class Recording(sqlite3.Connection):
+    """Remembers what is asked of it."""
+
+    asked: ClassVar[list[str]] = []
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        self.asked.append(sql)
+        return super().execute(sql, *values)
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.path.stem for file in FILES])
+def test_query_that_is_proven_is_the_query_that_runs(bundle: Bundle, file: CheckFile) -> None:
+    connection = connect(bundle.path, "ro", Recording)
+    Recording.asked.clear()
+    list(plan_faults(connection, file))
+    named = query(file.path.stem)
+    named.execute(connection, **dict.fromkeys(named.parameters, 1)).fetchall()
+    proven, ran = Recording.asked
+    assert proven == f"EXPLAIN QUERY PLAN {ran}"
+    assert named.title == file.name
+    connection.close()
+
+
+def test_every_file_is_a_query() -> None:
+    assert list(queries()) == [file.path.stem for file in FILES]
+
+
+async def test_sync_and_async_return_the_same(bundle: Bundle) -> None:
+    bundle.sql(TASKS)
+    connection = connect(bundle.path, "ro")
+    rows = query("next-task").execute(connection, status="ready", limit=2).fetchall()
+    connection.close()
+    assert [row[0] for row in rows] == ["urgent", "early"]
+    async with Database(bundle.path) as db:
+        found = await db.fetch("next-task", status="ready", limit=2)
+        assert [tuple(row) for row in found] == rows
+        assert [row["id"] for row in found] == ["urgent", "early"]
+        async with db.connection() as conn:
+            cursor = await query("next-task").execute(conn, status="ready", limit=1)
+            row = await cursor.fetchone()
+            assert row
+            assert row["id"] == "urgent"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("next-task", {}, "takes limit, status; given was nothing"),
+        ("next-task", {"status": "ready", "limt": 1}, "given was limt, status"),
+        (
+            "agents-of-a-task",
+            {"task_id": "t", "limit": 1},
+            "takes task_id; given was limit, task_id",
+        ),
+        ("next_task", {}, "there is no query next_task. There are: agents-in-a-state, "),
+    ],
+)
+async def test_wrong_name_or_parameters(name: str, values: dict[str, object], message: str) -> None:
+    async with Database(":memory:") as db:
+        with pytest.raises(UsageError, match=message):
+            await db.fetch(name, **values)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT :a, :B_2 || ':' || ':no' -- :no", {"a", "B_2"}),
+        ("SELECT 1 /* :no */", set()),
+        ('SELECT ":no" FROM t WHERE x=:x', {"x"}),
+    ],
+)
+def test_parameters_of_a_statement(sql: str, expected: set[str]) -> None:
+    assert parameters(sql) == expected
