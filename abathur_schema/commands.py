@@ -82,7 +82,6 @@ def run_restore(state: object, database: object, reports: object, as_json: bool)
                 run.steps.append(restore(run, folder, draft.folder("replaced"), progress))
             finally:
                 progress.done()
-            run.live = _read_back(run.database)
             if not as_json:
                 _say(_line(run.steps[0], run))
             return _finish(run, draft, as_json)

@@ -7,9 +7,10 @@ over into a rebuilt one, its text is needed.
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
-from .sql_text import TOKEN, unquoted
+from .sql_text import TOKEN, tokens, unquoted
 
 _CONSTRAINTS = {"constraint", "primary", "unique", "check", "foreign"}
 _CLAUSES = {
@@ -64,6 +65,39 @@ def definitions(sql: str) -> tuple[Definition, ...]:
     return tuple(found)
 
 
+def clauses_by_name(create_table: str) -> dict[str, tuple[str, ...]]:
+    """COLLATE and ON CONFLICT, which no pragma tells, by the folded name of the column, or of a
+    constraint of the table as `constraint_name` gives it; SQLite's own defaults are left out.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    if "collate" not in create_table.lower() and "conflict" not in create_table.lower():
+        return found
+    for definition in definitions(create_table):
+        name = definition.column.lower() or constraint_name(definition)
+        told = [line for clause in definition.clauses for line in _told(clause, definition)]
+        if told:
+            found[name] = tuple(told)
+    return found
+
+
+def _told(clause: Clause, definition: Definition) -> Iterator[str]:
+    words = tokens(clause.text)
+    for before, token in pairwise(words):
+        if before == ("word", "conflict") and token.text != "abort":
+            yield f"ON CONFLICT {token.text.upper()}"
+        elif clause.keyword == "collate" and definition.column and token.text != "binary":
+            yield f"COLLATE {token.text.upper()}"
+
+
+def constraint_name(definition: Definition) -> str:
+    """What a constraint of the table is about, such as `unique (task_id, key)`."""
+    (clause,) = definition.clauses
+    inside = re.search(r"\((.*?)\)", clause.text)
+    columns = (tokens(one) for one in (inside[1] if inside else "").split(","))
+    names = (one[0].text.strip("'\"") if one else "" for one in columns)
+    return f"{clause.keyword} ({', '.join(names)})"
+
+
 def body(sql: str) -> tuple[int, int]:
     """The offsets of the two parentheses around the definitions."""
     start, depth = -1, 0
@@ -116,7 +150,8 @@ def _clauses(sql: str, part: list[re.Match[str]], *, whole: bool) -> Iterator[Cl
                 starts.append((word, match.start()))
             is_named = word == "constraint"
         depth += (text == "(") - (text == ")")
-        before = "" if before == "constraint" else word
+        # A name, and what SET sets, have no say in what follows.
+        before = "" if before in ("constraint", "set") else word
     ends = [*(start for _, start in starts[1:]), part[-1].end() if part else 0]
     for (keyword, start), end in zip(starts, ends, strict=False):
         yield Clause(keyword, plain(sql[start:end]))

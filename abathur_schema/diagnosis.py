@@ -15,6 +15,7 @@ from .errors import (
     CannotReconcileError,
     Interrupted,
     NoCopyError,
+    UpgradeError,
     WalRefusedError,
 )
 
@@ -80,6 +81,12 @@ BROKEN_ROWS = Cause(
     "mend the rows that the message names (change or delete them in an SQL shell, or by the"
     " application that wrote them), then run the same command again; this step changed nothing",
 )
+NO_UPGRADE = Cause(
+    "the file is wrong, or a view or a trigger of the application stands in its way: SQLite changes"
+    " a name only where it can read all that mentions it",
+    "mend the file, or drop the view or trigger that the message names and make it again afterwards"
+    "; this step changed nothing",
+)
 NO_COPY = Cause(
     "the reports folder has no room for a copy of the database, or may not be written",
     "make room, name another folder with --reports DIR, or, where you have a copy of your own, give"
@@ -128,6 +135,7 @@ BY_CLASS = {
     BrokenRowsError: BROKEN_ROWS,
     CannotReconcileError: OTHER_FORM,
     NoCopyError: NO_COPY,
+    UpgradeError: NO_UPGRADE,
     WalRefusedError: NO_WAL,
     Interrupted: STOPPED,
 }

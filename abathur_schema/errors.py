@@ -34,6 +34,10 @@ class CannotReconcileError(StepError):
         super().__init__(f"{lines}\n{step} cannot bring this to the declared form")
 
 
+class UpgradeError(StepError):
+    """A file of `sql/upgrades/` does not work on this database."""
+
+
 class BrokenRowsError(StepError):
     """Rows that are there break a constraint that `step` would add; a line for each constraint."""
 

@@ -4,11 +4,12 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from .declared import SCHEMA_STEPS, Declared
 from .difference import Difference, Missing, OtherIndex, OtherTable, differences, kind_of
-from .errors import CannotReconcileError
+from .errors import CannotReconcileError, StepError, UpgradeError
 from .redundancy import repeated
 from .schema import Schema, fold, read_schema
 from .sql_text import quoted
@@ -50,7 +51,7 @@ class StepPlan(NamedTuple):
 
     step: str
     statements: Sequence[Statement]
-    blocked: CannotReconcileError | None = None
+    blocked: StepError | None = None
 
 
 def plan_all(declared: Declared, live: Schema) -> Iterator[StepPlan]:
@@ -58,7 +59,7 @@ def plan_all(declared: Declared, live: Schema) -> Iterator[StepPlan]:
     for step in SCHEMA_STEPS:
         try:
             statements = plan(declared, live, step)
-        except CannotReconcileError as error:
+        except StepError as error:
             yield StepPlan(step, (), error)
             return
         yield StepPlan(step, statements)
@@ -94,7 +95,7 @@ def after(live: Schema, statements: Sequence[Statement]) -> Schema:
         for statement in statements:
             if not statement.only_rows:
                 copy.execute(statement.sql)
-        return read_schema(copy)
+        return replace(read_schema(copy), statistics=live.statistics)
 
 
 def problems(declared: Declared, live: Schema, step: str) -> list[str]:
@@ -114,11 +115,9 @@ def _upgrade(declared: Declared, live: Schema, step: str) -> Iterator[Statement]
             try:
                 live = after(live, statements)
             except sqlite3.Error as error:
-                problem = f"{upgrade.path} cannot be applied: {error}"
-                raise CannotReconcileError(step, [problem]) from error
+                raise UpgradeError(f"{upgrade.path} cannot be applied: {error}") from error
             if upgrade.applies(live):
-                problem = f"{upgrade.path} would apply again after it ran. Mend its conditions"
-                raise CannotReconcileError(step, [problem])
+                raise UpgradeError(f"{upgrade.path} would apply again after it ran")
             yield from statements
 
 
@@ -129,7 +128,7 @@ def _statements(
         kind, name = kind_of(difference.declared), difference.declared.name
         reason = str(difference)
         if isinstance(difference, OtherTable):
-            from .rebuild import change_table  # only an older database pays for its import
+            from .table_plan import change_table  # only an older database pays for its import
 
             yield from change_table(declared, live, step, difference)
             continue

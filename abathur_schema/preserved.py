@@ -142,13 +142,17 @@ def keep_copy(run: Run, folder: Path) -> None:
     _hold(run, state)
 
 
-def keep_replaced(run: Run, folder: Path) -> None:
+def keep_replaced(run: Run, folder: Path, *, in_wal_mode: bool) -> None:
     """Keep the files of the database, which nobody else has open, before they are replaced.
 
-    Raises NoCopyError when that cannot be done.
+    To be alone with it one has to take it out of WAL mode: `in_wal_mode` says that it was in that.
+    Raises NoCopyError when it cannot be kept.
     """
     state = PreservedState(folder)
     state.keep_bytes(run.database)
+    if in_wal_mode and not state.lost:
+        with closing(sqlite3.connect(folder / "database.db", isolation_level=None)) as copy:
+            copy.execute("PRAGMA journal_mode = WAL")
     _hold(run, state)
 
 

@@ -1,8 +1,5 @@
-"""The statements that bring a table that is there to its declared form, and keep all that it has.
-
-Columns are added where `ALTER TABLE ... ADD COLUMN` is enough: its time does not depend on the
-rows. Otherwise the table is made anew, by the procedure of the SQLite documentation ("ALTER TABLE",
-"Making Other Kinds Of Table Schema Changes").
+"""A table made anew in its declared form, with all that it has, by the procedure of the SQLite
+documentation ("ALTER TABLE", "Making Other Kinds Of Table Schema Changes").
 """
 
 import re
@@ -12,7 +9,7 @@ from contextlib import closing
 
 from sqlite_utils.create_table_parser import parse_uniques
 
-from .create_table import Definition, body, definitions, plain
+from .create_table import body, definitions, plain
 from .declared import Declared
 from .difference import OtherTable
 from .errors import CannotReconcileError
@@ -20,70 +17,15 @@ from .guards import column_guards, constraint_guards, loss_guards, name_of_row
 from .schema import Schema, Table, fold, read_schema
 from .sql_text import quoted, string, tokens, unquoted
 from .statement import Guard, Statement
-from .table_changes import (
-    MissingCheck,
-    MissingColumn,
-    MissingForeignKey,
-    TableChange,
-    folded,
-    reference,
-    table_changes,
-)
+from .table_changes import MissingColumn, folded, reference, table_changes
 
 
-def change_table(
-    declared: Declared, live: Schema, step: str, difference: OtherTable
-) -> list[Statement]:
-    """The cheapest statements that are sufficient.
+def rebuild(declared: Declared, live: Schema, step: str, difference: OtherTable) -> list[Statement]:
+    """The statements that make a table anew and keep every row and all that was added to it.
 
-    Raises CannotReconcileError where none would keep all that is there.
+    Raises CannotReconcileError where something would be lost.
     """
-    missing = [one for one in difference.changes if isinstance(one, MissingColumn)]
-    texts = {fold(one.column): one for one in definitions(difference.declared.sql) if one.column}
-    table = fold(difference.declared.name)
-    added = {
-        fold(one.column.name): texts[fold(one.column.name)]
-        for one in missing
-        if _can_be_added(one, texts[fold(one.column.name)])
-        and (table, fold(one.column.name)) not in declared.fills
-    }
-    if all(_comes_with(change, added) for change in difference.changes):
-        return [_add(difference, text) for text in added.values()]
     return _Rebuild(declared, live, step, difference).statements()
-
-
-def _can_be_added(missing: MissingColumn, text: Definition) -> bool:
-    """Whether ALTER TABLE takes it, with rows and without (SQLite documentation, "ALTER TABLE ADD
-    COLUMN").
-    """
-    column = missing.column
-    has_value = bool(column.default)
-    is_constant = re.fullmatch(r"[-+]? ?[\d.]\S*|x?'.*'", column.default, re.DOTALL | re.IGNORECASE)
-    if column.key or column.generated or text.has("unique") or (has_value and not is_constant):
-        return False
-    return has_value or not column.notnull
-
-
-def _comes_with(change: TableChange, added: dict[str, Definition]) -> bool:
-    """Whether `change` is done when these columns are added."""
-    match change:
-        case MissingColumn(column):
-            return fold(column.name) in added
-        case MissingCheck(check):
-            return bool(check.column) and fold(check.column) in added
-        case MissingForeignKey(key) if len(key.columns) == 1:
-            text = added.get(fold(key.columns[0]))
-            return text is not None and text.has("references")
-    return False
-
-
-def _add(difference: OtherTable, text: Definition) -> Statement:
-    table = difference.live.name
-    return Statement(
-        f"ALTER TABLE {quoted(table)} ADD COLUMN {plain(text.text)};",
-        f"table {table}: column {text.column} is missing",
-        (("columns_added", f"{table}.{text.column}"),),
-    )
 
 
 class _Rebuild:
@@ -101,6 +43,7 @@ class _Rebuild:
     def statements(self) -> list[Statement]:
         create = self._create()
         self._prove(create)
+        self._prove_fills()
         return [*self._copied(create), *self._replaced(), *self._made_again()]
 
     def _copied(self, create: str) -> Iterator[Statement]:
@@ -300,6 +243,19 @@ class _Rebuild:
         wrong += [f"constraint {one} would be lost" for one in lost]
         if wrong:
             self._refuse(f"{self.difference}; and it cannot be made anew: {'; '.join(wrong)}")
+
+    def _prove_fills(self) -> None:
+        """Try the expressions of sql/upgrades/ on an empty table like the old one."""
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            connection.execute(self.table.sql)
+            for (table, _), fill in self.fills.items():
+                if table == fold(self.wanted.name) and fill.column not in self.table.column:
+                    try:
+                        connection.execute(
+                            f"SELECT {fill.expression} FROM {quoted(self.table.name)}"
+                        )
+                    except sqlite3.Error as error:
+                        self._refuse(f"{fill.path} has no value for {table}.{fill.column}: {error}")
 
     def _refuse(self, reason: str) -> None:
         raise CannotReconcileError(self.step, [reason])

@@ -4,6 +4,7 @@ The copy is made beside the database, proven there, and takes its name in one re
 nobody else may have the database open: who has, would go on writing to a file without a name.
 """
 
+import glob
 import json
 import os
 import sqlite3
@@ -21,9 +22,9 @@ from .preserved import keep_replaced
 from .progress import Progress
 from .report import AGENT
 from .run import RESTORE, Run
-from .schema import read_schema
+from .schema import Schema, read_schema
 from .statement import Statement
-from .steps import Attempt, Step
+from .steps import Attempt, Step, look
 
 CHUNK = 1 << 20
 """Bytes copied at a time; between two a Ctrl-C is heard."""
@@ -66,54 +67,64 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
         f"restore {state}",
         (("databases_restored", str(state)),),
     )
+    staged = _place_beside(run.database)
     try:
-        with _alone(run.database):
-            staged = run.database.with_name(f".{run.database.name}.restore.tmp")
-            try:
-                progress.now(f"{RESTORE}: copying {state}")
-                _stage(state, staged, run.database)
-                progress.now(f"{RESTORE}: checking the copy")
-                _prove(staged, state)
-                if run.database.exists():
-                    progress.now(f"{RESTORE}: keeping {run.database}")
-                    keep_replaced(run, folder)
-                else:
-                    run.made.append(run.database)
-                stop_if_asked()
-                attempt.running = statement
-                _swap(staged, run.database)
-            finally:
-                _remove(staged)
+        progress.now(f"{RESTORE}: copying {state}")
+        _stage(state, staged, run.database)
+        progress.now(f"{RESTORE}: checking the copy")
+        restored = _prove(staged, state)
+        with _alone(run.database) as mode:
+            if run.database.exists():
+                progress.now(f"{RESTORE}: keeping {run.database}")
+                keep_replaced(run, folder, in_wal_mode=mode == "wal")
+            else:
+                run.made.append(run.database)
+            stop_if_asked()
+            attempt.running = statement
+            _swap(staged, run.database)
+        run.live = restored
         attempt.ran.append(statement)
         attempt.running = None
     except UsageError:
         raise
     except Exception as error:  # whatever it is, the report tells
         attempt.error = error
+    finally:
+        _remove(staged)
     return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)
 
 
+def _place_beside(database: Path) -> Path:
+    """The path at which the copy is made; what killed runs left at such paths is removed."""
+    for left in database.parent.glob(f".{glob.escape(database.name)}.restore-*.tmp"):
+        number = left.name.rpartition("-")[2].removesuffix(".tmp")
+        if number.isdecimal() and not Path("/proc", number).exists():
+            _remove(left)
+    return database.with_name(f".{database.name}.restore-{os.getpid()}.tmp")
+
+
 @contextmanager
-def _alone(database: Path) -> Iterator[None]:
+def _alone(database: Path) -> Iterator[str | None]:
     """Inside, no other process has the database open, and its file alone has all that it holds.
 
-    A file that SQLite cannot read cannot be locked; then only the system tells who has it open.
-    Raises UsageError.
+    Gives the journal mode that it had; None for a file that SQLite cannot read. That cannot be
+    locked, and only the system tells who has it open. Raises UsageError.
     """
     if not database.exists():
-        yield
+        yield None
         return
     if others := _processes_with(database):
         raise UsageError(_in_use(database, f" ({', '.join(others)})"))
     try:
+        look(database)
         connection = connect(database, "rw")
     except NOT_READABLE:
-        yield
+        yield None
         return
     with closing(connection):
         mode = _lock(connection, database)
         try:
-            yield
+            yield mode
         except BaseException:
             if mode == "wal" and connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -180,8 +191,8 @@ def _stage(state: Path, staged: Path, database: Path) -> None:
         staged.chmod(before.st_mode & 0o7777)
 
 
-def _prove(staged: Path, state: Path) -> None:
-    """Raise UsageError unless the copy is whole and is one of ours."""
+def _prove(staged: Path, state: Path) -> Schema:
+    """The schema of the copy. Raises UsageError unless it is whole and one of ours."""
     copy = state / "database.db"
     try:
         with closing(connect(staged, "rw")) as connection:
@@ -204,6 +215,7 @@ def _prove(staged: Path, state: Path) -> None:
     for suffix in COMPANIONS:
         if staged.with_name(staged.name + suffix).exists():
             raise StepError(f"what is beside {copy} could not be taken into it")
+    return live
 
 
 def _is_reported(state: Path) -> bool:

@@ -33,8 +33,6 @@ _MEANINGFUL_WORDS = {
 # No DEFAULT is NULL, and the truth is a number.
 _VALUES = {"null": "", "true": "1", "false": "0"}
 
-_CONSTRAINT_WORDS = {"constraint", "primary", "unique", "check", "foreign"}
-
 
 class Token(NamedTuple):
     """`kind` is literal, quoted, word or sign; `text` is in normal form."""
@@ -89,27 +87,6 @@ def literal(default: str | None) -> str:
     if is_quoted or (text.isidentifier() and text.lower() not in _MEANINGFUL_WORDS):
         return string(unquoted(text))
     return normal(text)
-
-
-def column_clauses(create_table: str) -> dict[str, tuple[str, ...]]:
-    """COLLATE and ON CONFLICT, which no pragma tells, by the folded name of the column, or by the
-    empty name where a constraint of the table says it; SQLite's own defaults are left out.
-    """
-    found: dict[str, tuple[str, ...]] = {}
-    if "collate" not in create_table.lower() and "conflict" not in create_table.lower():
-        return found
-    name, depth, before = "", 0, Token("sign", "")
-    for token in tokens(create_table):
-        depth += (token == ("sign", "(")) - (token == ("sign", ")"))
-        if depth == 1 and before.text in ("(", ","):
-            is_constraint = token.kind == "word" and token.text in _CONSTRAINT_WORDS
-            name = "" if is_constraint else token.text.strip("'\"")
-        elif (before.text, token.text) not in (("collate", "binary"), ("conflict", "abort")):
-            clause = {"collate": "COLLATE", "conflict": "ON CONFLICT"}.get(before.text, "")
-            if clause and before.kind == "word" and (depth == 1 or not name):
-                found[name] = (*found.get(name, ()), f"{clause} {token.text.upper()}")
-        before = token
-    return found
 
 
 def where_of_index(sql: str) -> str:

@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,8 +32,8 @@ from .statement import Guard, Statement
 MAX_ATTEMPTS = 2
 
 CACHE_KIB = 64 * 1024
-"""Memory for pages, taken as needed: with SQLite's own 2 MB, keys that come in no order (UUIDs) are
-read again and again while a table is made anew."""
+"""Memory for pages while a table is made anew, taken as needed: with SQLite's own 2 MB, pages of
+keys that come in no order (UUIDs) are read again and again. An index is made faster without."""
 
 
 def _nothing(*_: object) -> None:
@@ -70,10 +70,8 @@ class Target:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
             self.made.append(self.path)
         except FileExistsError:
-            _look(self.path)
-        connection = connect(self.path, "rw")
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        return connection
+            look(self.path)
+        return connect(self.path, "rw")
 
     def live(self) -> Schema:
         """The live schema, read again only when SQLite counted a change of it."""
@@ -103,7 +101,7 @@ class Target:
             connection.close()
 
 
-def _look(database: Path) -> None:
+def look(database: Path) -> None:
     """Raise what is wrong with a file that cannot be read, before it is opened for writing: closing
     such a connection would move what is in its `-wal` into it.
     """
@@ -230,7 +228,8 @@ def _change(target: Target, name: str, wanted: Sequence[Statement], attempt: Att
         if statement.rewrites:
             target.before_rewrite()
             target.before_rewrite = _nothing
-        with counting(target.progress, connection, statement):
+        cache = _with_cache(connection) if statement.rewrites else nullcontext()
+        with counting(target.progress, connection, statement), cache:
             _run(connection, [statement], attempt)
         attempt.ran.append(statement)
     if left := problems(declared(), target.live(), name):
@@ -240,6 +239,16 @@ def _change(target: Target, name: str, wanted: Sequence[Statement], attempt: Att
         if lost := violations(connection, target.live()).counts - before.counts:
             raise OrphanedRowsError(", ".join(f"{n} rows of {key}" for key, n in lost.items()))
     _run(connection, framed(wanted)[1], attempt)
+
+
+@contextmanager
+def _with_cache(connection: sqlite3.Connection) -> Iterator[None]:
+    (before,) = connection.execute("PRAGMA cache_size").fetchone()
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA cache_size = {before}")
 
 
 def _run(connection: sqlite3.Connection, statements: Sequence[Statement], attempt: Attempt) -> None:

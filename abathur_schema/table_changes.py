@@ -6,6 +6,7 @@ from itertools import product
 
 from sqlite_utils.db import ForeignKey
 
+from .create_table import constraint_name, definitions
 from .schema import CheckConstraint, Column, Schema, Table, fold
 
 
@@ -50,15 +51,15 @@ class OtherColumn:
 
 @dataclass(frozen=True)
 class OtherClauses:
-    """Another COLLATE or ON CONFLICT, of a column or (with an empty name) of a constraint."""
+    """Another COLLATE or ON CONFLICT, of a column or of a constraint of the table."""
 
-    column: str
+    of: str
     declared: tuple[str, ...]
     live: tuple[str, ...]
 
     def __str__(self) -> str:
         return (
-            f"{f'column {self.column}' if self.column else 'a constraint'} has"
+            f"{self.of} has"
             f" {', '.join(self.live) or 'neither COLLATE nor ON CONFLICT'};"
             f" declared is {', '.join(self.declared) or 'without'}"
         )
@@ -156,10 +157,13 @@ def table_changes(
         if there := table.column.get(name):
             if column._replace(name="", key=0) != there._replace(name="", key=0):
                 yield OtherColumn(column, there)
-            yield from _clauses(column.name, wanted, table)
+            yield from _clauses(name, wanted, table)
         else:
             yield MissingColumn(column)
-    yield from _clauses("", wanted, table)
+    if wanted.clauses or table.clauses:
+        for definition in definitions(wanted.sql):
+            if not definition.column:
+                yield from _clauses(constraint_name(definition), wanted, table)
     if folded(wanted.primary_key) != folded(table.primary_key):
         yield OtherPrimaryKey(wanted.primary_key, table.primary_key)
     for option in ("autoincrement", "without_rowid", "strict"):
@@ -174,10 +178,11 @@ def table_changes(
     yield from _foreign_keys(wanted, table)
 
 
-def _clauses(column: str, wanted: Table, table: Table) -> Iterator[OtherClauses]:
-    declared, there = (one.clauses.get(fold(column), ()) for one in (wanted, table))
+def _clauses(name: str, wanted: Table, table: Table) -> Iterator[OtherClauses]:
+    declared, there = (one.clauses.get(name, ()) for one in (wanted, table))
     if declared != there:
-        yield OtherClauses(column, declared, there)
+        of = f"column {wanted.column[name].name}" if name in wanted.column else name
+        yield OtherClauses(of, declared, there)
 
 
 def _foreign_keys(wanted: Table, table: Table) -> Iterator[MissingForeignKey | OtherAction]:

@@ -30,7 +30,7 @@ ALEMBIC = "alembic upgrade head"
 SHELL = "sqlite3 < sql/*.sql"
 
 SCRIPT_ORDER = ("pragma", "memory", "core", "core-indexes", "memory-indexes")
-COMPARED = {"<": operator.lt, "<=": operator.le}
+COMPARED = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
 
 
 class Target(NamedTuple):

@@ -1,0 +1,110 @@
+"""How long an older database takes to come up to date, beside `sqlite3` and beside Alembic."""
+
+import argparse
+import os
+import platform
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from start import Target, judge, positive
+from upgrade_works import (
+    ALEMBIC,
+    COLUMNS,
+    INDEXES,
+    INVOKE,
+    REBUILD,
+    SHELL,
+    Bench,
+    name_of,
+)
+
+RUNS_FOR_A_VERDICT = 5
+
+EXPLANATION = f"""\
+Each time is of a fresh copy of the database.
+{COLUMNS}: those of generation 3 added. {INDEXES}: all of both steps built, where there are none.
+{REBUILD}: core on generation 1, tasks made anew; "keys checked" has foreign_key_check in it.
+Judged are: of invoke, the durations of the steps, as the report has them; of sqlite3, the whole
+process; of Alembic, what is inside its upgrade(), which leaves out the COMMIT. The whole processes
+of the other two are shown too: how long Python takes to start is what start.py measures."""
+
+TARGETS = (
+    Target(name_of(COLUMNS, INVOKE), "<=", 1.5, name_of(COLUMNS, SHELL)),
+    Target(name_of(COLUMNS, ALEMBIC), ">=", 40, name_of(COLUMNS, INVOKE)),
+    Target(name_of(INDEXES, INVOKE), "<=", 1.1, name_of(INDEXES, SHELL)),
+    Target(name_of(REBUILD, INVOKE), "<=", 1.3, name_of(REBUILD, SHELL)),
+)
+
+
+def measure(folder: Path, tasks: int, audit: int, runs: int) -> dict[str, list[float]]:
+    """Milliseconds of each run by label, after one run of each that warms up and is checked.
+
+    The works take turns, so that a slow moment of the machine hits all alike.
+    """
+    bench = Bench(folder, tasks, audit)
+    works = []
+    for work in bench.works():
+        bench.measure(work)
+        bench.check(work)
+        works.append(work)
+    times: dict[str, list[float]] = {}
+    for _ in range(runs):
+        for work in works:
+            for label, taken in bench.measure(work).items():
+                times.setdefault(label, []).append(taken)
+    return times
+
+
+def table(times: Mapping[str, Sequence[float]]) -> list[str]:
+    """The lines of the table, its head first."""
+    lines = [f"{'':<50}{'median ms':>10}{'min':>9}{'max':>9}{'x sqlite3':>11}"]
+    for label, row in times.items():
+        median = statistics.median(row)
+        base = statistics.median(times[name_of(label.partition(":")[0], SHELL)])
+        lines.append(
+            f"{label:<50}{median:>10.1f}{min(row):>9.1f}{max(row):>9.1f}{median / base:>11.2f}"
+        )
+    return lines
+
+
+def main() -> int:
+    """Measure and print; 0 if every target holds, 1 if not (or too few runs to say), 2 on error."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for option, default, what in (
+        ("runs", 7, f"runs of each (default: 7; at least {RUNS_FOR_A_VERDICT} for a verdict)"),
+        ("tasks", 300_000, "rows of tasks (default: 300000)"),
+        ("audit", 600_000, "rows of audit (default: 600000)"),
+    ):
+        parser.add_argument(f"--{option}", type=positive, default=default, metavar="N", help=what)
+    parser.add_argument("--folder", help="where there is room for five databases of 500 MB")
+    options = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory(dir=options.folder) as name:
+            times = measure(Path(name), options.tasks, options.audit, options.runs)
+    except subprocess.CalledProcessError as error:
+        print(f"{error}\n{error.stderr or error.stdout}", file=sys.stderr)
+        return 2
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version},"
+        f" {os.cpu_count()} cores, {options.tasks} tasks, {options.audit} audit rows,"
+        f" {options.runs} runs of each\n\n{EXPLANATION}\n"
+    )
+    print(*table(times), sep="\n", end="\n\n")
+    if options.runs < RUNS_FOR_A_VERDICT:
+        print(f"No verdict: it needs at least {RUNS_FOR_A_VERDICT} runs.")
+        return 1
+    verdicts = [judge(target, times) for target in TARGETS]
+    print(*(line for _, line in verdicts), sep="\n")
+    return 0 if all(holds for holds, _ in verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

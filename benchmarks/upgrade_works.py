@@ -1,0 +1,262 @@
+"""What `upgrade.py` measures: works on a copy of an older database, by us and by others."""
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from start import ALEMBIC_ENV, ALEMBIC_INI, ROOT, Command, run, script
+
+from abathur_schema.declared import SCHEMA_STEPS, bundled, declared
+
+COLUMNS, INDEXES, REBUILD = "columns", "indexes", "rebuild"
+INVOKE, SHELL, ALEMBIC = "invoke", "sqlite3", "alembic batch"
+WITH_COPY, CHECKED = "invoke, with a copy kept", "sqlite3, keys checked"
+WHOLE = ", whole process"
+
+REBUILD_BY_HAND = """\
+PRAGMA foreign_keys = OFF;
+BEGIN IMMEDIATE;
+{others}
+{create}
+INSERT INTO new_tasks (rowid, id, prompt, priority, status, input_data, result_data, error_message,
+    retry_count, max_retries, submitted_at, started_at, completed_at, last_updated_at, created_by,
+    parent_task_id, dependencies)
+SELECT rowid, id, template_name, priority, status, input_data, result_data, error_message,
+    retry_count, max_retries, submitted_at, started_at, completed_at,
+    coalesce(completed_at, started_at, submitted_at), created_by, parent_task_id, dependencies
+FROM tasks;
+DROP TABLE tasks;
+ALTER TABLE new_tasks RENAME TO tasks;
+{indexes}
+{check}
+COMMIT;
+"""
+
+ALEMBIC_VERSION = """\
+import time
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "columns"
+down_revision = None
+
+
+def upgrade():
+    begin = time.perf_counter()
+    for create in {parents!r}:
+        op.get_bind().exec_driver_sql(create)
+    for table, columns in {columns!r}.items():
+        with op.batch_alter_table(table) as batch:
+            for name, type_name, parent, on_delete in columns:
+                key = sa.ForeignKey(parent, ondelete=on_delete, name="fk_" + name)
+                keys = [key] if parent else []
+                batch.add_column(sa.Column(name, getattr(sa, type_name)(), *keys))
+    Path({duration!r}).write_text(str((time.perf_counter() - begin) * 1000))
+"""
+
+
+class Work(NamedTuple):
+    """What is measured as one: commands on a fresh copy of `prepared`.
+
+    `inside` tells how many milliseconds are judged, where it is not the whole processes. After it,
+    the steps `done` have nothing to do.
+    """
+
+    label: str
+    prepared: Path
+    commands: Sequence[Command]
+    inside: Callable[[], float] | None
+    done: Sequence[str]
+
+
+class Bench:
+    """A folder with the prepared databases, and with the copy that is worked on."""
+
+    def __init__(self, folder: Path, tasks: int, audit: int) -> None:
+        self.folder, self.rows = folder, {"tasks": tasks, "audit": audit}
+        self.copy, self.reports = folder / "copy.db", folder / "reports"
+        self.alembic_duration = folder / "alembic-duration"
+
+    def works(self) -> Iterator[Work]:
+        """What is measured, in order; makes the databases when they are needed."""
+        yield from self._columns()
+        yield from self._indexes()
+        yield from self._rebuild()
+
+    def _columns(self) -> Iterator[Work]:
+        prepared, done = self._older(3), ("core",)
+        statements = self._statements(prepared, "core")
+        commands = {
+            INVOKE: [self._invoke("core")],
+            SHELL: [self._shell(transaction(statements))],
+            ALEMBIC: [self._alembic(statements)],
+        }
+        inside = {INVOKE: self._in_steps, ALEMBIC: self._in_alembic}
+        for by, each in commands.items():
+            after = () if by == ALEMBIC else done  # it writes types and defaults its own way
+            yield Work(name_of(COLUMNS, by), prepared, each, inside.get(by), after)
+
+    def _indexes(self) -> Iterator[Work]:
+        prepared, steps = self._without_indexes(), ("core-indexes", "memory-indexes")
+        creates, names = declared().creates, declared().steps
+        texts = [transaction(creates[name] for name in names[step]) for step in steps]
+        ours = [self._invoke(step) for step in steps]
+        yield Work(name_of(INDEXES, INVOKE), prepared, ours, self._in_steps, steps)
+        yield Work(name_of(INDEXES, SHELL), prepared, [self._shell("".join(texts))], None, steps)
+
+    def _rebuild(self) -> Iterator[Work]:
+        prepared, done = self._older(1), ("core",)
+        for by, options in ((INVOKE, ["--no-backup"]), (WITH_COPY, [])):
+            ours = [self._invoke("core", *options)]
+            yield Work(name_of(REBUILD, by), prepared, ours, self._in_steps, done)
+        statements = self._statements(prepared, "core", "--no-backup")
+        of_others = re.compile(
+            r'^CREATE TABLE (?!"?new_)|^ALTER TABLE \S+ ADD COLUMN', re.MULTILINE
+        )
+        with closing(sqlite3.connect(prepared)) as connection:
+            indexes = connection.execute(
+                "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'tasks'"
+                " AND sql IS NOT NULL"
+            ).fetchall()
+        by_hand = {
+            "others": "\n".join(filter(of_others.search, statements)),
+            "create": re.sub(
+                r"(?m)^CREATE TABLE tasks\b", "CREATE TABLE new_tasks", declared().creates["tasks"]
+            ),
+            "indexes": "\n".join(f"{index};" for (index,) in indexes),
+        }
+        for by, check in ((SHELL, ""), (CHECKED, "PRAGMA foreign_key_check;")):
+            shell = self._shell(REBUILD_BY_HAND.format(**by_hand, check=check))
+            yield Work(name_of(REBUILD, by), prepared, [shell], None, done)
+
+    def measure(self, work: Work) -> dict[str, float]:
+        """Milliseconds by label, of one run."""
+        self._copy(work.prepared)
+        whole = sum(run(command, self.folder) for command in work.commands)
+        if work.inside is None:
+            return {work.label: whole}
+        return {work.label: work.inside(), work.label + WHOLE: whole}
+
+    def check(self, work: Work) -> None:
+        """Raise ValueError unless all is done, and all rows are there, after a run of `work`."""
+        with (
+            closing(sqlite3.connect(work.prepared)) as before,
+            closing(sqlite3.connect(self.copy)) as after,
+        ):
+            for table in self.rows:
+                count = f"SELECT count(*) FROM {table}"
+                if before.execute(count).fetchone() != after.execute(count).fetchone():
+                    raise ValueError(f"{work.label}: {table} does not have as many rows as before")
+        for step in work.done:
+            if self._run_step(step):
+                raise ValueError(f"{work.label}: left something to do for the step {step}")
+
+    def _copy(self, prepared: Path) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.copy}{suffix}").unlink(missing_ok=True)
+        shutil.rmtree(self.reports, ignore_errors=True)
+        shutil.copyfile(prepared, self.copy)
+        os.sync()
+
+    def _older(self, generation: int) -> Path:
+        """A large database of that generation, in WAL mode."""
+        path = self.folder / f"generation-{generation}.db"
+        maker = [sys.executable, str(ROOT / "tests" / "older.py"), str(path)]
+        sizes = [f"--{table}={number}" for table, number in self.rows.items()]
+        run(Command("", [*maker, f"--generation={generation}", *sizes]), self.folder)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        return path
+
+    def _without_indexes(self) -> Path:
+        """A finished database, but for the indexes."""
+        path = self.folder / "without-indexes.db"
+        self._copy(self.folder / "generation-3.db")
+        for step in SCHEMA_STEPS:
+            self._run_step(step)
+        with closing(sqlite3.connect(self.copy)) as connection:
+            for name in declared().schema.indexes:
+                if name in declared().creates:
+                    connection.execute(f"DROP INDEX {name}")
+            connection.execute("VACUUM INTO ?", (str(path),))
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        return path
+
+    def _invoke(self, step: str, *options: str) -> Command:
+        places = ["--database", str(self.copy), "--reports", str(self.reports)]
+        return Command(
+            step, [script("invoke"), "--search-root", str(ROOT), step, *places, *options]
+        )
+
+    def _shell(self, text: str) -> Command:
+        shell = shutil.which("sqlite3")
+        if shell is None:
+            raise FileNotFoundError("no sqlite3: this compares with the command line of SQLite")
+        pragmas = (bundled("sql") / "pragma.sql").read_text("utf-8")
+        return Command(SHELL, [shell, "-batch", "-bail", str(self.copy)], stdin=pragmas + text)
+
+    def _alembic(self, statements: Sequence[str]) -> Command:
+        """A minimal Alembic project that adds the same columns, with their foreign keys."""
+        added: dict[str, list[tuple[str, str, str, str]]] = {}
+        for sql in statements:
+            if found := re.match(r'ALTER TABLE "?(\w+)"? ADD COLUMN "?(\w+)', sql):
+                table = declared().schema.tables[found[1]]
+                key = next((k for k in table.foreign_keys if k.columns == (found[2],)), None)
+                parent = f"{key.other_table}.{key.other_columns[0]}" if key else ""
+                column = table.column[found[2]]
+                added.setdefault(found[1], []).append(
+                    (found[2], column.type.title(), parent, key.on_delete if key else "")
+                )
+        project = self.folder / "alembic"
+        (project / "versions").mkdir(parents=True)
+        ini = ALEMBIC_INI.format(folder=project.as_posix(), database=self.copy.as_posix())
+        version = ALEMBIC_VERSION.format(
+            parents=[sql for sql in statements if re.search(r"(?m)^CREATE TABLE", sql)],
+            columns=added,
+            duration=str(self.alembic_duration),
+        )
+        (project / "alembic.ini").write_text(ini.replace("%", "%%"), "utf-8")
+        (project / "env.py").write_text(ALEMBIC_ENV, "utf-8")
+        (project / "versions" / "columns.py").write_text(version, "utf-8")
+        ini_path = str(project / "alembic.ini")
+        return Command(ALEMBIC, [script("alembic"), "-c", ini_path, "upgrade", "head"])
+
+    def _statements(self, prepared: Path, step: str, *options: str) -> list[str]:
+        """What a step runs on a copy of a database, by its report."""
+        self._copy(prepared)
+        return self._run_step(step, *options)
+
+    def _run_step(self, step: str, *options: str) -> list[str]:
+        shutil.rmtree(self.reports, ignore_errors=True)
+        run(self._invoke(step, *options), self.folder)
+        return [each["sql"] for steps in self._reports() for each in steps["statements"]]
+
+    def _reports(self) -> Iterator[dict[str, Any]]:
+        for path in sorted(self.reports.glob("*.json")):
+            yield from json.loads(path.read_text("utf-8"))["steps"]
+
+    def _in_steps(self) -> float:
+        return sum(float(step["duration_ms"]) for step in self._reports())
+
+    def _in_alembic(self) -> float:
+        return float(self.alembic_duration.read_text())
+
+
+def transaction(statements: Iterable[str]) -> str:
+    """The statements as a step runs them."""
+    return "\n".join(("BEGIN IMMEDIATE;", *statements, "COMMIT;", ""))
+
+
+def name_of(work: str, by: str) -> str:
+    """The label of one work done by one of those that are compared."""
+    return f"{work}: {by}"

@@ -1,0 +1,54 @@
+"""The text of a CREATE TABLE, taken apart."""
+
+import pytest
+
+from abathur_schema.create_table import body, definitions, plain
+
+CASES = {
+    "a INT, b": [("a", []), ("b", [])],
+    "[a b] VARCHAR(80) NOT NULL": [("a b", ["NOT NULL"])],
+    '\'a\' TEXT, `b``c` TEXT, "d""e" TEXT': [("a", []), ("b`c", []), ('d"e', [])],
+    "a TEXT -- one, two )\n, b /* ( */ INT": [("a", []), ("b", [])],
+    "a DEFAULT 'x, )' CHECK (a IN (1, ')'))": [("a", ["DEFAULT 'x, )'", "CHECK (a IN (1, ')'))"])],
+    "a DEFAULT NULL NULL UNIQUE": [("a", ["DEFAULT NULL", "NULL", "UNIQUE"])],
+    "a DEFAULT -1 COLLATE nocase": [("a", ["DEFAULT -1", "COLLATE nocase"])],
+    "a CONSTRAINT n CHECK (a) CONSTRAINT m NOT NULL": [
+        ("a", ["CONSTRAINT n CHECK (a)", "CONSTRAINT m NOT NULL"])
+    ],
+    "a REFERENCES p ON DELETE SET NULL ON UPDATE SET DEFAULT NOT NULL": [
+        ("a", ["REFERENCES p ON DELETE SET NULL ON UPDATE SET DEFAULT", "NOT NULL"])
+    ],
+    "a REFERENCES p NOT DEFERRABLE INITIALLY DEFERRED DEFAULT 1": [
+        ("a", ["REFERENCES p NOT DEFERRABLE INITIALLY DEFERRED", "DEFAULT 1"])
+    ],
+    "a INT GENERATED ALWAYS AS (b, 2) STORED, c AS (b)": [
+        ("a", ["GENERATED ALWAYS AS (b, 2) STORED"]),
+        ("c", ["AS (b)"]),
+    ],
+    "a PRIMARY KEY ON CONFLICT IGNORE": [("a", ["PRIMARY KEY ON CONFLICT IGNORE"])],
+    "a, UNIQUE (a) ON CONFLICT FAIL, PRIMARY KEY (a)": [
+        ("a", []),
+        ("", ["UNIQUE (a) ON CONFLICT FAIL"]),
+        ("", ["PRIMARY KEY (a)"]),
+    ],
+    "a, CONSTRAINT k FOREIGN KEY (a) REFERENCES p (x) ON DELETE SET NULL": [
+        ("a", []),
+        ("", ["CONSTRAINT k FOREIGN KEY (a) REFERENCES p (x) ON DELETE SET NULL"]),
+    ],
+    'primary_key TEXT, "check" TEXT': [("primary_key", []), ("check", [])],
+}
+
+
+@pytest.mark.parametrize("inside", CASES)
+def test_definitions(inside: str) -> None:
+    sql = f'CREATE TABLE "t (,"({inside}) STRICT'
+    found = [(one.column, [clause.text for clause in one.clauses]) for one in definitions(sql)]
+    assert found == CASES[inside]
+    for one in definitions(sql):
+        assert sql[one.start : one.end] == one.text
+    start, end = body(sql)
+    assert sql[start : end + 1] == f"({inside})"
+
+
+def test_plain_is_one_line_without_comments() -> None:
+    assert plain("  a  TEXT -- why\n   DEFAULT 'x  --  y' /* b */ ") == "a TEXT DEFAULT 'x  --  y'"

@@ -1,0 +1,124 @@
+"""`plan` says what `init` will do, and changes nothing."""
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import older
+import pytest
+from conftest import Bundle, Invoke, in_shell, need
+from test_failures import digest
+from test_upgrade import digests
+
+SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
+
+
+@pytest.mark.parametrize("generation", older.GENERATIONS)
+def test_init_runs_exactly_what_plan_says(
+    generation: int, empty: Bundle, invoke: Invoke, tmp_path: Path
+) -> None:
+    older.make(empty.path, generation, extended=True)
+    before = digest(tmp_path)
+    planned = json.loads(invoke("plan", "--json").stdout)
+    after = digest(tmp_path)
+    for suffix in ("-shm", "-wal"):  # SQLite makes them to read a database in WAL mode
+        after.pop(f"{empty.path}{suffix}", None)
+    assert after == before
+    assert empty.run("init") == 0
+    ran = [
+        [(one["sql"], one["reason"]) for one in step["statements"]]
+        for step in empty.report()["steps"][:-1]
+    ]
+    said = [
+        [(one["sql"], one["reason"]) for one in step["statements"]] for step in planned["steps"]
+    ]
+    assert ran == said
+
+
+@pytest.mark.parametrize("generation", [*older.GENERATIONS, None])
+def test_sqlite3_runs_the_plan_as_it_stands(
+    generation: int | None, empty: Bundle, invoke: Invoke, tmp_path: Path
+) -> None:
+    need("sqlite3")
+    if generation:
+        older.make(empty.path, generation, extended=True, violating=True)
+        shutil.copy(empty.path, tmp_path / "by-hand.db")
+    result = invoke("plan")
+    assert (result.returncode, result.stderr) == (1, "")
+    assert empty.path.exists() == bool(generation)
+    (tmp_path / "plan.sql").write_text(result.stdout)
+    assert in_shell("sqlite3 -bail by-hand.db < plan.sql", tmp_path).returncode == 0
+    by_hand = Bundle(tmp_path)
+    by_hand.path = tmp_path / "by-hand.db"
+    empty.run("init")
+    assert by_hand.rows(SCHEMA) == empty.rows(SCHEMA)
+    assert digests(by_hand.path) == digests(empty.path)
+    assert invoke("plan", "-d", "by-hand.db").stdout == (
+        f"-- nothing to do: {by_hand.path} is as sql/ declares\n"
+    )
+
+
+def test_each_statement_has_its_reason_and_a_rebuild_its_rows(
+    empty: Bundle, invoke: Invoke
+) -> None:
+    older.make(empty.path, 2, tasks=40)
+    lines = invoke("plan").stdout.splitlines()
+    ((rows,),) = empty.rows("SELECT count(*) FROM tasks")
+    copied = next(number for number, line in enumerate(lines) if line.startswith("INSERT INTO"))
+    assert lines[copied - 1] == f"-- every row, with its rowid ({rows} rows)"
+    made = lines.index("-- table tasks is made anew:")
+    assert lines[made + 1 : made + 5] == [
+        "--   column max_execution_timeout_seconds is missing",
+        "--   column last_updated_at is missing",
+        "--   column session_id is missing",
+        "--   foreign key (session_id) -> sessions(id) is missing",
+    ]
+    dropped = lines.index('DROP INDEX "idx_state_task_key";')
+    assert lines[dropped - 1] == "-- index idx_state_task_key repeats UNIQUE (task_id, key)"
+    steps = [line for line in lines if line.startswith("-- step ")]
+    names = ("core", "core-indexes", "memory", "memory-indexes")
+    assert steps == [f"-- step {name}" for name in names]  # generation 2 is in WAL mode
+    told = json.loads(invoke("plan", "--json").stdout)["steps"]
+    core = next(step for step in told if step["name"] == "core")
+    assert [one["rows"] for one in core["statements"] if one["rows"]] == [rows]
+
+
+def test_nothing_to_do(bundle: Bundle, invoke: Invoke) -> None:
+    result = invoke("plan")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"-- nothing to do: {bundle.path} is as sql/ declares\n"
+    data = json.loads(invoke("plan", "--json").stdout)
+    assert data["database"] == str(bundle.path)
+    assert not any(step["statements"] for step in data["steps"])
+
+
+def test_what_would_fail_is_said(empty: Bundle, invoke: Invoke) -> None:
+    empty.sql("CREATE VIEW audit AS SELECT 1")
+    result = invoke("plan")
+    assert result.returncode == 1
+    assert "core would fail: table audit is missing: the name audit is taken by a view" in (
+        result.stderr
+    )
+    assert "-- it would fail: table audit is missing" in result.stdout
+    steps = json.loads(invoke("plan", "--json").stdout)["steps"]
+    assert [(step["name"], bool(step["blocked"])) for step in steps] == [
+        ("pragma", False),
+        ("core", True),
+    ]
+
+
+def test_what_cannot_be_read_is_wrong_input(empty: Bundle, invoke: Invoke) -> None:
+    empty.path.write_bytes(b"no database" * 100)
+    result = invoke("plan")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "file is not a database" in result.stderr
+    assert empty.path.read_bytes() == b"no database" * 100
+    assert not empty.reports.exists()
+
+
+def test_plan_waits_for_no_writer(bundle: Bundle, invoke: Invoke) -> None:
+    writer = sqlite3.connect(bundle.path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    assert invoke("plan").returncode == 0
+    writer.close()
