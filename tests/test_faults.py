@@ -249,6 +249,7 @@ def _points(lines: Sequence[str], folder: Path) -> Iterator[Point]:
             numbers[call] += 1
             path = path.replace(f"{folder}/", "").replace(str(folder), "the folder")
             path = re.sub(r"\d{8}T\d{6}\.\d{6}Z", "STEM", path)
+            path = re.sub(r"restore-\d+\.tmp", "restore-PID.tmp", path)
             if "etilqs_" in path:
                 path = "a temporary file of SQLite"
             if not re.match(r"pipe:|/dev/", path):
@@ -370,6 +371,7 @@ class Restore(Scenario):
 
     def check(self, folder: Path, outcome: Outcome) -> str:
         assert _files(folder / "state") == _files(self.start / "state")
+        assert "is damaged" not in outcome.error
         found = self.look(folder)
         kept = [content(path) for path in (folder / "reports").glob("*-replaced/database.db")]
         if found == self.before:
