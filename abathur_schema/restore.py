@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .connection import COMPANIONS, NOT_READABLE, connect
 from .declared import declared
+from .diagnosis import DISK_FAILED, FULL, NOT_OPENED, explain
 from .errors import StepError, UsageError
 from .files import create, sync_folder
 from .interruption import stop_if_asked
@@ -90,7 +91,8 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
     except Exception as error:  # whatever it is, the report tells
         attempt.error = error
     finally:
-        _remove(staged)
+        with suppress(OSError):  # the next `restore` tries again
+            _remove(staged)
     return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)
 
 
@@ -127,8 +129,9 @@ def _alone(database: Path) -> Iterator[str | None]:
             yield mode
         except BaseException:
             if mode == "wal" and connection.in_transaction:
-                connection.execute("ROLLBACK")
-                connection.execute("PRAGMA journal_mode = WAL")
+                with suppress(sqlite3.Error):  # what came first is what to tell
+                    connection.execute("ROLLBACK")
+                    connection.execute("PRAGMA journal_mode = WAL")
             raise
 
 
@@ -201,6 +204,8 @@ def _prove(staged: Path, state: Path) -> Schema:
             ).fetchone()
             live = read_schema(connection)
     except NOT_READABLE as error:
+        if explain(error, staged) in (*NOT_OPENED, FULL, DISK_FAILED):
+            raise  # which says nothing of the copy
         found, live = str(error), None
     if found != "ok" or live is None:
         raise UsageError(
@@ -231,7 +236,8 @@ def _swap(staged: Path, database: Path) -> None:
     for suffix in COMPANIONS:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
     staged.rename(database)
-    sync_folder(database.parent)
+    with suppress(OSError):  # it is there, and not every file system can sync a folder
+        sync_folder(database.parent)
 
 
 def _remove(staged: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -187,3 +188,16 @@ def bundle(tmp_path: Path) -> Bundle:
     made = Bundle(tmp_path)
     assert made.run("init") == 0
     return made
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """After `pytest -m faults`: how many faults were made, and how the runs ended."""
+    outcomes: dict[str, Counter[str]] = {}
+    for result in terminalreporter.getreports("passed"):
+        for name, value in result.user_properties:
+            if name == "faults" and result.when == "call":
+                kind, ended = value
+                outcomes.setdefault(kind, Counter()).update(ended)
+    for kind, ended in sorted(outcomes.items()):
+        ways = "; ".join(f"{number} {how}" for how, number in sorted(ended.items()))
+        terminalreporter.write_line(f"{kind}: {ended.total()} points: {ways}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import older
 import pytest
-from conftest import Bundle, Invoke, reports
+from conftest import Bundle, Faulty, Invoke, reports
 from test_failures import no_trace
 from test_upgrade import digests
 
@@ -253,3 +253,29 @@ def test_old_one_that_cannot_be_kept_is_not_replaced(
     assert digests(bundle.path) == now
     assert bundle.rows("PRAGMA journal_mode") == [("wal",)]
     assert bundle.report()["failure"]["step"] == "restore"
+
+
+FAILING_DISK = {
+    "a full disk while the copy is checked": ("pwrite64:error=ENOSPC", 3),
+    "files that cannot be removed": ("unlink:error=EIO", 3),
+    "a folder that cannot be synced": ("fsync:error=EINVAL", 0),
+}
+
+
+@pytest.mark.parametrize("case", FAILING_DISK)
+def test_disk_that_fails(
+    case: str, upgraded: tuple[Bundle, Path], faulty: Faulty, tmp_path: Path
+) -> None:
+    """It is not blamed on the copy, and what is told of the database is true."""
+    bundle, state = upgraded
+    before = digests(bundle.path)
+    fault, code = FAILING_DISK[case]
+    on = tmp_path if code == 0 else None
+    result, hits = faulty(fault, "restore", str(state), on=on)
+    assert hits
+    no_trace(result)
+    assert result.returncode == code
+    assert "is damaged" not in result.stderr
+    assert digests(bundle.path) == (before if code else digests(state / "database.db"))
+    stands = "stands as it was before" in bundle.report()["human_readable_summary"]
+    assert stands == bool(code)
