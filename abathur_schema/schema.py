@@ -157,7 +157,7 @@ class Table:
     @cached_property
     def clauses(self) -> Mapping[str, tuple[str, ...]]:
         """COLLATE and ON CONFLICT of each column that has them, by folded name, and ON CONFLICT of
-        constraints of the table, by what they are about.
+        each UNIQUE and PRIMARY KEY, by what it is about.
         """
         return clauses_by_name(self.sql)
 

@@ -129,12 +129,12 @@ FAULTS = {
     "a constraint that replaces rows": (
         rewrite("state", "UNIQUE (task_id, key)", "UNIQUE (task_id, key) ON CONFLICT REPLACE"),
         "core: as declared",
-        "table state: a constraint has ON CONFLICT REPLACE; declared is without",
+        "table state: unique (task_id, key) has ON CONFLICT REPLACE; declared is without",
     ),
     "a constraint that rolls back": (
         rewrite("state", "UNIQUE (task_id, key)", "UNIQUE (task_id, key) ON CONFLICT ROLLBACK"),
         "core: as declared",
-        "table state: a constraint has ON CONFLICT ROLLBACK; declared is without",
+        "table state: unique (task_id, key) has ON CONFLICT ROLLBACK; declared is without",
     ),
     "a missing AUTOINCREMENT": (
         rewrite("audit", "AUTOINCREMENT", ""),
