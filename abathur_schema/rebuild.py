@@ -13,7 +13,7 @@ from .create_table import Clause, body, definitions, plain
 from .declared import Declared
 from .difference import OtherTable
 from .errors import CannotReconcileError
-from .guards import column_guards, constraint_guards, loss_guards, name_of_row
+from .guards import column_guards, constraint_guards, loss_guards, name_of_row, rowid_guards
 from .schema import Schema, Table, fold, read_schema
 from .sql_text import TOKEN, quoted, string, tokens, unquoted
 from .statement import Guard, Statement
@@ -135,14 +135,14 @@ class _Rebuild:
 
     def _has_own_rowid(self) -> bool:
         """Whether the rowid is copied as a column, the INTEGER PRIMARY KEY, anyway."""
-        key = self.wanted.primary_key
-        is_alias = len(key) == 1 and self.wanted.column[fold(key[0])].type == "INTEGER"
-        return is_alias and fold(key[0]) in self.table.column
+        (key,) = self.wanted.folded_key if self.wanted.has_rowid_key else ("",)
+        return key in self.table.column
 
     def _guards(self) -> Iterator[Guard]:
         row = name_of_row(self.table, self.rowid)
         values = dict(self._values())
         yield from column_guards(self.wanted, self.table, values, row)
+        yield from rowid_guards(self.wanted, self.table, row)
         yield from constraint_guards(self.difference, values, row)
 
     def _create(self) -> str:

@@ -139,6 +139,12 @@ class Table:
         return tuple(map(fold, self.primary_key))
 
     @property
+    def has_rowid_key(self) -> bool:
+        """Whether the PRIMARY KEY is another name of the rowid."""
+        types = [self.column[name].type for name in self.folded_key]
+        return types == ["INTEGER"] and not self.without_rowid
+
+    @property
     def checks(self) -> frozenset[str]:
         """The CHECK expressions in normal form."""
         return frozenset(check.expression for check in self.check_constraints)

@@ -56,3 +56,24 @@ def test_primary_key_of_the_table_with_on_conflict_is_a_difference(empty: Bundle
     empty.sql(create("agents", ("TEXT PRIMARY KEY", "TEXT"), key))
     assert empty.run("init") == 0
     assert empty.report()["deliverables"]["tables_rebuilt"] == ["agents"]
+
+
+NO_ROWIDS = {
+    "no value": ("INT PRIMARY KEY", "NULL", "rowid 7, id NULL"),
+    "a text": ("INT PRIMARY KEY", "'seven'", "rowid 7, id 'seven'"),
+    "a blob": ("PRIMARY KEY", "x'37'", "rowid 7, id X'37'"),
+    "a fraction": ("REAL PRIMARY KEY", "1.5", "rowid 7, id 1.5"),
+}
+
+
+@pytest.mark.parametrize(("form", "value", "named"), NO_ROWIDS.values(), ids=NO_ROWIDS)
+def test_id_that_cannot_be_the_rowid_stops_the_step(
+    form: str, value: str, named: str, empty: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty.sql(create("metrics", ("INTEGER PRIMARY KEY AUTOINCREMENT", form)))
+    row = f"(rowid, id, timestamp, metric_name, metric_value) VALUES (7, {value}, 't', 'm', 1)"
+    empty.sql(f"INSERT INTO metrics {row}")
+    assert empty.run("init") == 3
+    told = "metrics.id must be an integer, for it becomes the rowid: 1 row does not keep to that"
+    assert f"{told}; the first is {named}" in capsys.readouterr().err
+    assert form in sql_of(empty, "metrics")
