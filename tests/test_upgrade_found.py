@@ -77,3 +77,13 @@ def test_id_that_cannot_be_the_rowid_stops_the_step(
     told = "metrics.id must be an integer, for it becomes the rowid: 1 row does not keep to that"
     assert f"{told}; the first is {named}" in capsys.readouterr().err
     assert form in sql_of(empty, "metrics")
+
+
+def test_values_that_are_equal_in_the_declared_type_stop_the_step(
+    empty: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty.sql(create("sessions", ("TEXT PRIMARY KEY", "PRIMARY KEY")))
+    empty.sql("INSERT INTO sessions (id, app_name, user_id) VALUES (5, 'a', 'u'), ('5', 'a', 'u')")
+    assert empty.run("init") == 3
+    told = "a row of sessions: UNIQUE constraint failed: new_sessions.id"
+    assert told in capsys.readouterr().err
