@@ -284,7 +284,7 @@ def _indexes(
         'SELECT t.name, i.name, i."unique", i.origin, c.name, c."desc", c.coll'
         "  FROM sqlite_schema AS t, pragma_index_list(t.name) AS i, pragma_index_xinfo(i.name) AS c"
         " WHERE t.type = 'table' AND t.sql NOT LIKE 'CREATE VIRTUAL %' AND c.key"
-        " ORDER BY t.rowid, i.seq, c.seqno"
+        " ORDER BY t.rowid, i.seq DESC, c.seqno"  # as they were made
     ):
         columns.setdefault((table, index, unique, origin), []).append(
             IndexColumn(column or "", bool(descending), collation.upper())

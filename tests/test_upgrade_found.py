@@ -4,6 +4,7 @@ import pytest
 from conftest import Bundle
 
 from abathur_schema.declared import declared
+from abathur_schema.show_plan import look
 
 
 def create(table: str, *changes: tuple[str, str]) -> str:
@@ -95,3 +96,15 @@ def test_orphans_that_nobody_could_count_before_are_no_fault_of_the_rebuild(empt
     empty.sql("INSERT INTO state VALUES (1, 'gone', 'k', '1', 't', 't')")
     assert empty.run("init") == 1
     assert set(empty.failed()) == {"foreign_key_check"}
+
+
+def test_indexes_are_made_again_in_the_order_that_plan_says(bundle: Bundle) -> None:
+    bundle.sql("DROP INDEX idx_agents_state; DROP TABLE document_index")
+    bundle.sql(create("document_index", ("chunk_count     INTEGER", "chunk_count TEXT")))
+    bundle.sql("CREATE INDEX own_b ON document_index(title DESC)")
+    bundle.sql("CREATE INDEX own_a ON document_index(title, file_path)")
+    # The plan of a step is made from what the statements of the steps before it leave in memory.
+    planned = [step.statements for step in look(bundle.path).steps]
+    assert bundle.run("init") == 0
+    ran = [step["statements"] for step in bundle.report()["steps"][:-1]]
+    assert [[one.sql for one in of] for of in planned] == [[one["sql"] for one in of] for of in ran]
