@@ -67,35 +67,42 @@ def definitions(sql: str) -> tuple[Definition, ...]:
 
 def clauses_by_name(create_table: str) -> dict[str, tuple[str, ...]]:
     """COLLATE and ON CONFLICT, which no pragma tells, by the folded name of the column, or of a
-    constraint of the table as `constraint_name` gives it; SQLite's own defaults are left out.
+    UNIQUE or PRIMARY KEY as `key_name` gives it; SQLite's own defaults are left out.
     """
     found: dict[str, tuple[str, ...]] = {}
     if "collate" not in create_table.lower() and "conflict" not in create_table.lower():
         return found
     for definition in definitions(create_table):
-        name = definition.column.lower() or constraint_name(definition)
-        told = [line for clause in definition.clauses for line in _told(clause, definition)]
-        if told:
-            found[name] = tuple(told)
+        for clause in definition.clauses:
+            name = key_name(definition, clause) or definition.column.lower()
+            for told in _told(clause):
+                found[name] = (*found.get(name, ()), told)
     return found
 
 
-def _told(clause: Clause, definition: Definition) -> Iterator[str]:
-    words = tokens(clause.text)
-    for before, token in pairwise(words):
-        if before == ("word", "conflict") and token.text != "abort":
+def _told(clause: Clause) -> Iterator[str]:
+    for before, token in pairwise(tokens(clause.text)):
+        if before == ("word", "conflict") and token.text != "abort" and clause.keyword != "check":
             yield f"ON CONFLICT {token.text.upper()}"
-        elif clause.keyword == "collate" and definition.column and token.text != "binary":
-            yield f"COLLATE {token.text.upper()}"
+        elif before == ("word", "collate") and clause.keyword == "collate":
+            collation = unquoted(token.text).upper()
+            if collation != "BINARY":
+                yield f"COLLATE {collation}"
 
 
-def constraint_name(definition: Definition) -> str:
-    """What a constraint of the table is about, such as `UNIQUE (task_id, key)`."""
-    (clause,) = definition.clauses
-    inside = re.search(r"\((.*?)\)", clause.text)
-    columns = (tokens(one) for one in (inside[1] if inside else "").split(","))
-    names = (one[0].text.strip("'\"") if one else "" for one in columns)
-    return f"{clause.keyword.upper()} ({', '.join(names)})"
+def key_name(definition: Definition, clause: Clause) -> str:
+    """What a UNIQUE or PRIMARY KEY is about, such as `UNIQUE (task_id, key)`, wherever it stands;
+    empty for all else.
+    """
+    if clause.keyword not in ("unique", "primary"):
+        return ""
+    names, depth, before = [definition.column.lower()], 0, ""
+    for token in tokens("" if definition.column else clause.text):
+        if depth == 1 and before in ("(", ","):
+            names.append(unquoted(token.text))
+        depth += (token == ("sign", "(")) - (token == ("sign", ")"))
+        before = token.text if token.kind == "sign" else ""
+    return f"{'UNIQUE' if clause.keyword == 'unique' else 'PRIMARY KEY'} ({', '.join(filter(None, names))})"
 
 
 def body(sql: str) -> tuple[int, int]:

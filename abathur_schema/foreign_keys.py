@@ -13,11 +13,13 @@ from .sql_text import quoted
 
 class Violations(NamedTuple):
     """How many rows have no parent, by child table, columns and parent; `first` are some of them,
-    each as one line.
+    each as one line. `unchecked` are tables of which SQLite does not tell: a foreign key of theirs
+    references columns that are not there, or not unique.
     """
 
     counts: Counter[str]
     first: tuple[str, ...]
+    unchecked: frozenset[str] = frozenset()
 
     @property
     def total(self) -> int:
@@ -35,6 +37,7 @@ def violations(connection: sqlite3.Connection, live: Schema) -> Violations:
     """
     counts: Counter[str] = Counter()
     first: list[str] = []
+    unchecked = set()
     for table in live.tables.values():
         if all(_holds(connection, live, table, key) for key in table.foreign_keys):
             continue
@@ -46,7 +49,8 @@ def violations(connection: sqlite3.Connection, live: Schema) -> Violations:
         except sqlite3.OperationalError as error:
             counts[f"{table.name}: {error}"] += 1
             first.append(f"table {table.name}: {error}")
-    return Violations(counts, tuple(first))
+            unchecked.add(table.name)
+    return Violations(counts, tuple(first), frozenset(unchecked))
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, str]]:

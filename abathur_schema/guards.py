@@ -42,6 +42,22 @@ def column_guards(
             )
 
 
+def rowid_guards(wanted: Table, table: Table, row: str) -> Iterator[Guard]:
+    """The rows whose `id` cannot become the rowid: in its place SQLite would make up another, or
+    fail.
+    """
+    names = [table.column.get(name) for name in wanted.folded_key]
+    # AUTOINCREMENT is nowhere but on what is the rowid already.
+    if not wanted.has_rowid_key or table.autoincrement or not (there := names[0]):
+        return
+    value = quoted(there.name)
+    yield Guard(
+        f"{wanted.name}.{there.name} must be an integer, for it becomes the rowid",
+        f"FROM {quoted(table.name)} WHERE {value} IS NULL OR CAST({value} AS INTEGER) <> {value}",
+        row,
+    )
+
+
 def constraint_guards(
     difference: OtherTable, values: Mapping[str, str], row: str
 ) -> Iterator[Guard]:

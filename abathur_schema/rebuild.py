@@ -9,13 +9,13 @@ from contextlib import closing
 
 from sqlite_utils.create_table_parser import parse_uniques
 
-from .create_table import body, definitions, plain
+from .create_table import Clause, body, definitions, plain
 from .declared import Declared
 from .difference import OtherTable
 from .errors import CannotReconcileError
-from .guards import column_guards, constraint_guards, loss_guards, name_of_row
+from .guards import column_guards, constraint_guards, loss_guards, name_of_row, rowid_guards
 from .schema import Schema, Table, fold, read_schema
-from .sql_text import quoted, string, tokens, unquoted
+from .sql_text import TOKEN, quoted, string, tokens, unquoted
 from .statement import Guard, Statement
 from .table_changes import MissingColumn, folded, reference, table_changes
 
@@ -135,14 +135,14 @@ class _Rebuild:
 
     def _has_own_rowid(self) -> bool:
         """Whether the rowid is copied as a column, the INTEGER PRIMARY KEY, anyway."""
-        key = self.wanted.primary_key
-        is_alias = len(key) == 1 and self.wanted.column[fold(key[0])].type == "INTEGER"
-        return is_alias and fold(key[0]) in self.table.column
+        (key,) = self.wanted.folded_key if self.wanted.has_rowid_key else ("",)
+        return key in self.table.column
 
     def _guards(self) -> Iterator[Guard]:
         row = name_of_row(self.table, self.rowid)
         values = dict(self._values())
         yield from column_guards(self.wanted, self.table, values, row)
+        yield from rowid_guards(self.wanted, self.table, row)
         yield from constraint_guards(self.difference, values, row)
 
     def _create(self) -> str:
@@ -181,8 +181,7 @@ class _Rebuild:
                 if clause.keyword == keyword and self._is_declared(definition.column):
                     columns, parent = self._reference(definition.column, clause.text)
                     if (columns, *parent) not in known:
-                        of = f"FOREIGN KEY ({quoted(definition.column)}) "
-                        yield (of if definition.column else "") + clause.text
+                        yield _of_table(definition.column, clause)
 
     def _extra_uniques(self) -> Iterator[str]:
         conflicts = {
@@ -259,6 +258,15 @@ class _Rebuild:
 
     def _refuse(self, reason: str) -> None:
         raise CannotReconcileError(self.step, [reason])
+
+
+def _of_table(column: str, clause: Clause) -> str:
+    """A foreign key as a constraint of the table, its name kept, if it stands at a `column`."""
+    if not column:
+        return clause.text
+    words = (match for match in TOKEN.finditer(clause.text) if match.lastgroup == "word")
+    at = next(match.start() for match in words if match.group().lower() == "references")
+    return f"{clause.text[:at]}FOREIGN KEY ({quoted(column)}) {clause.text[at:]}"
 
 
 def _targets(table: Table) -> frozenset[object]:

@@ -98,8 +98,7 @@ def _covers(other: Index, index: Index) -> bool:
 
 def _is_rowid(table: Table, column: str) -> bool:
     """Whether `column` is an INTEGER PRIMARY KEY, another name of the rowid."""
-    is_key = [fold(column)] == [fold(key) for key in table.primary_key]
-    return is_key and not table.without_rowid and table.column[fold(column)].type == "INTEGER"
+    return table.has_rowid_key and fold(column) in table.folded_key
 
 
 def _origin(index: Index) -> str:

@@ -139,6 +139,12 @@ class Table:
         return tuple(map(fold, self.primary_key))
 
     @property
+    def has_rowid_key(self) -> bool:
+        """Whether the PRIMARY KEY is another name of the rowid."""
+        types = [self.column[name].type for name in self.folded_key]
+        return types == ["INTEGER"] and not self.without_rowid
+
+    @property
     def checks(self) -> frozenset[str]:
         """The CHECK expressions in normal form."""
         return frozenset(check.expression for check in self.check_constraints)
@@ -157,7 +163,7 @@ class Table:
     @cached_property
     def clauses(self) -> Mapping[str, tuple[str, ...]]:
         """COLLATE and ON CONFLICT of each column that has them, by folded name, and ON CONFLICT of
-        constraints of the table, by what they are about.
+        each UNIQUE and PRIMARY KEY, by what it is about.
         """
         return clauses_by_name(self.sql)
 
@@ -278,7 +284,7 @@ def _indexes(
         'SELECT t.name, i.name, i."unique", i.origin, c.name, c."desc", c.coll'
         "  FROM sqlite_schema AS t, pragma_index_list(t.name) AS i, pragma_index_xinfo(i.name) AS c"
         " WHERE t.type = 'table' AND t.sql NOT LIKE 'CREATE VIRTUAL %' AND c.key"
-        " ORDER BY t.rowid, i.seq, c.seqno"
+        " ORDER BY t.rowid, i.seq DESC, c.seqno"  # as they were made
     ):
         columns.setdefault((table, index, unique, origin), []).append(
             IndexColumn(column or "", bool(descending), collation.upper())

@@ -230,13 +230,21 @@ def _change(target: Target, name: str, wanted: Sequence[Statement], attempt: Att
             target.before_rewrite = _nothing
         cache = _with_cache(connection) if statement.rewrites else nullcontext()
         with counting(target.progress, connection, statement), cache:
-            _run(connection, [statement], attempt)
+            try:
+                _run(connection, [statement], attempt)
+            except sqlite3.IntegrityError as error:
+                # Such as two values that are equal in the type that is declared.
+                raise BrokenRowsError(name, [f"a row of {statement.table}: {error}"]) from error
         attempt.ran.append(statement)
     if left := problems(declared(), target.live(), name):
         raise CannotReconcileError(name, left)
     if is_rebuild(wanted):
         target.progress.now(f"{name}: foreign keys")
-        if lost := violations(connection, target.live()).counts - before.counts:
+        after = violations(connection, target.live()).counts
+        # Of a table that could not be checked nobody can tell how many there were.
+        unknown = tuple(f"{table}(" for table in before.unchecked)
+        lost = {key: n for key, n in (after - before.counts).items() if not key.startswith(unknown)}
+        if lost:
             raise OrphanedRowsError(", ".join(f"{n} rows of {key}" for key, n in lost.items()))
     _run(connection, framed(wanted)[1], attempt)
 

@@ -6,7 +6,7 @@ from itertools import product
 
 from sqlite_utils.db import ForeignKey
 
-from .create_table import constraint_name, definitions
+from .create_table import definitions, key_name
 from .schema import CheckConstraint, Column, Schema, Table, fold
 
 
@@ -162,8 +162,8 @@ def table_changes(
             yield MissingColumn(column)
     if wanted.clauses or table.clauses:
         for definition in definitions(wanted.sql):
-            if not definition.column:
-                yield from _clauses(constraint_name(definition), wanted, table)
+            for name in (key_name(definition, clause) for clause in definition.clauses):
+                yield from _clauses(name, wanted, table)
     if folded(wanted.primary_key) != folded(table.primary_key):
         yield OtherPrimaryKey(wanted.primary_key, table.primary_key)
     for option in ("autoincrement", "without_rowid", "strict"):

@@ -1,0 +1,110 @@
+"""Older databases on which `init` once went wrong, found by test_random_schemas.py."""
+
+import pytest
+from conftest import Bundle
+
+from abathur_schema.declared import declared
+from abathur_schema.show_plan import look
+
+
+def create(table: str, *changes: tuple[str, str]) -> str:
+    """The declared CREATE TABLE with some of its text replaced."""
+    sql = declared().schema.tables[table].sql
+    for old, new in changes:
+        assert old in sql
+        sql = sql.replace(old, new, 1)
+    return f"{sql};"
+
+
+def sql_of(bundle: Bundle, table: str) -> str:
+    ((sql,),) = bundle.rows(f"SELECT sql FROM sqlite_schema WHERE name = '{table}'")
+    return str(sql)
+
+
+def test_named_reference_of_a_column_is_kept(empty: Bundle) -> None:
+    named = "created_by TEXT CONSTRAINT 'by (whom' REFERENCES agents ON DELETE CASCADE,"
+    empty.sql(create("memory_entries", ("created_by  TEXT,", named), (" AUTOINCREMENT", "")))
+    assert empty.run("init") == 0
+    kept = "CONSTRAINT 'by (whom' FOREIGN KEY (\"created_by\") REFERENCES agents ON DELETE CASCADE"
+    assert kept in sql_of(empty, "memory_entries")
+
+
+CONFLICTS = {
+    "of a column": ("updated_by  TEXT,", "updated_by TEXT UNIQUE ON CONFLICT REPLACE,"),
+    "of the table": ("UNIQUE (", "UNIQUE (updated_by) ON CONFLICT REPLACE, UNIQUE ("),
+    "in a CHECK": ("UNIQUE (", "CHECK (updated_by COLLATE NOCASE <> 'x'), UNIQUE ("),
+}
+
+
+@pytest.mark.parametrize("change", CONFLICTS.values(), ids=CONFLICTS)
+def test_undeclared_constraint_with_clauses_of_its_own_is_no_difference(
+    change: tuple[str, str], empty: Bundle
+) -> None:
+    empty.sql(create("memory_entries", change))
+    assert empty.run("init") == 0
+    assert empty.report()["deliverables"]["tables_rebuilt"] == []
+    empty.sql("DROP TABLE memory_entries")
+    empty.sql(create("memory_entries", change, (" AUTOINCREMENT", "")))
+    assert empty.run("init") == 0
+    assert empty.report()["deliverables"]["tables_rebuilt"] == ["memory_entries"]
+    clause = change[1].partition("updated_by")[2].split(",")[0].removeprefix(" TEXT UNIQUE")
+    assert clause.lstrip(")") in sql_of(empty, "memory_entries")
+
+
+def test_primary_key_of_the_table_with_on_conflict_is_a_difference(empty: Bundle) -> None:
+    last = "REFERENCES sessions(id) ON DELETE SET NULL"
+    key = (last, f"{last}, PRIMARY KEY (id) ON CONFLICT REPLACE")
+    empty.sql(create("agents", ("TEXT PRIMARY KEY", "TEXT"), key))
+    assert empty.run("init") == 0
+    assert empty.report()["deliverables"]["tables_rebuilt"] == ["agents"]
+
+
+NO_ROWIDS = {
+    "no value": ("INT PRIMARY KEY", "NULL", "rowid 7, id NULL"),
+    "a text": ("INT PRIMARY KEY", "'seven'", "rowid 7, id 'seven'"),
+    "a blob": ("PRIMARY KEY", "x'37'", "rowid 7, id X'37'"),
+    "a fraction": ("REAL PRIMARY KEY", "1.5", "rowid 7, id 1.5"),
+}
+
+
+@pytest.mark.parametrize(("form", "value", "named"), NO_ROWIDS.values(), ids=NO_ROWIDS)
+def test_id_that_cannot_be_the_rowid_stops_the_step(
+    form: str, value: str, named: str, empty: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty.sql(create("metrics", ("INTEGER PRIMARY KEY AUTOINCREMENT", form)))
+    row = f"(rowid, id, timestamp, metric_name, metric_value) VALUES (7, {value}, 't', 'm', 1)"
+    empty.sql(f"INSERT INTO metrics {row}")
+    assert empty.run("init") == 3
+    told = "metrics.id must be an integer, for it becomes the rowid: 1 row does not keep to that"
+    assert f"{told}; the first is {named}" in capsys.readouterr().err
+    assert form in sql_of(empty, "metrics")
+
+
+def test_values_that_are_equal_in_the_declared_type_stop_the_step(
+    empty: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty.sql(create("sessions", ("TEXT PRIMARY KEY", "PRIMARY KEY")))
+    empty.sql("INSERT INTO sessions (id, app_name, user_id) VALUES (5, 'a', 'u'), ('5', 'a', 'u')")
+    assert empty.run("init") == 3
+    told = "a row of sessions: UNIQUE constraint failed: new_sessions.id"
+    assert told in capsys.readouterr().err
+
+
+def test_orphans_that_nobody_could_count_before_are_no_fault_of_the_rebuild(empty: Bundle) -> None:
+    empty.sql(create("tasks", ("TEXT PRIMARY KEY", "TEXT")))
+    empty.sql(create("state", (" AUTOINCREMENT", "")))
+    empty.sql("INSERT INTO state VALUES (1, 'gone', 'k', '1', 't', 't')")
+    assert empty.run("init") == 1
+    assert set(empty.failed()) == {"foreign_key_check"}
+
+
+def test_indexes_are_made_again_in_the_order_that_plan_says(bundle: Bundle) -> None:
+    bundle.sql("DROP INDEX idx_agents_state; DROP TABLE document_index")
+    bundle.sql(create("document_index", ("chunk_count     INTEGER", "chunk_count TEXT")))
+    bundle.sql("CREATE INDEX own_b ON document_index(title DESC)")
+    bundle.sql("CREATE INDEX own_a ON document_index(title, file_path)")
+    # The plan of a step is made from what the statements of the steps before it leave in memory.
+    planned = [step.statements for step in look(bundle.path).steps]
+    assert bundle.run("init") == 0
+    ran = [step["statements"] for step in bundle.report()["steps"][:-1]]
+    assert [[one.sql for one in of] for of in planned] == [[one["sql"] for one in of] for of in ran]
