@@ -102,7 +102,8 @@ def key_name(definition: Definition, clause: Clause) -> str:
             names.append(unquoted(token.text))
         depth += (token == ("sign", "(")) - (token == ("sign", ")"))
         before = token.text if token.kind == "sign" else ""
-    return f"{'UNIQUE' if clause.keyword == 'unique' else 'PRIMARY KEY'} ({', '.join(filter(None, names))})"
+    kind = {"unique": "UNIQUE", "primary": "PRIMARY KEY"}[clause.keyword]
+    return f"{kind} ({', '.join(filter(None, names))})"
 
 
 def body(sql: str) -> tuple[int, int]:
