@@ -1,6 +1,10 @@
 """The one way to open a database: by its path, with the settings of `sql/pragma.sql`."""
 
 import sqlite3
+import sys
+from contextlib import closing
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -20,25 +24,79 @@ that is no UTF-8."""
 STEPS_BETWEEN_LOOKS = 1_000_000
 """After so many steps of its virtual machine, some milliseconds, SQLite looks for a Ctrl-C."""
 
+STEPS = 1_000_000_000
+STEPS_PER_BYTE = 100
+"""How many steps (and how many more for each byte of the file) SQLite may take on a connection that
+is guarded: some ten seconds at least, and a hundred times what a sound file needs. A hostile one
+could have it work for ever: pages that point to each other in ways that no tree has.
+"""
+
+LONGEST = 16 * 1024 * 1024
+"""How long a value may be, in bytes, in a file that is itself no longer: far less than the 1 GB
+that an expression in a hostile schema could ask SQLite to make, for each row."""
+
 
 def connect(database: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
     """Open a database that exists; the caller begins and ends transactions.
 
-    `ro` is strictly read-only: opened so, and query_only besides. Raises sqlite3.Error when the
-    file cannot be opened; one that is no database is noticed by the first statement that reads.
+    `ro` is strictly read-only: opened so, and query_only besides; guarded, and any thread may use
+    it, one at a time. Raises sqlite3.Error when the file cannot be opened; one that is no database
+    is noticed by the first statement that reads.
     """
+    read_only = mode == "ro"
     # as_uri() quotes what has a meaning in a URI: space, ?, #, %.
     uri = f"{database.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=not read_only
+    )
     connection.set_progress_handler(stop_asked, STEPS_BETWEEN_LOOKS)
     try:
         settle(connection)
-        if mode == "ro":
+        if read_only:
             connection.execute("PRAGMA query_only = ON")
+            guard(connection, size_of(database))
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def guard(connection: sqlite3.Connection, size: int) -> None:
+    """Let the schema and the pages of a file of `size` bytes, whoever made it, do no harm (SQLite
+    documentation, "Defense Against The Dark Arts").
+
+    What stands in the schema may call harmless functions only, a page is looked at before it is
+    used, and neither time nor memory is without bound. Extensions are off as Python leaves them.
+    Not for connections of applications, whose own functions may stand in their schema.
+    """
+    if _json_is_harmless():
+        connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    looks, last = count(1), (STEPS + STEPS_PER_BYTE * size) // STEPS_BETWEEN_LOOKS
+    connection.set_progress_handler(lambda: stop_asked() or next(looks) > last, STEPS_BETWEEN_LOOKS)
+    if sys.version_info >= (3, 11):  # before, Python cannot set it, and SQLite's own 1 GB is it
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(size, LONGEST))
+
+
+@cache
+def _json_is_harmless() -> bool:
+    """Whether this SQLite lets a CHECK call json_valid() in a schema that is not trusted. 3.38 to
+    3.40 do not, by mistake. There it stays trusted, which matters little: functions that reach out
+    of the database are refused in a schema anyway, and nobody here defines others.
+    """
+    with closing(sqlite3.connect(":memory:")) as trial:
+        trial.execute("PRAGMA trusted_schema = OFF")
+        try:
+            trial.execute("CREATE TABLE t (x CHECK (json_valid(x)))")
+        except sqlite3.OperationalError:
+            return False
+        return True
+
+
+def size_of(database: Path) -> int:
+    """The bytes of a database and of what is in its `-wal` only."""
+    files = (database.with_name(database.name + suffix) for suffix in ("", "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def settle(connection: sqlite3.Connection) -> None:

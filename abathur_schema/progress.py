@@ -1,5 +1,6 @@
 """Progress on a terminal: what goes on, shown once it has taken over a second."""
 
+import shutil
 import threading
 import time
 from contextlib import suppress
@@ -14,7 +15,7 @@ class Progress:
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        self._label = ""
+        self._label = self._detail = ""
         self._since = 0.0
         self._shown = False
         self._stop = threading.Event()
@@ -22,10 +23,14 @@ class Progress:
 
     def now(self, label: str) -> None:
         """From now on `label` is what goes on."""
-        self._label, self._since = label, time.monotonic()
+        self._label, self._detail, self._since = label, "", time.monotonic()
         if self._thread is None and self._stream and self._stream.isatty():
             self._thread = threading.Thread(target=self._show, daemon=True)
             self._thread.start()
+
+    def at(self, detail: str) -> None:
+        """How far it is; it takes its time from the beginning."""
+        self._detail = f": {detail}"
 
     def done(self) -> None:
         """Stop, and leave the terminal's line empty."""
@@ -42,7 +47,9 @@ class Progress:
         while not self._stop.wait(0.5):
             seconds = time.monotonic() - self._since
             if seconds >= 1.0:
-                self._write(f"\r{self._label} ... {seconds:.0f} s\x1b[K")
+                end = f" ... {seconds:.0f} s"
+                room = shutil.get_terminal_size().columns - len(end) - 1  # a full line would wrap
+                self._write(f"\r{(self._label + self._detail)[:room]}{end}\x1b[K")
                 self._shown = True
 
     def _write(self, text: str) -> None:
