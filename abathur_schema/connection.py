@@ -1,5 +1,6 @@
 """The one way to open a database: by its path, with the settings of `sql/pragma.sql`."""
 
+import re
 import sqlite3
 import sys
 from contextlib import closing
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from .declared import IN_THE_FILE, Setting, declared
+from .errors import ForeignJournalError
 from .interruption import stop_asked
 
 MINIMUM_SQLITE = (3, 37, 0)
@@ -17,6 +19,9 @@ MINIMUM_SQLITE = (3, 37, 0)
 COMPANIONS = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database file while it is in use."""
 
+JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+"""Begins a rollback journal, and ends one that names a super-journal."""
+
 NOT_READABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What a database that cannot be read raises; the second where SQLite's message quotes a name in it
 that is no UTF-8."""
@@ -24,11 +29,11 @@ that is no UTF-8."""
 STEPS_BETWEEN_LOOKS = 1_000_000
 """After so many steps of its virtual machine, some milliseconds, SQLite looks for a Ctrl-C."""
 
-STEPS = 1_000_000_000
-STEPS_PER_BYTE = 100
+STEPS = 200_000_000
+STEPS_PER_BYTE = 200
 """How many steps (and how many more for each byte of the file) SQLite may take on a connection that
-is guarded: some ten seconds at least, and a hundred times what a sound file needs. A hostile one
-could have it work for ever: pages that point to each other in ways that no tree has.
+is guarded: some seconds at least, and a hundred times what a sound file needs. A hostile one could
+have it work for ever: pages that point to each other in ways that no tree has.
 """
 
 LONGEST = 16 * 1024 * 1024
@@ -40,10 +45,15 @@ def connect(database: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
     """Open a database that exists; the caller begins and ends transactions.
 
     `ro` is strictly read-only: opened so, and query_only besides; guarded, and any thread may use
-    it, one at a time. Raises sqlite3.Error when the file cannot be opened; one that is no database
-    is noticed by the first statement that reads.
+    it, one at a time. Raises sqlite3.Error when the file cannot be opened (one that is no database
+    is noticed by the first statement that reads), and ForeignJournalError when a `-journal` beside
+    it would have SQLite delete a file that is none of its own.
     """
     read_only = mode == "ro"
+    if not read_only and (named := foreign_super_journal(database)):
+        raise ForeignJournalError(
+            f"{database.name}-journal has SQLite delete {named!r}, which is none of its own files"
+        )
     # as_uri() quotes what has a meaning in a URI: space, ?, #, %.
     uri = f"{database.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(
@@ -59,6 +69,26 @@ def connect(database: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def foreign_super_journal(database: Path) -> str:
+    """The file that a `-journal` left beside `database` names as its super-journal, unless the name
+    is one that SQLite gives (it ends with -mj and a number); else empty.
+
+    SQLite plays such a journal back when it opens the database for writing, and then deletes the
+    file named there (SQLite documentation, "Database File Format", section "The Rollback Journal",
+    and "Atomic Commit In SQLite").
+    """
+    try:
+        content = database.with_name(f"{database.name}-journal").read_bytes()
+    except OSError:
+        return ""
+    if not content.endswith(JOURNAL_MAGIC) or len(content) < 16:
+        return ""
+    length = int.from_bytes(content[-16:-12], "big")
+    name = content[max(0, len(content) - 16 - length) : -16].split(b"\0")[0]
+    text = name.decode("utf-8", "backslashreplace")
+    return "" if not text or re.search(r"-mj[0-9A-F]{9}$", text) else text
 
 
 def guard(connection: sqlite3.Connection, size: int) -> None:

@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import CannotReconcileError, Interrupted, WalRefusedError
+from .errors import CannotReconcileError, ForeignJournalError, Interrupted, WalRefusedError
 
 
 class Cause(NamedTuple):
@@ -69,6 +69,11 @@ OTHER_FORM = Cause(
     "the database has objects of these names in another form, made by something else",
     "rename or drop what is in the way, or start with a new database; this step changed nothing",
 )
+PLANTED = Cause(
+    "the -journal beside the database was not written by SQLite: somebody made it to have a file"
+    " deleted",
+    "remove the -journal; trust nothing else that came with it",
+)
 STOPPED = Cause("somebody asked it to stop", "run the same command again to finish")
 NOT_PERMITTED = Cause(
     "this user may not write there",
@@ -110,6 +115,7 @@ BY_ERRNO = {
 
 BY_CLASS = {
     CannotReconcileError: OTHER_FORM,
+    ForeignJournalError: PLANTED,
     WalRefusedError: NO_WAL,
     Interrupted: STOPPED,
 }

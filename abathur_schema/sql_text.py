@@ -157,6 +157,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def text_literal(text: str) -> str:
+    """`text` as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _joined(found: tuple[Token, ...]) -> str:
     while _wrapped(found):
         found = found[1:-1]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from .connection import connect, unsettled
+from .connection import connect, guard, size_of, unsettled
 from .declared import IN_THE_FILE, PRAGMA, declared
 from .diagnosis import may_pass
 from .errors import CannotReconcileError, StepError, WalRefusedError, out_of_order
@@ -45,7 +45,9 @@ class Target:
             self.made.append(self.path)
         except FileExistsError:
             _look(self.path)
-        return connect(self.path, "rw")
+        connection = connect(self.path, "rw")
+        guard(connection, size_of(self.path))
+        return connection
 
     def live(self) -> Schema:
         """The live schema, read again only when SQLite counted a change of it."""

@@ -23,7 +23,7 @@ from .findings import EACH, Check, Part, check, draw, joined
 from .progress import Progress
 from .schema import Index, Schema, Table, fold, read_schema
 from .snapshot import Job, map_file, side_by_side, snapshot
-from .sql_text import quoted
+from .sql_text import quoted, text_literal
 
 
 def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | None]:
@@ -59,7 +59,7 @@ def _all(
     yield check("no declared index is redundant", "schema", _redundant(wanted.schema, names))
     unserved = without_index(wanted.schema, live)
     yield check("every foreign key has an index", "schema", unserved)
-    yield from _holding(connections, progress)
+    yield from _holding(connections, wanted.schema, live, progress)
     progress.at("constraints and query plans")
     yield from _on_copy(connection, wanted.schema, live)
     others = [fold(index.name) for index in undeclared_indexes(wanted.schema, live)]
@@ -67,8 +67,14 @@ def _all(
     yield check("not managed here", "info", undeclared(wanted.schema, live), info=True)
 
 
-def _holding(connections: Sequence[sqlite3.Connection], progress: Progress) -> Iterator[Check]:
-    """The checks in `checks/holds/`: what asks of the whole first, then what asks of each table.
+CHECKS_HOLD = "every row is as the declared CHECKs say"
+
+
+def _holding(
+    connections: Sequence[sqlite3.Connection], wanted: Schema, live: Schema, progress: Progress
+) -> Iterator[Check]:
+    """The checks in `checks/holds/`, and the rows against the declared CHECKs: what asks of the
+    whole first, then what asks of each table.
 
     `quick_check` is among the first, so a large file is mapped only when its pages are sound.
     """
@@ -83,6 +89,11 @@ def _holding(connections: Sequence[sqlite3.Connection], progress: Progress) -> I
                 of_each += [_job(file.name, statement, owners, *table) for table in tables.items()]
             else:
                 whole.append(_job(file.name, statement, owners))
+    of_each += [
+        _job(CHECKS_HOLD, _rows_against(table), owners, table.name, tables.get(table.name, 0))
+        for name, table in wanted.tables.items()
+        if table.checks and name in live.tables
+    ]
     parts = side_by_side(connections, whole, progress)
     if not any(part.count or part.error for part in parts):
         map_file(connections)
@@ -91,6 +102,22 @@ def _holding(connections: Sequence[sqlite3.Connection], progress: Progress) -> I
         of_file = [part for part in parts if part.of == file.name]
         each = file.says.get("each", EACH)
         yield joined(file.name, file.kind, of_file, counts=file.counts, each=each)
+    yield joined(CHECKS_HOLD, "holds", [part for part in parts if part.of == CHECKS_HOLD])
+
+
+def _rows_against(table: Table) -> str:
+    """A SELECT that counts the rows of a table that break its CHECKs, for each that is broken.
+
+    `integrity_check` does not tell of them here: SQLite forgets the CHECKs of a database that it
+    opens read-only (`sqlite3AddCheckConstraint` in its source).
+    """
+    checks = list(enumerate(sorted(table.checks)))
+    counts = ", ".join(f"count(*) FILTER (WHERE NOT ({check})) AS c{n}" for n, check in checks)
+    lines = " UNION ALL ".join(
+        f"SELECT c{n} || {text_literal(f' rows break CHECK ({check})')} FROM counted WHERE c{n} > 0"
+        for n, check in checks
+    )
+    return f"WITH counted AS MATERIALIZED (SELECT {counts} FROM {quoted(table.name)}) {lines}"
 
 
 def _job(
