@@ -11,9 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from .connection import connect, size_of
 from .interruption import stop_asked, stop_if_asked
@@ -36,7 +37,8 @@ MAPPED = 1 << 40
 SECONDS_TO_MEET = 5.0
 
 
-class Job(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Job(Generic[T]):
     """Something to ask the database. `work` raises nothing; the heaviest jobs go first."""
 
     label: str

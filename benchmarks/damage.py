@@ -210,20 +210,17 @@ def lost_entries(chance: random.Random, file: bytearray, wal: bytearray) -> None
     """Rows changed while an index was not known, as by a program that wrote without it."""
 
     def edits(names: list[str]) -> list[tuple[str, tuple[str, ...]]]:
-        hide = "UPDATE sqlite_schema SET type = ? || type WHERE name = ?"
-        return [(hide, ("x", chance.choice(names)))]
+        return [("DELETE FROM sqlite_schema WHERE name = ?", (chance.choice(names),))]
 
     query = "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"
-    before = bytes(file)
     rows = (
-        "DELETE FROM sqlite_schema WHERE type LIKE 'x%'",
         f"DELETE FROM tasks WHERE rowid % {chance.randrange(3, 9)} = 0",
         f"UPDATE audit SET timestamp = '2000' WHERE id % {chance.randrange(3, 9)} = 0",
         "UPDATE memory_entries SET is_deleted = 1 - is_deleted, namespace = 'user:x'"
         " WHERE id % 5 = 1",
         "UPDATE other SET c = 'x' || c WHERE a % 7 = 0",
     )
-    _edited(file, wal, edits, query, rows, schema_of=before)
+    _edited(file, wal, edits, query, rows)
 
 
 def _edited(
@@ -232,7 +229,6 @@ def _edited(
     edits: Callable[[list[str]], list[tuple[str, tuple[str, ...]]]],
     query: str,
     rows: Sequence[str] = (),
-    schema_of: bytes = b"",
 ) -> None:
     """Change the schema by SQL; with `rows`, run these under it and put the old one back."""
     del wal[:]
@@ -249,11 +245,10 @@ def _edited(
             connection.execute("PRAGMA writable_schema = ON")
             for statement in rows:
                 connection.execute(statement)
-            if schema_of:
-                connection.execute("DELETE FROM sqlite_schema")
+            if rows:
                 insert = (
-                    "INSERT INTO sqlite_schema (rowid, type, name, tbl_name, rootpage, sql)"
-                    " VALUES (?, ?, ?, ?, ?, ?)"
+                    "INSERT OR IGNORE INTO sqlite_schema"
+                    " (rowid, type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?, ?)"
                 )
                 connection.executemany(insert, saved)
         file[:] = path.read_bytes()
