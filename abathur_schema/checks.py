@@ -6,27 +6,19 @@ as `key: value`; which keys there are stands beside the function that uses them.
 
 import re
 import sqlite3
-import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from . import sql_text
 from .declared import bundled
 from .errors import UsageError
-from .interruption import stop_if_asked
 from .schema import Schema, fold
 from .sql_text import normal, quoted
-
-MAX_FINDINGS = 10_000
-"""How many findings of one check the report has; of the rest only the number is told, so that a
-report and this program's memory stay small whatever is wrong.
-"""
 
 
 class CheckFile(NamedTuple):
@@ -42,52 +34,6 @@ class CheckFile(NamedTuple):
     def counts(self) -> str:
         """What the rows that it finds are called, where their number is of interest."""
         return self.says.get("counts", "")
-
-
-@dataclass(frozen=True)
-class Check:
-    """What came of one check. `status` is pass, fail or info; `count` is the number of findings,
-    of which the first `MAX_FINDINGS` are kept, and `counts` what they are called, if anything;
-    `completed` is false when the check broke off.
-    """
-
-    name: str
-    kind: str
-    status: str
-    findings: tuple[str, ...]
-    count: int
-    duration_ms: float
-    counts: str = ""
-    completed: bool = True
-
-
-def check(
-    name: str, kind: str, findings: Iterable[str], *, info: bool = False, counts: str = ""
-) -> Check:
-    """Draw the findings of one check; with `info` they are no fault.
-
-    An error is a finding too: what cannot be looked at is not proven. Raises Interrupted.
-    """
-    stop_if_asked()
-    started = time.perf_counter()
-    kept: list[str] = []
-    count = 0
-    completed = True
-    try:
-        for finding in findings:
-            count += 1
-            if count <= MAX_FINDINGS:
-                kept.append(finding)
-    except Exception as error:
-        stop_if_asked()
-        count += 1
-        kept.append(f"could not be checked: {error}")
-        completed = info = False
-    if count > len(kept):
-        kept.append(f"and {count - len(kept)} more")
-    status = "pass" if not count else "info" if info else "fail"
-    milliseconds = (time.perf_counter() - started) * 1000
-    return Check(name, kind, status, tuple(kept), count, milliseconds, counts, completed)
 
 
 KINDS = ("holds", "plans", "rejects", "accepts")
@@ -118,23 +64,30 @@ def _read(kind: str, path: Path) -> CheckFile:
     return file
 
 
-# holds/: one SELECT that returns the rows that are wrong. `counts:` says what they are called.
+# holds/: SELECTs that return the rows that are wrong. One with the parameter `:table` is asked of
+# each table; `each:` says how what it finds begins. `counts:` says what the rows are called.
 
 
-def wrong_rows(connection: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
-    """The rows that the SELECT of a file in `holds/` finds in the live database."""
-    for statement in file.statements:
-        told = 0
-        try:
-            for row in _rows(connection.execute(statement)):
-                told += 1
-                yield from row
-        except sqlite3.DatabaseError:
-            # Python's sqlite3 loses the row before an error; as the last one it can be had.
-            again = f"SELECT * FROM ({statement.rstrip(';')}) LIMIT {told + 1}"
-            with suppress(sqlite3.DatabaseError):
-                yield from chain(*list(_rows(connection.execute(again)))[told:])
-            raise
+def is_of_each_table(statement: str) -> bool:
+    """Whether a SELECT of `holds/` has the parameter `:table`."""
+    found = sql_text.tokens(statement)
+    return any(pair == (("sign", ":"), ("word", "table")) for pair in pairwise(found))
+
+
+def wrong_rows(connection: sqlite3.Connection, statement: str, table: str = "") -> Iterator[str]:
+    """The rows that a SELECT of a file in `holds/` finds in the live database."""
+    parameters = {"table": table}
+    told = 0
+    try:
+        for row in _rows(connection.execute(statement, parameters)):
+            told += 1
+            yield from row
+    except sqlite3.DatabaseError:
+        # Python's sqlite3 loses the row before an error; as the last one it can be had.
+        again = f"SELECT * FROM ({statement.rstrip(';')}) LIMIT {told + 1}"
+        with suppress(sqlite3.DatabaseError):
+            yield from chain(*list(_rows(connection.execute(again, parameters)))[told:])
+        raise
 
 
 def _rows(cursor: sqlite3.Cursor) -> Iterator[list[str]]:

@@ -27,6 +27,9 @@ from .verification import verify
 MAX_SHOWN = 20
 """How many findings of one check are printed; the report has more."""
 
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(10), *range(11, 32), *range(127, 160))}
+"""Control characters but the new line, and how they are shown."""
+
 
 def run_task(
     task: str, database: object, reports: object, as_json: bool, *, backup: bool = True
@@ -223,8 +226,10 @@ def _say(text: str, stream: TextIO | None = None) -> None:
     text = as_called(text)
     encoding = stream.encoding or "ascii"
     try:
-        # A path may have bytes that no terminal can show.
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+        # A path may have bytes that no terminal can show, and a name in a database of somebody else
+        # signs that a terminal would obey.
+        shown = text.translate(CONTROL).encode(encoding, "backslashreplace").decode(encoding)
+        print(shown, file=stream, flush=True)
     except OSError:
         # What is left in the buffer would fail again, with a trace, when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,10 +1,16 @@
 """The one way to open a database: by its path, with the settings of `sql/pragma.sql`."""
 
+import re
 import sqlite3
+import sys
+from contextlib import closing
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
 from .declared import IN_THE_FILE, Setting, declared
+from .errors import ForeignJournalError
 from .interruption import stop_asked
 
 MINIMUM_SQLITE = (3, 37, 0)
@@ -13,12 +19,26 @@ MINIMUM_SQLITE = (3, 37, 0)
 COMPANIONS = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database file while it is in use."""
 
+JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+"""Begins a rollback journal, and ends one that names a super-journal."""
+
 NOT_READABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What a database that cannot be read raises; the second where SQLite's message quotes a name in it
 that is no UTF-8."""
 
 STEPS_BETWEEN_LOOKS = 1_000_000
 """After so many steps of its virtual machine, some milliseconds, SQLite looks for a Ctrl-C."""
+
+STEPS = 200_000_000
+STEPS_PER_BYTE = 200
+"""How many steps (and how many more for each byte of the file) SQLite may take on a connection that
+is guarded: some seconds at least, and a hundred times what a sound file needs. A hostile one could
+have it work for ever: pages that point to each other in ways that no tree has.
+"""
+
+LONGEST = 16 * 1024 * 1024
+"""How long a value may be, in bytes, in a file that is itself no longer: far less than the 1 GB
+that an expression in a hostile schema could ask SQLite to make, for each row."""
 
 
 def connect(
@@ -28,21 +48,94 @@ def connect(
 ) -> sqlite3.Connection:
     """Open a database that exists; the caller begins and ends transactions.
 
-    `ro` is strictly read-only: opened so, and query_only besides. Raises sqlite3.Error when the
-    file cannot be opened; one that is no database is noticed by the first statement that reads.
+    `ro` is strictly read-only: opened so, and query_only besides; guarded, and any thread may use
+    it, one at a time. Raises sqlite3.Error when the file cannot be opened (one that is no database
+    is noticed by the first statement that reads), and ForeignJournalError when a `-journal` beside
+    it would have SQLite delete a file that is none of its own.
     """
+    read_only = mode == "ro"
+    if not read_only and (named := foreign_super_journal(database)):
+        raise ForeignJournalError(
+            f"{database.name}-journal has SQLite delete {named!r}, which is none of its own files"
+        )
     # as_uri() quotes what has a meaning in a URI: space, ?, #, %.
     uri = f"{database.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, factory=factory)
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=not read_only, factory=factory
+    )
     connection.set_progress_handler(stop_asked, STEPS_BETWEEN_LOOKS)
     try:
         settle(connection)
-        if mode == "ro":
+        if read_only:
             connection.execute("PRAGMA query_only = ON")
+            guard(connection, size_of(database))
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def foreign_super_journal(database: Path) -> str:
+    """The file that a `-journal` left beside `database` names as its super-journal, unless the name
+    is one that SQLite gives (it ends with -mj and a number); else empty.
+
+    SQLite plays such a journal back when it opens the database for writing, and then deletes the
+    file named there (SQLite documentation, "Database File Format", section "The Rollback Journal",
+    and "Atomic Commit In SQLite").
+    """
+    try:
+        content = database.with_name(f"{database.name}-journal").read_bytes()
+    except OSError:
+        return ""
+    if not content.endswith(JOURNAL_MAGIC) or len(content) < 16:
+        return ""
+    length = int.from_bytes(content[-16:-12], "big")
+    name = content[max(0, len(content) - 16 - length) : -16].split(b"\0")[0]
+    text = name.decode("utf-8", "backslashreplace")
+    return "" if not text or re.search(r"-mj[0-9A-F]{9}$", text) else text
+
+
+def guard(connection: sqlite3.Connection, size: int) -> None:
+    """Let the schema and the pages of a file of `size` bytes, whoever made it, do no harm (SQLite
+    documentation, "Defense Against The Dark Arts").
+
+    What stands in the schema may call harmless functions only, a page is looked at before it is
+    used, and neither time nor memory is without bound. Extensions are off as Python leaves them.
+    Not for connections of applications, whose own functions may stand in their schema.
+    """
+    if _json_is_harmless():
+        connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    bound(connection, size)
+    if sys.version_info >= (3, 11):  # before, Python cannot set it, and SQLite's own 1 GB is it
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(size, LONGEST))
+
+
+def bound(connection: sqlite3.Connection, size: int) -> None:
+    """Let SQLite take on `connection` no more steps than a sound file of `size` bytes needs."""
+    looks, last = count(1), (STEPS + STEPS_PER_BYTE * size) // STEPS_BETWEEN_LOOKS
+    connection.set_progress_handler(lambda: stop_asked() or next(looks) > last, STEPS_BETWEEN_LOOKS)
+
+
+@cache
+def _json_is_harmless() -> bool:
+    """Whether this SQLite lets a CHECK call json_valid() in a schema that is not trusted. 3.38 to
+    3.40 do not, by mistake. There it stays trusted, which matters little: functions that reach out
+    of the database are refused in a schema anyway, and nobody here defines others.
+    """
+    with closing(sqlite3.connect(":memory:")) as trial:
+        trial.execute("PRAGMA trusted_schema = OFF")
+        try:
+            trial.execute("CREATE TABLE t (x CHECK (json_valid(x)))")
+        except sqlite3.OperationalError:
+            return False
+        return True
+
+
+def size_of(database: Path) -> int:
+    """The bytes of a database and of what is in its `-wal` only."""
+    files = (database.with_name(database.name + suffix) for suffix in ("", "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def settle(connection: sqlite3.Connection) -> None:

@@ -12,9 +12,9 @@ import aiosqlite
 
 from . import preflight
 from .async_connection import in_its_thread, open_connection
-from .checks import Check
 from .declared import declared
 from .errors import NoQueryError, UsageError
+from .findings import Check
 from .initialization import Initialization
 from .pool import Lender, Pool, Shared, Unfinished, busy_timeout_seconds
 from .progress import Progress

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from .errors import (
     BrokenRowsError,
     CannotReconcileError,
+    ForeignJournalError,
     Interrupted,
     NoCopyError,
     UpgradeError,
@@ -92,6 +93,11 @@ NO_COPY = Cause(
     "make room, name another folder with --reports DIR, or, where you have a copy of your own, give"
     " --no-backup (init, core, memory); nothing was changed",
 )
+PLANTED = Cause(
+    "the -journal beside the database was not written by SQLite: somebody made it to have a file"
+    " deleted",
+    "remove the -journal; trust nothing else that came with it",
+)
 STOPPED = Cause("somebody asked it to stop", "run the same command again to finish")
 NOT_PERMITTED = Cause(
     "this user may not write there",
@@ -136,6 +142,7 @@ BY_CLASS = {
     CannotReconcileError: OTHER_FORM,
     NoCopyError: NO_COPY,
     UpgradeError: NO_UPGRADE,
+    ForeignJournalError: PLANTED,
     WalRefusedError: NO_WAL,
     Interrupted: STOPPED,
 }

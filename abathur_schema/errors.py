@@ -26,6 +26,10 @@ class WalRefusedError(StepError):
     """The file system cannot do WAL: SQLite answers with the journal mode that stays."""
 
 
+class ForeignJournalError(StepError):
+    """A `-journal` would have SQLite delete a file that is none of its own."""
+
+
 class CannotReconcileError(StepError):
     """`step` meets objects that no statement of ours can bring to the declared form."""
 

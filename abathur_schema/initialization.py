@@ -29,7 +29,9 @@ class Initialization:
 
     def __post_init__(self) -> None:
         self.run = Run("init", self.path)
-        self.target = Target(self.path, self.run.made, before_rewrite=self._keep_copy)
+        self.target = Target(
+            self.path, self.run.made, before_rewrite=self._keep_copy, guarded=False
+        )
 
     @cached_property
     def _draft(self) -> Draft:

@@ -1,5 +1,6 @@
 """Progress on a terminal: what goes on, shown once it has taken over a second."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -34,6 +35,10 @@ class Progress:
             self._thread = threading.Thread(target=self._show, daemon=True)
             self._thread.start()
 
+    def at(self, detail: str) -> None:
+        """How far it is; it takes its time from the beginning."""
+        self._how_far = lambda: detail
+
     def done(self) -> None:
         """Stop, and leave the terminal's line empty."""
         if self._thread is not None:
@@ -49,8 +54,11 @@ class Progress:
         while not self._stop.wait(0.5):
             seconds = time.monotonic() - self._since
             if seconds >= 1.0:
-                parts = [self._label, self._how_far(), f"{seconds:.0f} s"]
-                self._write(f"\r{' ... '.join(filter(None, parts))}\x1b[K")
+                how_far = self._how_far()
+                label = f"{self._label}: {how_far}" if how_far else self._label
+                end = f" ... {seconds:.0f} s"
+                room = shutil.get_terminal_size().columns - len(end) - 1  # a full line would wrap
+                self._write(f"\r{label[:room]}{end}\x1b[K")
                 self._shown = True
 
     def _write(self, text: str) -> None:

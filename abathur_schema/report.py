@@ -12,12 +12,12 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from .checks import Check
 from .declared import declared
 from .diagnosis import explain
 from .environment import environment
 from .errors import UsageError
 from .files import create, make_folders, sync_folder
+from .findings import Check
 from .naming import as_called
 from .run import Run
 from .steps import Step

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .connection import STEPS_BETWEEN_LOOKS
+from .connection import STEPS_BETWEEN_LOOKS, bound
 from .interruption import stop_asked
 from .progress import Progress
 from .sql_text import quoted
@@ -44,7 +44,10 @@ def counting(
         yield
     finally:
         progress.now(statement.table)
-        connection.set_progress_handler(stop_asked, STEPS_BETWEEN_LOOKS)
+        (size,) = connection.execute(
+            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        ).fetchone()
+        bound(connection, size)
 
 
 def _operations_of_a_row(connection: sqlite3.Connection, sql: str) -> int:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .checks import Check
 from .declared import MILESTONES, STEPS, declared
 from .diagnosis import explain
 from .difference import differences
+from .findings import Check
 from .foreign_keys import Violations
 from .schema import Schema
 from .statement import Statement

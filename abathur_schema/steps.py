@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from .connection import connect, settle, unsettled
+from .connection import connect, guard, settle, size_of, unsettled
 from .declared import IN_THE_FILE, PRAGMA, Setting, declared
 from .diagnosis import may_pass
 from .errors import (
@@ -47,7 +47,7 @@ class Target:
     `made` are the folders and files that this run made. `before_rewrite` is called once, before
     the first statement that writes rows anew; `before_change` with the violations of foreign keys
     that were there before a table is changed, and how many there are (`asks_rows`: also where no
-    row will be written anew).
+    row will be written anew). `guarded` is for files of which nobody knows who made them.
     """
 
     path: Path
@@ -56,6 +56,7 @@ class Target:
     before_rewrite: Callable[[], None] = _nothing
     before_change: Callable[[Violations], None] = _nothing
     asks_rows: bool = False
+    guarded: bool = True
     _seen: tuple[int, Schema] | None = None
     _planned: dict[str, tuple[Schema, list[Statement]]] = field(default_factory=dict)
 
@@ -71,7 +72,10 @@ class Target:
             self.made.append(self.path)
         except FileExistsError:
             look(self.path)
-        return connect(self.path, "rw")
+        connection = connect(self.path, "rw")
+        if self.guarded:
+            guard(connection, size_of(self.path))
+        return connection
 
     def live(self) -> Schema:
         """The live schema, read again only when SQLite counted a change of it."""

@@ -1,27 +1,30 @@
 """`verify`: the proof that a database is what `sql/` declares and that `checks/` hold.
 
-Strictly read-only. The live database is read in one transaction, so all checks see one state and
-hold up no writer; constraints and query plans are tried on a copy of its schema in memory. There
+Strictly read-only. All checks see one state of the live database and hold up no writer (`snapshot`
+tells how); constraints and query plans are tried on a copy of its schema in memory. There
 SQLite plans without statistics (ANALYZE) and without the application's own indexes, so that a plan
 tells of what is declared, not of today's rows; where the two differ, that is told as information.
 """
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence, Set
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import closing, suppress
 from pathlib import Path
 
 from . import checks as trial
-from .checks import Check, check, check_files, savepoint
-from .connection import connect, settle, unsettled
+from .checks import check_files, savepoint
+from .connection import guard, settle, unsettled
 from .declared import SCHEMA_STEPS, Declared, declared
 from .diagnosis import NOT_OPENED, explain
 from .difference import differences, undeclared, undeclared_indexes
 from .errors import AbathurError
+from .findings import EACH, Check, Part, check, draw, joined
 from .progress import Progress
 from .redundancy import redundant, without_index
 from .schema import Index, Schema, Table, fold, read_schema
+from .snapshot import Job, map_file, side_by_side, snapshot
+from .sql_text import quoted, string
 
 
 def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | None]:
@@ -32,10 +35,9 @@ def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | No
     """
     found: list[Check] = []
     try:
-        with closing(connect(database, "ro")) as connection:
-            connection.execute("BEGIN")
-            live = read_schema(connection)
-            found.extend(_all(connection, declared(), live, progress))
+        with snapshot(database) as connections:
+            live = read_schema(connections[0])
+            found.extend(_all(connections, declared(), live, progress))
             return found, live
     except AbathurError:
         raise
@@ -48,8 +50,9 @@ def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | No
 
 
 def _all(
-    connection: sqlite3.Connection, wanted: Declared, live: Schema, progress: Progress
+    connections: Sequence[sqlite3.Connection], wanted: Declared, live: Schema, progress: Progress
 ) -> Iterator[Check]:
+    connection = connections[0]
     yield check("settings of sql/pragma.sql", "settings", _settings(connection))
     for step in SCHEMA_STEPS:
         yield check(f"{step}: as declared", "schema", _differences(wanted, live, step))
@@ -57,17 +60,99 @@ def _all(
     yield check("no declared index is redundant", "schema", _redundant(wanted.schema, names))
     unserved = without_index(wanted.schema, live)
     yield check("every foreign key has an index", "schema", unserved)
-    for file in check_files("holds"):
-        progress.now(f"verify: {file.name}")
-        found = check(file.name, file.kind, trial.wrong_rows(connection, file), counts=file.counts)
-        yield found
-        if found.status == "fail" and any("integrity_check" in sql for sql in file.statements):
-            yield check("where the damage is", file.kind, _damaged(connection, live))
-    progress.now("verify: constraints and query plans")
+    yield from _holding(connections, wanted.schema, live, progress)
+    progress.at("constraints and query plans")
     yield from _on_copy(connection, wanted.schema, live)
     others = [fold(index.name) for index in undeclared_indexes(wanted.schema, live)]
     yield check("redundant indexes", "info", _redundant(live, others), info=True)
     yield check("not managed here", "info", map(str, undeclared(wanted.schema, live)), info=True)
+
+
+CHECKS_HOLD = "every row is as the declared CHECKs say"
+
+
+def _holding(
+    connections: Sequence[sqlite3.Connection], wanted: Schema, live: Schema, progress: Progress
+) -> Iterator[Check]:
+    """The checks in `checks/holds/`, and the rows against the declared CHECKs: what asks of the
+    whole first, then what asks of each table.
+
+    `quick_check` is among the first, so a large file is mapped only when its pages are sound.
+    """
+    connection = connections[0]
+    tables = _weighed(connection)
+    owners = dict(connection.execute("SELECT rootpage, name FROM sqlite_schema WHERE rootpage"))
+    files = check_files("holds")
+    whole, of_each = [], []
+    for file in files:
+        for statement in file.statements:
+            if trial.is_of_each_table(statement):
+                of_each += [_job(file.name, statement, owners, *table) for table in tables.items()]
+            else:
+                whole.append(_job(file.name, statement, owners))
+    of_each += [
+        _job(CHECKS_HOLD, _rows_against(table), owners, table.name, tables.get(table.name, 0))
+        for name, table in wanted.tables.items()
+        if table.checks and name in live.tables
+    ]
+    parts = side_by_side(connections, whole, progress)
+    if not any(part.count or part.error for part in parts):
+        map_file(connections)
+    parts += side_by_side(connections, of_each, progress)
+    for file in files:
+        of_file = [part for part in parts if part.of == file.name]
+        each = file.says.get("each", EACH)
+        yield joined(file.name, file.kind, of_file, counts=file.counts, each=each)
+    yield joined(CHECKS_HOLD, "holds", [part for part in parts if part.of == CHECKS_HOLD])
+
+
+def _rows_against(table: Table) -> str:
+    """A SELECT that counts the rows of a table that break its CHECKs, for each that is broken.
+
+    `integrity_check` does not tell of them here: SQLite forgets the CHECKs of a database that it
+    opens read-only (`sqlite3AddCheckConstraint` in its source).
+    """
+    checks = list(enumerate(sorted(table.checks)))
+    counts = ", ".join(f"count(*) FILTER (WHERE NOT ({check})) AS c{n}" for n, check in checks)
+    lines = " UNION ALL ".join(
+        f"SELECT c{n} || {string(f' rows break CHECK ({check})')} FROM counted WHERE c{n} > 0"
+        for n, check in checks
+    )
+    return f"WITH counted AS MATERIALIZED (SELECT {counts} FROM {quoted(table.name)}) {lines}"
+
+
+def _job(
+    name: str, statement: str, owners: Mapping[int, str], table: str = "", weight: int = 0
+) -> Job[Part]:
+    def work(connection: sqlite3.Connection) -> Part:
+        found = trial.wrong_rows(connection, statement, table)
+        return draw((_with_owner(finding, owners) for finding in found), name, table)
+
+    return Job(f"{name} of {table}" if table else name, weight, work)
+
+
+def _weighed(connection: sqlite3.Connection) -> dict[str, int]:
+    """The tables, SQLite's own too, by name, each with about how long it takes to check: the number
+    of its rows and of their entries in indexes, as far as the largest rowid tells it.
+    """
+    weights = {}
+    for name, trees in connection.execute(
+        "SELECT t.name, 1 + (SELECT count(*) FROM pragma_index_list(t.name))"
+        "  FROM pragma_table_list AS t WHERE t.schema = 'main' AND t.type IN ('table', 'shadow')"
+        " ORDER BY t.name"
+    ):
+        weights[name] = 0
+        with suppress(sqlite3.DatabaseError):  # WITHOUT ROWID, or damaged: the check will tell
+            (last,) = connection.execute(f"SELECT max(rowid) FROM {quoted(name)}").fetchone()
+            weights[name] = last * trees if isinstance(last, int) else 0
+    return weights
+
+
+def _with_owner(finding: str, owners: Mapping[int, str]) -> str:
+    """What `integrity_check` found, with the table or index at whose first page it did."""
+    page = re.match(r"(?:On tree page|Tree|Page|page) (\d+)", finding)
+    owner = owners.get(int(page[1])) if page else None
+    return f"{finding} (page {page[1]} is the first of {owner})" if page and owner else finding
 
 
 def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> Iterator[Check]:
@@ -83,6 +168,7 @@ def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> It
         # Of the same encoding: in UTF-16 text sorts otherwise.
         (encoding,) = connection.execute("PRAGMA encoding").fetchone()
         copy.execute(f"PRAGMA encoding = '{encoding}'")
+        guard(copy, 0)
         missing = list(_make(copy, [*tables, *ours], {*wanted.tables, *wanted.indexes}))
         if missing:
             yield check("the schema can be copied", "schema", iter(missing))
@@ -144,26 +230,6 @@ def _plans_here(connection: sqlite3.Connection, copy: sqlite3.Connection) -> Ite
 
 def _differences(wanted: Declared, live: Schema, step: str) -> Iterator[str]:
     yield from map(str, differences(wanted.schema, live, wanted.steps[step]))
-
-
-def _damaged(connection: sqlite3.Connection, live: Schema) -> Iterator[str]:
-    """The tables in which, or in whose indexes, SQLite finds damage; asked one by one."""
-    first_pages = dict(connection.execute("SELECT rootpage, name FROM sqlite_schema"))
-    for table in live.tables.values():
-        if table.kind == "virtual":
-            continue
-        try:
-            # The first finding alone: after it there may be an error, by which it would be lost.
-            first = "SELECT integrity_check FROM pragma_integrity_check(?) LIMIT 1"
-            (found,) = connection.execute(first, (table.name,)).fetchone()
-        except sqlite3.DatabaseError as error:
-            found = str(error)
-        if found != "ok":
-            *_, line = found.splitlines()
-            page = re.search(r"[Pp]age (\d+)", line)
-            owner = first_pages.get(int(page[1])) if page else None
-            is_first = f" (the first page of {owner})" if owner else ""
-            yield f"in table {table.name} or an index of it: {line}{is_first}"
 
 
 def _settings(connection: sqlite3.Connection) -> Iterator[str]:

@@ -597,7 +597,7 @@ def test_progress_tells_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         with row_count.counting(progress, connection, copy):
             connection.execute(copy.sql)
         progress.done()
-    told = re.findall(r"copying t ... about ([\d,]+) of 1,200 rows ... \d s", shown.getvalue())
+    told = re.findall(r"copying t: about ([\d,]+) of 1,200 rows ... \d s", shown.getvalue())
     rows = [int(number.replace(",", "")) for number in told]
     assert len(rows) >= 2
     assert 0 < rows[0] < rows[-1] <= 1200

@@ -1,0 +1,116 @@
+"""What came of a check: its findings, drawn one by one, and joined where it had several parts."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .interruption import stop_asked, stop_if_asked
+
+MAX_FINDINGS = 10_000
+"""How many findings of one check the report has; of the rest only the number is told, so that a
+report and this program's memory stay small whatever is wrong.
+"""
+
+GIVEN_UP = "it took SQLite longer than any sound file of this size can, and was given up"
+
+EACH = "table :table,"
+"""How a finding about one table begins, where its file does not say it (`each:`)."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What came of one check. `status` is pass, fail or info; `count` is the number of findings,
+    of which the first `MAX_FINDINGS` are kept, and `counts` what they are called, if anything;
+    `completed` is false when the check broke off. `duration_ms` is the time of all its parts, which
+    may have run side by side.
+    """
+
+    name: str
+    kind: str
+    status: str
+    findings: tuple[str, ...]
+    count: int
+    duration_ms: float
+    counts: str = ""
+    completed: bool = True
+
+
+@dataclass(frozen=True)
+class Part:
+    """What came of a part of the check `of`: the first `MAX_FINDINGS` findings, the number of all,
+    and, if it broke off, why. `table` is the one that was asked about, if it was one.
+    """
+
+    of: str
+    findings: list[str]
+    count: int
+    error: str
+    duration_ms: float
+    table: str = ""
+
+
+def draw(findings: Iterable[str], of: str, table: str = "") -> Part:
+    """Draw the findings of a part of a check. Raises nothing: who wants to know whether it was
+    interrupted asks `stop_if_asked`.
+    """
+    started = time.perf_counter()
+    kept: list[str] = []
+    count = 0
+    reason = ""
+    try:
+        for finding in findings:
+            count += 1
+            if count <= MAX_FINDINGS:
+                kept.append(finding)
+    except Exception as error:
+        given_up = str(error) == "interrupted" and not stop_asked()
+        reason = GIVEN_UP if given_up else str(error) or type(error).__name__
+    return Part(of, kept, count, reason, (time.perf_counter() - started) * 1000, table)
+
+
+def check(
+    name: str, kind: str, findings: Iterable[str], *, info: bool = False, counts: str = ""
+) -> Check:
+    """One check of one part; with `info` its findings are no fault. Raises Interrupted."""
+    stop_if_asked()
+    return joined(name, kind, [draw(findings, name)], info=info, counts=counts)
+
+
+def joined(
+    name: str,
+    kind: str,
+    parts: Sequence[Part],
+    *,
+    info: bool = False,
+    counts: str = "",
+    each: str = EACH,
+) -> Check:
+    """The check whose parts these are. What a part tells of one table begins as `each` says; what
+    others tell of the whole and one of those has told too is left out.
+
+    An error is a finding too: what cannot be looked at is not proven. Raises Interrupted.
+    """
+    stop_if_asked()
+    told = {finding for part in parts if part.table for finding in part.findings}
+    kept: list[str] = []
+    count = 0
+    for part in parts:
+        count += part.count
+        for finding in part.findings:
+            if part.table:
+                kept.append(f"{each.replace(':table', part.table)} {finding}")
+            elif finding in told:
+                count -= 1
+            else:
+                kept.append(finding)
+    del kept[MAX_FINDINGS:]
+    broken = [part for part in parts if part.error]
+    for part in broken:
+        of = f"table {part.table} " if part.table else ""
+        kept.append(f"{of}could not be checked: {part.error}")
+    count += len(broken)
+    if count > len(kept):
+        kept.append(f"and {count - len(kept)} more")
+    status = "pass" if not count else "info" if info and not broken else "fail"
+    milliseconds = sum(part.duration_ms for part in parts)
+    return Check(name, kind, status, tuple(kept), count, milliseconds, counts, not broken)

@@ -1,0 +1,158 @@
+"""Damaged and hostile files: a sample of what `benchmarks/damage.py` and `hostile.py` try."""
+
+import sqlite3
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import damage
+import hostile
+import pytest
+from conftest import Bundle, Invoke
+
+from abathur_schema import snapshot
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> list[damage.Image]:
+    return damage.images(tmp_path_factory.mktemp("sound"))
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_sound_database_passes_the_proofs(
+    number: int, sound: list[damage.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else all damage would be found."""
+    image = sound[number]
+    path = tmp_path / "sound.db"
+    path.write_bytes(image.file)
+    (tmp_path / "sound.db-wal").write_bytes(image.wal)
+    for large in (0, 1 << 40):
+        monkeypatch.setattr(snapshot, "LARGE", large)
+        assert not damage.found_by_verify(path)
+
+
+@pytest.mark.parametrize("kind", damage.KINDS)
+def test_what_integrity_check_finds_verify_finds(
+    kind: str, sound: list[damage.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "damaged.db"
+    for seed in range(8):
+        monkeypatch.setattr(snapshot, "LARGE", 0 if seed // len(sound) else 1 << 40)
+        damage.damaged(sound[seed % len(sound)], kind, seed, path)
+        if damage.found_by_sqlite(path):
+            assert damage.found_by_verify(path), seed
+
+
+def test_page_in_the_free_list_and_in_a_table_is_found(
+    sound: list[damage.Image], tmp_path: Path
+) -> None:
+    """What no table's own check sees."""
+    path = tmp_path / "damaged.db"
+    content = bytearray(sound[0].file)
+    start = (int.from_bytes(content[32:36], "big") - 1) * damage.PAGE + 8
+    content[start : start + 4] = (2).to_bytes(4, "big")
+    path.write_bytes(content)
+    bundle = Bundle(tmp_path)
+    bundle.path = path
+    assert bundle.run("verify") == 1
+    found = "".join(bundle.failed()["integrity_check"])
+    assert "2nd reference to page 2" in found
+    assert "is never used" in found
+
+
+@pytest.mark.parametrize("kind", hostile.MADE)
+def test_hostile_file_does_no_harm(kind: str, tmp_path: Path) -> None:
+    worker = hostile.Worker()
+    try:
+        path = tmp_path / "place" / "hostile.db"
+        path.parent.mkdir()
+        (path.parent / "victim").write_text("precious\0")
+        hostile.MADE[kind](path)
+        assert list(hostile.faults(worker, path, [])) == []
+    finally:
+        worker.stop()
+
+
+def test_scan_without_end_is_given_up_and_said_so(tmp_path: Path, capsys: Any) -> None:
+    bundle = Bundle(tmp_path)
+    hostile.endless_tree(bundle.path)
+    assert bundle.run("verify") == 1
+    assert "could not be checked: it took SQLite longer than" in "".join(
+        bundle.failed()["integrity_check"]
+    )
+
+
+def test_planted_journal_deletes_nothing(tmp_path: Path, invoke: Invoke) -> None:
+    """First that SQLite itself would: else this test proves nothing."""
+    for name in ("theirs", "ours"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "victim").write_text("precious\0")
+        hostile.planted_journal(tmp_path / name / "a.db")
+    with sqlite3.connect(tmp_path / "theirs" / "a.db") as connection:
+        connection.execute("SELECT count(*) FROM sqlite_schema")
+    connection.close()
+    assert not (tmp_path / "theirs" / "victim").exists()
+    before = (tmp_path / "ours" / "a.db").read_bytes()
+    result = invoke("init", "--database", "ours/a.db")
+    assert result.returncode == 3
+    assert "was not written by SQLite" in result.stderr
+    assert (tmp_path / "ours" / "victim").exists()
+    assert (tmp_path / "ours" / "a.db").read_bytes() == before
+
+
+def test_journal_of_sqlite_itself_is_played_back(tmp_path: Path, invoke: Invoke) -> None:
+    """A process that was killed in a transaction on two databases leaves a super-journal."""
+    script = (
+        "import os, sqlite3\n"
+        "c = sqlite3.connect('abathur.db', isolation_level=None)\n"
+        'c.executescript(\'CREATE TABLE mine (x); ATTACH "b.db" AS b; CREATE TABLE b.t (x);'
+        "PRAGMA cache_size = 1; PRAGMA b.cache_size = 1; BEGIN IMMEDIATE')\n"
+        "for _ in range(100):\n"
+        "    c.execute('INSERT INTO mine VALUES (randomblob(3000))')\n"
+        "    c.execute('INSERT INTO t VALUES (randomblob(3000))')\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run(["python3", "-c", script], cwd=tmp_path, check=False)
+    assert (tmp_path / "abathur.db-journal").exists()
+    assert invoke("init").returncode == 0
+    assert Bundle(tmp_path).rows("SELECT count(*) FROM mine") == [(0,)]
+
+
+def test_table_that_cannot_be_checked_is_named_and_the_others_are_checked(bundle: Bundle) -> None:
+    """An index on a function that only the application has; and another table is damaged."""
+    connection = sqlite3.connect(bundle.path, isolation_level=None)
+    connection.create_function("mine", 1, str, deterministic=True)
+    connection.executescript(
+        "CREATE TABLE words (word); INSERT INTO words VALUES ('a');"
+        "CREATE INDEX by_mine ON words (mine(word));"
+        "CREATE TABLE other (x); INSERT INTO other VALUES (NULL);"
+        "PRAGMA writable_schema = ON;"
+        "UPDATE sqlite_schema SET sql = 'CREATE TABLE other (x NOT NULL)' WHERE name = 'other'"
+    )
+    connection.close()
+    assert bundle.run("verify") == 1
+    assert sorted(bundle.failed()["integrity_check"]) == sorted(
+        [
+            "in table other or an index of it: NULL value in other.x",
+            "table words could not be checked: unknown function: mine()",
+        ]
+    )
+
+
+def test_rows_that_break_a_declared_check_are_counted(bundle: Bundle) -> None:
+    bundle.sql(
+        "PRAGMA ignore_check_constraints = ON;"
+        "INSERT INTO metrics (timestamp, metric_name, metric_value) VALUES ('2026', 'm', -1);"
+        "INSERT INTO sessions (id, app_name, user_id, status, events)"
+        " VALUES ('a', 'a', 'u', 'gone', '[}'), ('b', 'a', 'u', 'gone', '[]')"
+    )
+    assert bundle.run("verify") == 1
+    assert bundle.failed() == {
+        "every row is as the declared CHECKs say": [
+            "table metrics, 1 rows break CHECK (metric_value >= 0)",
+            "table sessions, 1 rows break CHECK (json_valid ( events ))",
+            "table sessions, 2 rows break CHECK (status in ( 'created' , 'active' , 'paused' ,"
+            " 'terminated' , 'archived' ))",
+        ]
+    }
