@@ -111,6 +111,13 @@ def guard(connection: sqlite3.Connection, size: int) -> None:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(size, LONGEST))
 
 
+def scratch() -> sqlite3.Connection:
+    """A new database in memory, guarded, in which to try what stands in the schema of a file."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    guard(connection, 0)
+    return connection
+
+
 def bound(connection: sqlite3.Connection, size: int) -> None:
     """Let SQLite take on `connection` no more steps than a sound file of `size` bytes needs."""
     looks, last = count(1), (STEPS + STEPS_PER_BYTE * size) // STEPS_BETWEEN_LOOKS

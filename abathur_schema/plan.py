@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from typing import NamedTuple
 
+from .connection import scratch
 from .declared import SCHEMA_STEPS, Declared
 from .difference import Difference, Missing, OtherIndex, OtherTable, differences, kind_of
 from .errors import CannotReconcileError, StepError, UpgradeError
@@ -86,7 +87,7 @@ def after(live: Schema, statements: Sequence[Statement]) -> Schema:
     """
     if not statements:
         return live
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+    with closing(scratch()) as copy:
         things = (live.tables, live.indexes, live.views, live.triggers)
         for thing in (thing for kind in things for thing in kind.values()):
             if getattr(thing, "kind", "") != "shadow":  # its virtual table makes it

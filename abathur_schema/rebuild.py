@@ -9,6 +9,7 @@ from contextlib import closing
 
 from sqlite_utils.create_table_parser import parse_uniques
 
+from .connection import scratch
 from .create_table import Clause, body, definitions, plain
 from .declared import Declared
 from .difference import OtherTable
@@ -220,7 +221,7 @@ class _Rebuild:
 
     def _prove(self, create: str) -> None:
         """Make it in memory: it must be as declared, and have all that the old one has."""
-        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        with closing(scratch()) as connection:
             try:
                 connection.execute(f"CREATE TABLE {quoted(self.wanted.name)} {create}")
             except sqlite3.Error as error:
@@ -245,7 +246,7 @@ class _Rebuild:
 
     def _prove_fills(self) -> None:
         """Try the expressions of sql/upgrades/ on an empty table like the old one."""
-        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        with closing(scratch()) as connection:
             connection.execute(self.table.sql)
             for (table, _), fill in self.fills.items():
                 if table == fold(self.wanted.name) and fill.column not in self.table.column:

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from .connection import NOT_READABLE, connect, unsettled
+from .connection import NOT_READABLE, connect, scratch, unsettled
 from .declared import IN_THE_FILE, PRAGMA, declared
 from .diagnosis import explain
 from .errors import UsageError
@@ -97,7 +97,7 @@ def look(database: Path) -> Plan:
     """
     try:
         if not database.exists():
-            with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            with closing(scratch()) as connection:
                 return _plan(connection, database)
         with closing(connect(database, "ro")) as connection:
             return _plan(connection, database)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import checks as trial
 from .checks import check_files, savepoint
-from .connection import guard, settle, unsettled
+from .connection import scratch, settle, unsettled
 from .declared import SCHEMA_STEPS, Declared, declared
 from .diagnosis import NOT_OPENED, explain
 from .difference import differences, undeclared, undeclared_indexes
@@ -164,11 +164,10 @@ def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> It
     tables = [table for table in live.tables.values() if table.kind == "table"]
     ours = [index for name, index in live.indexes.items() if index.sql and name in wanted.indexes]
     others = undeclared_indexes(wanted, live)
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+    with closing(scratch()) as copy:
         # Of the same encoding: in UTF-16 text sorts otherwise.
         (encoding,) = connection.execute("PRAGMA encoding").fetchone()
         copy.execute(f"PRAGMA encoding = '{encoding}'")
-        guard(copy, 0)
         missing = list(_make(copy, [*tables, *ours], {*wanted.tables, *wanted.indexes}))
         if missing:
             yield check("the schema can be copied", "schema", iter(missing))

@@ -1,9 +1,9 @@
-"""Database files that are damaged or made to harm, through `init` and `verify`:
+"""Database files that are damaged or made to harm, through `init`, `plan` and `verify`:
 
     .venv/bin/python benchmarks/hostile.py --cases 5000
 
 Each task runs in a process that is watched: a crash, a trace, a hang, an exit code that is none of
-ours, a byte that `verify` changed, or a file made or changed elsewhere is a failure.
+ours, a byte that `verify` or `plan` changed, or a file made or changed elsewhere is a failure.
 """
 
 import argparse
@@ -27,13 +27,13 @@ from pathlib import Path
 
 import damage
 
-from abathur_schema.commands import run_task
+from abathur_schema.commands import run_plan, run_task
 
 BOUND = 300.0
 """Seconds that one task may take on a file of this size (some 200 KB)."""
 
-EXITS = {"init": {0, 1, 3}, "verify": {0, 1, 2}}
-TASKS = ("verify", "init", "verify")
+EXITS = {"init": {0, 1, 3}, "verify": {0, 1, 2}, "plan": {0, 1, 2}}
+TASKS = ("verify", "plan", "init", "verify")
 
 LIKE = "'" + "%a" * 30 + "b' "
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)"
@@ -246,7 +246,8 @@ def work(orders: Connection) -> None:
         task, path = order
         output = io.StringIO()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            code = run_task(task, str(path), str(path.parent / "reports"), as_json=False)
+            paths = str(path), str(path.parent / "reports")
+            code = run_plan(*paths, False) if task == "plan" else run_task(task, *paths, False)
         orders.send((code, output.getvalue()))
 
 
@@ -303,8 +304,8 @@ def faults(worker: Worker, path: Path, slowest: list[float]) -> Iterator[str]:
             yield f"{task} exits with {code}: {output[:500]}"
         if "Traceback" in output or "\x1b" in output:
             yield f"{task} prints {output[:500]!r}"
-        if task == "verify" and digest(path) != before:
-            yield "verify changed it"
+        if task != "init" and digest(path) != before:
+            yield f"{task} changed it"
     names = {entry.name for entry in path.parent.iterdir()}
     allowed = {path.name + suffix for suffix in ("", "-wal", "-shm", "-journal")}
     if names - allowed - {"reports"} != {"victim"}:
