@@ -52,7 +52,7 @@ FAULTS = {
     "SIGKILL": Fault((*CHANGES, *SYNCS), "signal=KILL"),
     "ENOSPC": Fault(WRITES, "error=ENOSPC", stays=True),
     "EIO": Fault(CHANGES, "error=EIO"),
-    "failed sync": Fault(SYNCS, "error=EIO"),
+    "fsync": Fault(SYNCS, "error=EIO"),
 }
 
 
@@ -392,8 +392,8 @@ class Restore(Scenario):
 SCENARIOS: Mapping[str, Callable[[Path], Scenario]] = {
     "upgrade": Upgrade,
     "restore": Restore,
-    "fresh init": Fresh,
-    "init that fails": Failing,
+    "fresh": Fresh,
+    "failing": Failing,
     "verify": Verify,
 }
 
