@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
+from shlex import quote
 from typing import TextIO
 
 from . import preflight
@@ -268,7 +269,7 @@ def _violation_lines(run: Run) -> Iterator[str]:
         if found.total > len(found.first):
             yield f"  and {found.total - len(found.first)} more"
         yield "  this run makes none and mends none; verify fails on them. To list them all:"
-        yield f'    sqlite3 {run.database} "PRAGMA foreign_key_check"'
+        yield f'    sqlite3 {quote(str(run.database))} "PRAGMA foreign_key_check"'
         yield "  To mend one: add its parent, set its column to NULL, or delete the row."
 
 

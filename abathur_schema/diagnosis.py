@@ -16,6 +16,7 @@ from .errors import (
     ForeignJournalError,
     Interrupted,
     NoCopyError,
+    OrphanedRowsError,
     UpgradeError,
     WalRefusedError,
 )
@@ -88,6 +89,16 @@ NO_UPGRADE = Cause(
     "mend the file, or drop the view or trigger that the message names and make it again afterwards"
     "; this step changed nothing",
 )
+OWN_FUNCTION = Cause(
+    "an index, a column, a view or a trigger of the application needs a function, a collation or a"
+    " module that only the application has",
+    "drop that index, view or trigger, run the same command again, and make it again by the"
+    " application; this step changed nothing",
+)
+ORPHANED = Cause(
+    "a mistake of this program, undone in time",
+    "report it, with the preserved state; this step changed nothing",
+)
 NO_COPY = Cause(
     "the reports folder has no room for a copy of the database, or may not be written",
     "make room, name another folder with --reports DIR, or, where you have a copy of your own, give"
@@ -125,6 +136,10 @@ BY_WORDS = {
     "Could not decode to UTF-8": CORRUPT,
     "unsupported file format": TOO_NEW,
     "disk I/O error": DISK_FAILED,
+    "no such function": OWN_FUNCTION,
+    "unknown function": OWN_FUNCTION,
+    "no such collation sequence": OWN_FUNCTION,
+    "no such module": OWN_FUNCTION,
 }
 """By how SQLite's message begins (SQLite documentation, "Result and Error Codes")."""
 
@@ -141,6 +156,7 @@ BY_CLASS = {
     BrokenRowsError: BROKEN_ROWS,
     CannotReconcileError: OTHER_FORM,
     NoCopyError: NO_COPY,
+    OrphanedRowsError: ORPHANED,
     UpgradeError: NO_UPGRADE,
     ForeignJournalError: PLANTED,
     WalRefusedError: NO_WAL,

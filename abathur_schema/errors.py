@@ -1,6 +1,6 @@
 """What can go wrong, and with which exit code; each message says what to do next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -51,7 +51,11 @@ class BrokenRowsError(StepError):
 
 
 class OrphanedRowsError(StepError):
-    """After a rebuild more rows than before have no parent."""
+    """After a rebuild more rows than before have no parent: a mistake of ours, undone in time."""
+
+    def __init__(self, lost: Mapping[str, int]) -> None:
+        rows = ", ".join(f"{number} rows of {key}" for key, number in lost.items())
+        super().__init__(f"a table made anew would leave more rows without a parent: {rows}")
 
 
 class NoCopyError(StepError):

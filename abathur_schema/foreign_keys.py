@@ -47,9 +47,11 @@ def violations(connection: sqlite3.Connection, live: Schema) -> Violations:
                 if len(first) < MAX_SHOWN:
                     first.append(line)
         except sqlite3.OperationalError as error:
+            if "mismatch" not in str(error):
+                raise
             counts[f"{table.name}: {error}"] += 1
             first.append(f"table {table.name}: {error}")
-            unchecked.add(table.name)
+            unchecked.add(fold(table.name))
     return Violations(counts, tuple(first), frozenset(unchecked))
 
 
@@ -65,7 +67,7 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, str
     ):
         names = ", ".join(columns[number])
         line = f"table {table}, row {rowid}: {names} has no row in {parent}"
-        yield f"{table}({names}) -> {parent}", line
+        yield fold(f"{table}({names}) -> {parent}"), line
 
 
 def _holds(connection: sqlite3.Connection, live: Schema, table: Table, key: ForeignKey) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from .create_table import definitions
 from .difference import OtherTable
-from .schema import Table, affinity, fold
+from .schema import Schema, Table, affinity, fold
 from .sql_text import quoted, string
 from .statement import Guard
 from .table_changes import MissingCheck, MissingForeignKey, MissingUnique, OtherPrimaryKey, spelled
@@ -53,13 +53,15 @@ def rowid_guards(wanted: Table, table: Table, row: str) -> Iterator[Guard]:
     value = quoted(there.name)
     yield Guard(
         f"{wanted.name}.{there.name} must be an integer, for it becomes the rowid",
-        f"FROM {quoted(table.name)} WHERE {value} IS NULL OR CAST({value} AS INTEGER) <> {value}",
+        f"FROM {quoted(table.name)} WHERE CASE typeof({value}) WHEN 'integer' THEN 0"
+        f" WHEN 'text' THEN CAST(CAST({value} AS INTEGER) AS TEXT) <> +{value}"
+        f" WHEN 'real' THEN CAST({value} AS INTEGER) <> {value} ELSE 1 END",
         row,
     )
 
 
 def constraint_guards(
-    difference: OtherTable, values: Mapping[str, str], row: str
+    live: Schema, difference: OtherTable, values: Mapping[str, str], row: str
 ) -> Iterator[Guard]:
     """The rows that break a CHECK, UNIQUE, PRIMARY KEY or foreign key that is new to them."""
     wanted, table = difference.declared, difference.live
@@ -92,10 +94,12 @@ def constraint_guards(
                     for ours, theirs in zip(key.columns, key.other_columns, strict=False)
                 )
                 filled = " AND ".join(f"t.{quoted(name)} IS NOT NULL" for name in key.columns)
+                parent = f"SELECT 1 FROM {quoted(key.other_table)} AS p WHERE {parents}"
+                # One that is not there yet will be empty.
+                has_none = f"NOT EXISTS ({parent})" if fold(key.other_table) in live.tables else "1"
                 yield Guard(
                     f"{wanted.name} must have parents for {spelled(key)}",
-                    f"FROM {rows} WHERE {filled} AND NOT EXISTS"
-                    f" (SELECT 1 FROM {quoted(key.other_table)} AS p WHERE {parents})",
+                    f"FROM {rows} WHERE {filled} AND {has_none}",
                     label,
                 )
 

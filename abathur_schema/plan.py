@@ -64,7 +64,12 @@ def plan_all(declared: Declared, live: Schema) -> Iterator[StepPlan]:
             yield StepPlan(step, (), error)
             return
         yield StepPlan(step, statements)
-        live = after(live, statements)
+        try:
+            live = after(live, statements)
+        except sqlite3.Error as error:
+            problem = f"what comes after {step} cannot be told: in an empty copy, {error}"
+            yield StepPlan(SCHEMA_STEPS[SCHEMA_STEPS.index(step) + 1], (), StepError(problem))
+            return
 
 
 def framed(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
@@ -148,7 +153,8 @@ def _drop_repeated(declared: Declared, live: Schema, step: str) -> Iterator[Stat
     indexes = [name for name in declared.steps[step] if name in declared.schema.indexes]
     if indexes:
         tables = declared.steps.get(step.removesuffix("-indexes"), ())
-        for one in repeated(declared.schema, live, indexes, tables):
+        found = repeated(declared.schema, live, indexes, tables)
+        for one in sorted(found, key=lambda one: one.index.name):
             yield _drop(one.index.name, str(one))
 
 

@@ -116,10 +116,10 @@ class _Rebuild:
         for index in self.live.indexes_on(self.table.name):
             if index.sql:
                 reason = f"index {index.name} was there"
-                yield Statement(f"{index.sql};", reason, table=self.wanted.name)
+                yield Statement(_ended(index.sql), reason, table=self.wanted.name)
         for trigger in self.live.triggers.values():
             if fold(trigger.table) == fold(self.table.name):
-                yield Statement(f"{trigger.sql};", f"trigger {trigger.name} was there")
+                yield Statement(_ended(trigger.sql), f"trigger {trigger.name} was there")
 
     def _values(self) -> Iterator[tuple[str, str]]:
         """The columns that are copied, each with the expression of its value."""
@@ -144,7 +144,7 @@ class _Rebuild:
         values = dict(self._values())
         yield from column_guards(self.wanted, self.table, values, row)
         yield from rowid_guards(self.wanted, self.table, row)
-        yield from constraint_guards(self.difference, values, row)
+        yield from constraint_guards(self.live, self.difference, values, row)
 
     def _create(self) -> str:
         """The text of the new table from its first parenthesis on."""
@@ -259,6 +259,11 @@ class _Rebuild:
 
     def _refuse(self, reason: str) -> None:
         raise CannotReconcileError(self.step, [reason])
+
+
+def _ended(sql: str) -> str:
+    """The statement with its semicolon, which a comment at its end must not swallow."""
+    return f"{sql}\n;" if "--" in sql else f"{sql};"
 
 
 def _of_table(column: str, clause: Clause) -> str:

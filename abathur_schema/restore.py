@@ -57,6 +57,11 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
     """Put the database of `state` in the place of `run.database`; what was there is kept in
     `folder`. Raises UsageError when `state` is not good or the database is open elsewhere.
     """
+    if run.database.exists() and run.database.stat().st_nlink > 1:
+        raise UsageError(
+            f"{run.database} has more than one name (hard links); the others would keep the old"
+            " file. Remove them first; nothing was touched."
+        )
     if not run.database.parent.is_dir():
         raise UsageError(
             f"there is no folder {run.database.parent}. Make it, or name another file."
@@ -81,6 +86,9 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
             else:
                 run.made.append(run.database)
             stop_if_asked()
+            others = _processes_with(run.database) if run.copy else []
+            if others:  # that came meanwhile
+                raise UsageError(_in_use(run.database, f" ({', '.join(others)})"))
             attempt.running = statement
             _swap(staged, run.database)
         run.live = restored
@@ -139,6 +147,7 @@ def _lock(connection: sqlite3.Connection, database: Path) -> str | None:
     """Take the database for this connection alone, out of WAL mode, for which SQLite moves what is
     in its `-wal` into it; the mode that it had. None when it cannot be read.
     """
+    mode = "delete"
     try:
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
         connection.execute("PRAGMA journal_mode = DELETE")
@@ -146,6 +155,8 @@ def _lock(connection: sqlite3.Connection, database: Path) -> str | None:
     except sqlite3.OperationalError as error:
         if "is locked" not in str(error):
             raise
+        with suppress(sqlite3.Error):
+            connection.execute(f"PRAGMA journal_mode = {mode}")
         raise UsageError(_in_use(database, "")) from error
     except NOT_READABLE:
         return None
@@ -189,8 +200,9 @@ def _stage(state: Path, staged: Path, database: Path) -> None:
                 os.fsync(copy.fileno())
     if database.exists():
         before = database.stat()
-        with suppress(PermissionError):
-            os.chown(staged, before.st_uid, before.st_gid)
+        for owner in (-1, before.st_uid):  # who may not give it away may still give it to the group
+            with suppress(PermissionError):
+                os.chown(staged, owner, before.st_gid)
         staged.chmod(before.st_mode & 0o7777)
 
 

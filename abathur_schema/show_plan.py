@@ -48,10 +48,12 @@ class Plan:
         steps = [
             {
                 "name": step.step,
+                "before": [one.sql for one in _frame(step)[0]],
                 "statements": [
                     {"sql": one.sql, "reason": one.reason, "rows": self._rows(one)}
                     for one in step.statements
                 ],
+                "after": [one.sql for one in _frame(step)[1]],
                 "blocked": str(step.blocked) if step.blocked else None,
                 "broken_rows": self.broken.get(step.step, []),
             }
@@ -66,11 +68,14 @@ class Plan:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield f"-- What `invoke init` would run on {self.database}."
+        yield from _comment(f"What `invoke init` would run on {self.database}.")
         yield ""
+        # The command line goes on after an error: past a failed copy it would drop the old table.
+        yield ".bail on"
         yield from (
             setting.statement for setting in declared().settings if setting.name != IN_THE_FILE
         )
+        fails = False
         for step in self.steps:
             if step.blocked or step.statements:
                 yield ""
@@ -79,12 +84,12 @@ class Plan:
                 yield from _comment(f"it would fail: {step.blocked}")
             for line in self.broken.get(step.step, ()):
                 yield from _comment(f"it would fail: {line}")
-            before, after = framed(step.statements) if step.step != PRAGMA else ([], [])
-            for statement in (*before, *step.statements, *after) if step.statements else ():
+            fails = fails or step.step in self.broken
+            for statement in _framed(step):
                 rows = self._rows(statement)
                 count = "" if rows is None else f" ({rows} rows)"
                 yield from _comment(statement.reason + count)
-                yield statement.sql
+                yield from _comment(statement.sql) if fails else [statement.sql]
 
     def _rows(self, statement: Statement) -> int | None:
         return self.rows.get(statement.table) if statement.rewrites else None
@@ -134,6 +139,16 @@ def _broken(connection: sqlite3.Connection, step: StepPlan) -> Iterator[str]:
             yield from broken_rows(connection, guard)
         except sqlite3.OperationalError:
             continue  # it asks for what earlier statements of the step make
+
+
+def _frame(step: StepPlan) -> tuple[list[Statement], list[Statement]]:
+    """What runs before and after the statements of a step."""
+    return framed(step.statements) if step.statements and step.step != PRAGMA else ([], [])
+
+
+def _framed(step: StepPlan) -> list[Statement]:
+    before, after = _frame(step)
+    return [*before, *step.statements, *after]
 
 
 def _comment(text: str) -> list[str]:

@@ -36,6 +36,12 @@ CACHE_KIB = 64 * 1024
 keys that come in no order (UUIDs) are read again and again. An index is made faster without."""
 
 
+SECONDS = 20.0
+SECONDS_PER_BYTE = 0.2e-6
+"""How long, and how much longer for each byte of the database, another process may take to make its
+tables anew: many times what a usual disk needs."""
+
+
 def _nothing(*_: object) -> None:
     """What a caller who wants to hear nothing is told."""
 
@@ -92,6 +98,13 @@ class Target:
             statements = plan(declared(), live, step)
             self._planned[step] = (live, statements)
         return statements
+
+    def size(self) -> int:
+        """The bytes of the database."""
+        (size,) = self.connection.execute(
+            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        ).fetchone()
+        return int(size)
 
     def roll_back(self) -> None:
         """End the transaction as if it had not been; some errors have ended it already."""
@@ -209,8 +222,19 @@ def _transaction(
 ) -> Iterator[None]:
     """Begin what the statements of a step run in; whatever is not committed inside is undone."""
     connection = target.connection
+    # Another `init` may be at the same work: then it takes as long as that does.
+    patience = SECONDS + target.size() * SECONDS_PER_BYTE if is_rebuild(statements) else 0.0
+    give_up = time.monotonic() + patience
     try:
-        _run(connection, framed(statements)[0], attempt)
+        while True:
+            try:
+                _run(connection, framed(statements)[0], attempt)
+                break
+            except sqlite3.OperationalError as error:
+                if not may_pass(error) or time.monotonic() > give_up:
+                    raise
+                target.progress.now("waiting for another process that writes")
+                stop_if_asked()
         yield
     except BaseException:
         target.roll_back()
@@ -249,7 +273,7 @@ def _change(target: Target, name: str, wanted: Sequence[Statement], attempt: Att
         unknown = tuple(f"{table}(" for table in before.unchecked)
         lost = {key: n for key, n in (after - before.counts).items() if not key.startswith(unknown)}
         if lost:
-            raise OrphanedRowsError(", ".join(f"{n} rows of {key}" for key, n in lost.items()))
+            raise OrphanedRowsError(lost)
     _run(connection, framed(wanted)[1], attempt)
 
 

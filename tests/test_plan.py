@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import older
@@ -14,11 +15,12 @@ from test_upgrade import digests
 SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
 
 
+@pytest.mark.parametrize("extended", [False, True], ids=["plain", "extended"])
 @pytest.mark.parametrize("generation", older.GENERATIONS)
 def test_init_runs_exactly_what_plan_says(
-    generation: int, empty: Bundle, invoke: Invoke, tmp_path: Path
+    generation: int, extended: bool, empty: Bundle, invoke: Invoke, tmp_path: Path
 ) -> None:
-    older.make(empty.path, generation, extended=True)
+    older.make(empty.path, generation, extended=extended)
     before = digest(tmp_path)
     planned = json.loads(invoke("plan", "--json").stdout)
     after = digest(tmp_path)
@@ -122,3 +124,46 @@ def test_plan_waits_for_no_writer(bundle: Bundle, invoke: Invoke) -> None:
     writer.execute("BEGIN IMMEDIATE")
     assert invoke("plan").returncode == 0
     writer.close()
+
+
+def test_plan_that_fails_in_sqlite3_loses_nothing(
+    empty: Bundle, invoke: Invoke, tmp_path: Path
+) -> None:
+    """The command line goes on after an error, unless it is told not to."""
+    need("sqlite3")
+    older.make(empty.path, 2)
+    text = invoke("plan").stdout
+    assert ".bail on" in text
+    (tmp_path / "plan.sql").write_text(text)
+    empty.sql("UPDATE tasks SET prompt = 'x'; DROP TABLE audit; CREATE VIEW audit AS SELECT 1")
+    before = digests(empty.path)
+    assert in_shell("sqlite3 abathur.db < plan.sql", tmp_path).returncode == 1
+    assert digests(empty.path) == before
+
+
+def test_statements_of_a_step_that_would_fail_are_comments(empty: Bundle, invoke: Invoke) -> None:
+    empty.sql(
+        "CREATE TABLE metrics (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp TIMESTAMP NOT NULL,"
+        " metric_name TEXT NOT NULL, metric_value REAL NOT NULL, labels TEXT);"
+        "INSERT INTO metrics VALUES (7, 't', 'm', -1, NULL)"
+    )
+    lines = invoke("plan").stdout.splitlines()
+    step = lines.index("-- step core")
+    assert all(line.startswith("--") or not line for line in lines[step:])
+
+
+def test_functions_of_the_application_are_told(empty: Bundle, invoke: Invoke) -> None:
+    older.make(empty.path, 2)
+    with closing(sqlite3.connect(empty.path)) as connection:
+        connection.create_function("mine", 1, lambda _: 1, deterministic=True)
+        connection.execute("CREATE INDEX by_mine ON tasks(mine(priority))")
+    result = invoke("plan")
+    assert result.returncode == 1
+    assert "what comes after core cannot be told" in result.stderr
+    before = digests(empty.path)
+    result = invoke("init")
+    assert result.returncode == 3
+    assert "needs a function, a collation or a module that only the application has" in (
+        result.stderr
+    )
+    assert digests(empty.path) == before

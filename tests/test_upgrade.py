@@ -4,6 +4,7 @@ import io
 import json
 import re
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -12,7 +13,7 @@ from typing import Any
 
 import older
 import pytest
-from conftest import Bundle, Invoke
+from conftest import Bundle, Invoke, environment, invoke_command
 from test_terminal import read_all, start_on_terminal
 
 from abathur_schema import row_count
@@ -21,7 +22,7 @@ from abathur_schema.progress import Progress
 from abathur_schema.statement import Statement
 
 CORE = ("tasks", "agents", "state", "audit", "metrics", "checkpoints")
-REPEATED = ["idx_state_task_key", "idx_checkpoints_task"]
+REPEATED = ["idx_checkpoints_task", "idx_state_task_key"]
 
 
 def digests(path: Path) -> dict[str, str]:
@@ -601,3 +602,45 @@ def test_progress_tells_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     rows = [int(number.replace(",", "")) for number in told]
     assert len(rows) >= 2
     assert 0 < rows[0] < rows[-1] <= 1200
+
+
+def test_two_at_once_on_an_older_database(empty: Bundle, tmp_path: Path) -> None:
+    """The second one waits for as long as the first one takes, however long that is."""
+    older.make(empty.path, 1, tasks=20_000, audit=20_000)
+    assert empty.run("pragma") == 0
+    holder = sqlite3.connect(empty.path, isolation_level=None)
+    with closing(holder):
+        holder.execute("PRAGMA busy_timeout = 0")
+        holder.execute("BEGIN IMMEDIATE")
+        busy = [
+            subprocess.Popen(invoke_command("init"), cwd=tmp_path, env=environment())
+            for _ in range(2)
+        ]
+        time.sleep(11)  # longer than busy_timeout, twice
+        assert [process.poll() for process in busy] == [None, None]
+        holder.execute("ROLLBACK")
+    assert [process.wait() for process in busy] == [0, 0]
+    assert not list(empty.reports.glob("*-init/"))
+
+
+def test_names_in_another_letter_case_hide_no_violation(empty: Bundle) -> None:
+    empty.sql(
+        "CREATE TABLE Tasks (id TEXT PRIMARY KEY, template_name TEXT NOT NULL, status TEXT NOT NULL"
+        ", input_data TEXT NOT NULL, submitted_at TIMESTAMP NOT NULL, started_at, completed_at);"
+        "CREATE TABLE State (id INTEGER PRIMARY KEY AUTOINCREMENT, Task_ID TEXT NOT NULL REFERENCES"
+        " TASKS(ID), key TEXT NOT NULL, value TEXT NOT NULL, created_at TIMESTAMP NOT NULL,"
+        " updated_at TIMESTAMP NOT NULL);"
+        "INSERT INTO State VALUES (1, 'gone', 'k', '1', 't', 't')"
+    )
+    assert empty.run("init") == 1
+    assert set(empty.failed()) == {"foreign_key_check"}
+    assert empty.report()["deliverables"]["tables_rebuilt"] == ["tasks", "state"]
+
+
+def test_index_that_ends_in_a_comment_is_made_again(empty: Bundle, invoke: Invoke) -> None:
+    older.make(empty.path, 2)
+    with closing(sqlite3.connect(empty.path)) as connection:
+        connection.execute("CREATE INDEX mine ON tasks(priority) -- mine")
+    assert "-- mine\n;" in invoke("plan").stdout
+    assert empty.run("init") == 0
+    assert ("mine",) in empty.rows("SELECT name FROM sqlite_schema")
