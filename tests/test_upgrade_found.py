@@ -108,3 +108,12 @@ def test_indexes_are_made_again_in_the_order_that_plan_says(bundle: Bundle) -> N
     assert bundle.run("init") == 0
     ran = [step["statements"] for step in bundle.report()["steps"][:-1]]
     assert [[one.sql for one in of] for of in planned] == [[one["sql"] for one in of] for of in ran]
+
+
+def test_constraints_without_commas_are_kept(empty: Bundle) -> None:
+    more = "UNIQUE (updated_by) CHECK (created_by <> 'x') UNIQUE ("
+    empty.sql(create("memory_entries", ("UNIQUE (", more), (" AUTOINCREMENT", "")))
+    assert empty.run("init") == 0
+    made = sql_of(empty, "memory_entries")
+    assert "CHECK (created_by <> 'x')" in made
+    assert 'UNIQUE ("updated_by" COLLATE BINARY)' in made
