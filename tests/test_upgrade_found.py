@@ -1,9 +1,14 @@
 """Older databases on which `init` once went wrong, found by test_random_schemas.py."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from conftest import Bundle
 
 from abathur_schema.declared import declared
+from abathur_schema.foreign_keys import violations
+from abathur_schema.schema import read_schema
 from abathur_schema.show_plan import look
 
 
@@ -117,3 +122,11 @@ def test_constraints_without_commas_are_kept(empty: Bundle) -> None:
     made = sql_of(empty, "memory_entries")
     assert "CHECK (created_by <> 'x')" in made
     assert 'UNIQUE ("updated_by" COLLATE BINARY)' in made
+
+
+def test_unique_index_of_another_collation_makes_no_parent_key(empty: Bundle) -> None:
+    empty.sql("CREATE TABLE parent (k); CREATE UNIQUE INDEX i ON parent (k COLLATE NOCASE)")
+    empty.sql("CREATE TABLE child (c TEXT REFERENCES parent(k))")
+    with closing(sqlite3.connect(empty.path)) as connection:
+        found = violations(connection, read_schema(connection))
+    assert found.counts == {'child: foreign key mismatch - "child" referencing "parent"': 1}
