@@ -60,6 +60,9 @@ def definitions(sql: str) -> tuple[Definition, ...]:
             if depth == 0:
                 break
         elif depth >= 1:
+            if depth == 1 and _begins_another(part, match):
+                found.append(_definition(sql, part))
+                part = []
             part.append(match)
         depth += sign == "("
     return tuple(found)
@@ -119,6 +122,12 @@ def body(sql: str) -> tuple[int, int]:
     raise ValueError(f"no definitions in {sql!r}")
 
 
+def with_commas(sql: str) -> str:
+    """The same statement with all the commas that SQLite does not ask for."""
+    start, end = body(sql)
+    return f"{sql[:start]}({', '.join(one.text for one in definitions(sql))}{sql[end:]}"
+
+
 def plain(sql: str) -> str:
     """The text on one line, without comments."""
     words: list[str] = []
@@ -132,6 +141,17 @@ def plain(sql: str) -> str:
 
 def _meaning(sql: str) -> Iterator[re.Match[str]]:
     return (match for match in TOKEN.finditer(sql) if match.lastgroup != "space")
+
+
+def _begins_another(part: list[re.Match[str]], match: re.Match[str]) -> bool:
+    """Whether a constraint of the table ends here without a comma, because the next one begins."""
+
+    def word(one: re.Match[str]) -> str:
+        return one.group().lower() if one.lastgroup == "word" else ""
+
+    if word(match) not in _CONSTRAINTS or not part or word(part[0]) not in _CONSTRAINTS:
+        return False
+    return any(word(one) in _CONSTRAINTS - {"constraint"} for one in part)
 
 
 def _definition(sql: str, part: list[re.Match[str]]) -> Definition:

@@ -75,19 +75,18 @@ def _holds(connection: sqlite3.Connection, live: Schema, table: Table, key: Fore
 
     By an index the values come in order, and the parents are found in the same order: on large
     tables several times faster than SQLite's own check, which goes from row to row. What differs
-    from it (several columns, no index on the parent, values that are equal and not the same) is
-    left to it.
+    from it (several columns, no index on the parent, another collation there) is left to it.
     """
     child = table.column[fold(key.columns[0])]
     parent = live.tables.get(fold(key.other_table))
     if len(key.columns) > 1 or not parent or affinity(child.type) == "BLOB":
         return False
     other = fold(str(key.other_columns[0]))
-    if other not in parent.column:
+    if other not in parent.column or parent.clauses.get(other):
         return False
     is_rowid = parent.column[other].type == "INTEGER" and (other,) == parent.folded_key
     if not is_rowid and not any(
-        index.unique and not index.where and [fold(c.name) for c in index.columns] == [other]
+        index.unique and not index.where and [fold(c.compared) for c in index.columns] == [other]
         for index in live.indexes_on(parent.name)
     ):
         return False

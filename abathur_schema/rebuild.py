@@ -10,7 +10,7 @@ from contextlib import closing
 from sqlite_utils.create_table_parser import parse_uniques
 
 from .connection import scratch
-from .create_table import Clause, body, definitions, plain
+from .create_table import Clause, body, definitions, plain, with_commas
 from .declared import Declared
 from .difference import OtherTable
 from .errors import CannotReconcileError
@@ -187,7 +187,7 @@ class _Rebuild:
     def _extra_uniques(self) -> Iterator[str]:
         conflicts = {
             folded(column.name for column in unique.columns): unique.conflict
-            for unique in parse_uniques(self.table.sql)
+            for unique in parse_uniques(with_commas(self.table.sql))
         }
         declared = self.declared.uniques_of(self.wanted.name)
         for index in self.live.indexes_on(self.table.name):

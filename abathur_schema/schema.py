@@ -14,7 +14,7 @@ from sqlite_utils import Database
 from sqlite_utils.create_table_parser import ParseError, parse_checks
 from sqlite_utils.db import ForeignKey, fold_identifier_case
 
-from .create_table import clauses_by_name
+from .create_table import clauses_by_name, with_commas
 from .sql_text import literal, normal, tokens, unquoted, where_of_index
 
 fold = fold_identifier_case
@@ -324,7 +324,7 @@ def _check_constraints(sql: str) -> tuple[CheckConstraint, ...]:
                 text=check.check,
                 sql=check.sql,
             )
-            for check in parse_checks(sql)
+            for check in parse_checks(with_commas(sql))
         )
     except ParseError as error:
         return (CheckConstraint("", f"(cannot be read: {error})"),)

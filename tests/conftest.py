@@ -14,12 +14,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 from jsonschema import Draft202012Validator
 
 from abathur_schema.commands import run_task
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = json.loads((ROOT / "abathur_schema" / "report.schema.json").read_text("utf-8"))
+
+# The same few examples each time; `pytest --hypothesis-profile=long` hunts among new ones, and
+# looks for the smallest of those that fail.
+settings.register_profile(
+    "long",
+    deadline=None,
+    max_examples=5000,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile(
+    "short",
+    settings.get_profile("long"),
+    derandomize=True,
+    max_examples=15,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+)
+settings.load_profile("short")
 
 Report = dict[str, Any]
 Invoke = Callable[..., subprocess.CompletedProcess[str]]

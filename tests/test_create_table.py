@@ -35,6 +35,12 @@ CASES = {
         ("a", []),
         ("", ["CONSTRAINT k FOREIGN KEY (a) REFERENCES p (x) ON DELETE SET NULL"]),
     ],
+    "a, CONSTRAINT n UNIQUE (a) ON CONFLICT FAIL CHECK (a) CONSTRAINT m CHECK (a > 1)": [
+        ("a", []),
+        ("", ["CONSTRAINT n UNIQUE (a) ON CONFLICT FAIL"]),
+        ("", ["CHECK (a)"]),
+        ("", ["CONSTRAINT m CHECK (a > 1)"]),
+    ],
     'primary_key TEXT, "check" TEXT': [("primary_key", []), ("check", [])],
 }
 

@@ -1,9 +1,14 @@
 """Older databases on which `init` once went wrong, found by test_random_schemas.py."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from conftest import Bundle
 
 from abathur_schema.declared import declared
+from abathur_schema.foreign_keys import violations
+from abathur_schema.schema import read_schema
 from abathur_schema.show_plan import look
 
 
@@ -108,3 +113,20 @@ def test_indexes_are_made_again_in_the_order_that_plan_says(bundle: Bundle) -> N
     assert bundle.run("init") == 0
     ran = [step["statements"] for step in bundle.report()["steps"][:-1]]
     assert [[one.sql for one in of] for of in planned] == [[one["sql"] for one in of] for of in ran]
+
+
+def test_constraints_without_commas_are_kept(empty: Bundle) -> None:
+    more = "UNIQUE (updated_by) CHECK (created_by <> 'x') UNIQUE ("
+    empty.sql(create("memory_entries", ("UNIQUE (", more), (" AUTOINCREMENT", "")))
+    assert empty.run("init") == 0
+    made = sql_of(empty, "memory_entries")
+    assert "CHECK (created_by <> 'x')" in made
+    assert 'UNIQUE ("updated_by" COLLATE BINARY)' in made
+
+
+def test_unique_index_of_another_collation_makes_no_parent_key(empty: Bundle) -> None:
+    empty.sql("CREATE TABLE parent (k); CREATE UNIQUE INDEX i ON parent (k COLLATE NOCASE)")
+    empty.sql("CREATE TABLE child (c TEXT REFERENCES parent(k))")
+    with closing(sqlite3.connect(empty.path)) as connection:
+        found = violations(connection, read_schema(connection))
+    assert found.counts == {'child: foreign key mismatch - "child" referencing "parent"': 1}

@@ -1,0 +1,237 @@
+"""What an `init` must have kept of an older database: every row, value and object."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Set
+from contextlib import closing
+from functools import cache
+
+from everything import Cell, Everything, IndexForm, quoted
+
+from abathur_schema.declared import declared
+from abathur_schema.schema import affinity
+
+OLD_NAMES = {("tasks", "template_name"): "prompt"}
+"""What `sql/upgrades/` renames."""
+
+
+def lost(before: Everything, after: Everything, dropped: Set[str]) -> Iterator[str]:
+    """What is not as it was, a line each; `dropped` are the indexes that the report says are."""
+    for name, value in before.settings.items():
+        if after.settings[name] != value:
+            yield f"{name} was {value}, is {after.settings[name]}"
+    if before.integrity == ("ok",) and after.integrity != ("ok",):
+        yield f"integrity: {after.integrity}"
+    for table in before.rows:
+        yield from _rows(before, after, table)
+        yield from _columns(before, after, table)
+        yield from _constraints(before, after, table)
+    yield from _objects(before, after, dropped)
+    yield from _beside(before, after)
+
+
+def new_name(before: Everything, table: str, column: str) -> str:
+    """The folded name that a column has afterwards."""
+    has = {name.lower() for name in before.columns.get(table, ())}
+    renamed = OLD_NAMES.get((table.lower(), column.lower()))
+    return renamed if renamed and renamed not in has else _folded(column)
+
+
+def _folded(name: str) -> str:
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
+def _rows(before: Everything, after: Everything, table: str) -> Iterator[str]:
+    old, new = before.rows[table], after.rows.get(table)
+    if new is None:
+        yield f"table {table} is gone"
+        return
+    types = {_folded(name): form.type for name, form in after.columns[table].items()}
+    names = {name: new_name(before, table, name) for name in before.columns[table]}
+    if gone := set(names.values()) - set(types):
+        yield f"{table}: columns {gone} are gone"
+        return
+    expected = {
+        row: {names[c]: converted(cell, types[names[c]]) for c, cell in cells.items()}
+        for row, cells in old.items()
+    }
+    for row, cells in old.items():
+        for column, cell in cells.items():
+            if not converts_back(cell, expected[row][names[column]]):
+                there = before.columns[table][column].type
+                yield f"{table}.{column} {there}: {cell} became {expected[row][names[column]]}"
+    found = {
+        row: {_folded(c): cell for c, cell in cells.items() if _folded(c) in names.values()}
+        for row, cells in new.items()
+    }
+    if found == expected:
+        return
+    if _is_numbered_anew(before, after, table):
+        one, other = (Counter(map(_frozen, rows.values())) for rows in (expected, found))
+        if one != other:
+            yield f"{table}: rows {one - other} became {other - one}"
+        return
+    yield f"{table}: rows {expected} became {found}"
+
+
+def _frozen(cells: dict[str, Cell]) -> frozenset[tuple[str, Cell]]:
+    return frozenset(cells.items())
+
+
+def _is_numbered_anew(before: Everything, after: Everything, table: str) -> bool:
+    """Whether rowids cannot stay: a WITHOUT ROWID table has none, and where an `id` that was not
+    the rowid becomes it, the id stays.
+    """
+    if "WITHOUT ROWID" in str(before.objects["table", table].sql).upper():
+        return True
+    ids = {_folded(name): name for name in before.columns[table]}
+    wanted = declared().schema.tables.get(_folded(table))
+    key = wanted.primary_key if wanted else ()
+    if not wanted or len(key) != 1 or wanted.column[key[0]].type != "INTEGER" or key[0] not in ids:
+        return False
+    rows = before.rows[table].items()
+    return any(cells[ids[key[0]]] != ("integer", row) for row, cells in rows)
+
+
+@cache
+def converted(cell: Cell, declared_type: str) -> Cell:
+    """The value that SQLite makes of `cell` in a column of this type."""
+    kind, value = cell
+    if value == b"now":
+        return cell
+    bound = "CAST(? AS TEXT)" if kind == "text" else "?"
+    parameter = float(value) if kind == "real" else value
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(f"CREATE TABLE t (c {quoted(declared_type) if declared_type else ''})")
+        connection.execute(f"INSERT INTO t VALUES ({bound})", (parameter,))
+        kind, value = connection.execute(
+            "SELECT typeof(c), CASE typeof(c) WHEN 'text' THEN CAST(c AS BLOB) ELSE c END FROM t"
+        ).fetchone()
+    return kind, repr(value) if kind == "real" else value
+
+
+@cache
+def converts_back(old: Cell, new: Cell) -> bool:
+    """Whether nothing of `old` is lost in `new`."""
+    if old == new:
+        return True
+    if "blob" in (old[0], new[0]) or "null" in (old[0], new[0]):
+        return False
+    with closing(sqlite3.connect(":memory:")) as connection:
+        bound = "CAST(? AS TEXT)" if new[0] == "text" else "?"
+        parameter = float(new[1]) if new[0] == "real" else new[1]
+        (value,) = connection.execute(f"SELECT CAST({bound} AS {old[0]})", (parameter,)).fetchone()
+    if old[0] == "text":
+        return bool(value.encode("utf-8", "surrogateescape") == old[1])
+    return bool((repr(value) if old[0] == "real" else value) == old[1])
+
+
+def _columns(before: Everything, after: Everything, table: str) -> Iterator[str]:
+    wanted = declared().schema.tables.get(_folded(table))
+    known = set(wanted.column) if wanted else set()
+    there = {_folded(name): form for name, form in after.columns.get(table, {}).items()}
+    for name, form in before.columns[table].items():
+        if new_name(before, table, name) not in known and there.get(_folded(name)) != form:
+            yield f"{table}.{name} was {form}, is {there.get(_folded(name))}"
+
+
+def _constraints(before: Everything, after: Everything, table: str) -> Iterator[str]:
+    uniques = {tuple(map(_compared, one.columns)) for one in _uniques(after, table, "upk")}
+    for one in _uniques(before, table, "u"):
+        columns = [(new_name(before, table, str(c)), *more) for c, *more in one.columns]
+        if tuple((name, collation) for name, _, collation in columns) not in uniques:
+            yield f"{table}: UNIQUE {one.columns} is gone"
+    wanted = declared().schema.tables.get(_folded(table))
+    ours = {
+        (_folded(key.other_table), tuple(map(_folded, key.columns)))
+        for key in (wanted.foreign_keys if wanted else ())
+    }
+    for parent, actions, pairs in before.keys[table]:
+        renamed = tuple(
+            (new_name(before, table, one), new_name(before, str(parent), other))
+            for one, other in pairs  # type: ignore[attr-defined]
+        )
+        is_ours = (parent, tuple(one for one, _ in renamed)) in ours
+        if not is_ours and (parent, actions, renamed) not in after.keys.get(table, ()):
+            yield f"{table}: foreign key {pairs} to {parent} {actions} is gone"
+
+
+def _uniques(of: Everything, table: str, origins: str) -> Iterator[IndexForm]:
+    return (
+        one
+        for one in of.indexes.values()
+        if one.table.lower() == table.lower() and one.origin in origins
+    )
+
+
+def _compared(column: tuple[str | None, int, str]) -> tuple[str, str]:
+    return _folded(column[0] or ""), column[2]
+
+
+def _objects(before: Everything, after: Everything, dropped: Set[str]) -> Iterator[str]:
+    schema = declared().schema
+    known = {*schema.tables, *schema.indexes}
+    is_renamed = any(
+        new_name(before, table, name) != _folded(name)
+        for table, names in before.columns.items()
+        for name in names
+    )
+    for (kind, name), thing in before.objects.items():
+        if _folded(name) in known and kind in ("table", "index"):
+            continue
+        there = after.objects.get((kind, name))
+        if name in dropped:
+            if there or not _is_repeated(before.indexes[name], after):
+                yield f"index {name} was dropped: {thing.sql}"
+        elif there is None or (there != thing and not is_renamed):
+            yield f"{kind} {name} was {thing}, is {there}"
+
+
+def _is_repeated(index: IndexForm, after: Everything) -> bool:
+    """Whether what is there serves all that the index did."""
+    columns = [_compared(column) for column in index.columns]
+    if any(
+        [_compared(column) for column in other.columns] == columns
+        for other in after.indexes.values()
+        if other.table.lower() == index.table.lower() and other.unique >= index.unique
+    ):
+        return True
+    keys = declared().schema.tables[_folded(index.table)].primary_key
+    return [name for name, _ in columns] == list(keys)
+
+
+def _beside(before: Everything, after: Everything) -> Iterator[str]:
+    for name, seq in before.sequence:
+        # SQLite raises one that is too low as soon as a row is inserted.
+        expected = {seq, max([seq, *after.rows.get(str(name), ())])} if type(seq) is int else ()
+        if expected and not any(after.sequence[name, one] for one in expected):
+            yield f"sqlite_sequence of {name} was {seq}, is {after.sequence}"
+    for row in before.statistics - after.statistics:
+        _, index, _ = row
+        same = index is None or (
+            not str(index).startswith("sqlite_")
+            and before.indexes.get(str(index)) == after.indexes.get(str(index), 0)
+        )
+        if same:
+            yield f"statistics {row} are gone"
+    kept = {table for table in before.rows if not _is_numbered_anew(before, after, table)}
+    more = Counter({row: n for row, n in after.orphans.items() if row[0] in kept})
+    less = Counter({row: n for row, n in before.orphans.items() if row[0] in kept})
+    changed = {
+        table
+        for table, columns in before.columns.items()
+        for name, form in columns.items()
+        for new, other in after.columns.get(table, {}).items()
+        if new_name(before, table, name) == _folded(new)
+        and affinity(form.type.upper()) != affinity(other.type.upper())
+    }
+    changed |= set(before.mismatched) | set(after.mismatched)
+    for row in (more - less) + (less - more):
+        if not {str(row[0]), str(row[2])} & changed and "template_name" not in row:
+            yield f"foreign keys: {row} was {less[row]}, is {more[row]}"
+
+
+def differences(one: Everything, other: Everything, fields: Iterable[str] = ()) -> list[str]:
+    """In which of its parts one database is not exactly the other."""
+    names = tuple(fields) or tuple(Everything.__dataclass_fields__)
+    return [name for name in names if getattr(one, name) != getattr(other, name)]

@@ -1,0 +1,203 @@
+"""Whatever older database `init` meets: it becomes as declared and loses nothing, or stays."""
+
+import io
+import json
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from conftest import Bundle, Report, need
+from everything import Everything, everything, quoted
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kept import differences, lost
+from random_schemas import SCHEMA, create_tables, indexes, made, older_databases, references
+
+from abathur_schema.create_table import definitions
+from abathur_schema.declared import declared
+from abathur_schema.foreign_keys import violations
+from abathur_schema.redundancy import repeated
+from abathur_schema.schema import Index, read_schema
+from abathur_schema.show_plan import look
+
+MANY = settings(max_examples=20 * settings().max_examples)
+"""For what takes no run of `init`."""
+
+
+@dataclass
+class Outcome:
+    """What came of one `init`; `plan` is what `plan --json` said before it."""
+
+    code: int
+    output: str
+    errors: str
+    report: Report
+    before: Everything
+    after: Everything
+    plan: Report
+
+    @property
+    def failed(self) -> str:
+        """The step that failed."""
+        return str(next(one["name"] for one in self.report["steps"] if one["status"] == "failed"))
+
+
+@contextmanager
+def older(statements: list[str]) -> Iterator[Bundle]:
+    with TemporaryDirectory() as folder:
+        bundle = Bundle(Path(folder))
+        with made(statements, bundle.path):
+            pass
+        yield bundle
+
+
+def run(bundle: Bundle, task: str) -> tuple[int, str, str]:
+    output, errors = io.StringIO(), io.StringIO()
+    with redirect_stdout(output), redirect_stderr(errors):
+        code = bundle.run(task)
+    return code, output.getvalue(), errors.getvalue()
+
+
+def init(bundle: Bundle) -> Outcome:
+    before, plan = everything(bundle.path), json.loads(look(bundle.path).to_json())
+    code, output, errors = run(bundle, "init")
+    after = everything(bundle.path)
+    return Outcome(code, output, errors, bundle.report(), before, after, plan)
+
+
+@given(older_databases())
+def test_init_makes_it_as_declared_and_loses_nothing(statements: list[str]) -> None:
+    with older(statements) as bundle:
+        done = init(bundle)
+        assert "Traceback" not in done.output + done.errors
+        if done.code == 3:
+            assert_is_told(done)
+            assert_failed_step_changed_nothing(statements, done)
+            return
+        assert done.code in (0, 1)
+        assert not look(bundle.path).has_work
+        dropped = set(done.report["deliverables"]["indexes_dropped"])
+        assert list(lost(done.before, done.after, dropped)) == []
+
+
+def assert_is_told(done: Outcome) -> None:
+    """Of a failure: what it is about has a name, and it is one that was foreseen."""
+    failure = done.report["failure"]
+    assert any(name in done.errors for name in (*SCHEMA.tables, *SCHEMA.indexes))
+    foreseen = ("BrokenRowsError", "CannotReconcileError", "UpgradeError")
+    assert any(f"errors.{name}: " in failure["trace"] for name in foreseen), failure["trace"]
+
+
+def assert_failed_step_changed_nothing(statements: list[str], done: Outcome) -> None:
+    """It is as the steps before it leave it, when they run one by one."""
+    with older(statements) as other:
+        for step in done.report["steps"]:
+            if step["name"] == done.failed:
+                break
+            assert run(other, step["name"])[0] == 0
+        assert differences(everything(other.path), done.after) == []
+
+
+@given(older_databases())
+def test_init_runs_what_plan_says(statements: list[str]) -> None:
+    with older(statements) as bundle:
+        done = init(bundle)
+        for planned, step in zip(done.plan["steps"], done.report["steps"], strict=False):
+            if done.code == 3 and step["name"] == done.failed:
+                break
+            says = [(one["sql"], one["reason"]) for one in planned["statements"]]
+            assert says == [(one["sql"], one["reason"]) for one in step["statements"]]
+            assert not planned["blocked"]
+            assert not planned["broken_rows"]
+
+
+@given(older_databases())
+def test_plan_is_sql_that_does_the_same(statements: list[str]) -> None:
+    need("sqlite3")
+    with older(statements) as bundle:
+        copy = bundle.path.with_name("copy.db")
+        shutil.copy(bundle.path, copy)
+        plan = look(bundle.path).to_sql()
+        done = init(bundle)
+        if done.code == 3:
+            return
+        ran = subprocess.run(
+            ["sqlite3", "-bail", copy], input=plan, text=True, capture_output=True, check=False
+        )
+        assert ran.stderr == ""
+        assert differences(everything(copy), done.after) == []
+
+
+@MANY
+@given(create_tables())
+def test_definitions_name_the_columns_that_sqlite_sees(create: str) -> None:
+    with made([create]) as connection:
+        for table, sql in connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql > ''"):
+            seen = connection.execute("SELECT name FROM pragma_table_xinfo(?)", (table,))
+            columns = [one.column for one in definitions(sql) if one.column]
+            assert columns == [name for (name,) in seen]
+
+
+@MANY
+@given(references())
+def test_violations_are_those_that_sqlite_finds(statements: list[str]) -> None:
+    with made(statements) as connection:
+        found = violations(connection, read_schema(connection))
+        lines, mismatch = [], ""
+        try:
+            for child, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+                lines.append(f"table {child}, row {row}: c has no row in {parent}")
+        except sqlite3.OperationalError as error:
+            mismatch = f"child: {error}"
+        if mismatch:
+            assert found.counts == {mismatch: 1}
+            assert found.unchecked == {"child"}
+        else:
+            assert found.counts.total() == len(lines)
+            assert list(found.first) == lines
+            assert not found.unchecked
+
+
+def queries_of(index: Index) -> Iterator[str]:
+    """What the columns of an index are good for: to look a row up, and to have the last column in
+    order among rows that are alike in the others.
+    """
+    columns = [f"{quoted(column.name)} COLLATE {column.collation}" for column in index.columns]
+    where = [index.where] if index.where else []
+    rows = f"SELECT * FROM {quoted(index.table)} WHERE "
+    yield rows + " AND ".join([*where, *(f"{column} = 1" for column in columns)])
+    direction = "DESC" if index.columns[-1].descending else "ASC"
+    alike = " AND ".join([*where, *(f"{column} = 1" for column in columns[:-1])]) or "TRUE"
+    yield f"{rows}{alike} ORDER BY {columns[-1]} {direction}"
+
+
+def costs(connection: sqlite3.Connection, query: str) -> tuple[bool, bool]:
+    """Whether a query reads rows by no index at all, and whether it sorts."""
+    plan = " ".join(line for *_, line in connection.execute(f"EXPLAIN QUERY PLAN {query}"))
+    return "SCAN" in plan and "USING" not in plan, "B-TREE" in plan
+
+
+@MANY
+@given(st.lists(indexes(), min_size=1, max_size=4))
+def test_repeated_indexes_are_needed_by_no_query_and_no_constraint(creates: list[str]) -> None:
+    names = [name for name, index in SCHEMA.indexes.items() if index.origin == "c"]
+    with made([*declared().creates.values(), *creates]) as connection:
+        live = read_schema(connection)
+        for one in repeated(SCHEMA, live, names, [*SCHEMA.tables]):
+            queries = [] if one.index.expressions else [*queries_of(one.index)]
+            before = [costs(connection, query) for query in queries]
+            connection.execute(f"DROP INDEX {quoted(one.index.name)}")
+            for query, had in zip(queries, before, strict=True):
+                assert costs(connection, query) <= had, query
+            if one.index.unique:
+                compared = [column.compared for column in one.index.columns]
+                others = read_schema(connection).indexes_on(one.index.table)
+                assert [*live.tables[one.index.table].primary_key] == compared or any(
+                    other.unique and [column.compared for column in other.columns] == compared
+                    for other in others
+                )
