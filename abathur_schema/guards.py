@@ -123,7 +123,11 @@ def loss_guards(wanted: Table, table: Table, new: str, rowid: str) -> Iterator[G
     key = [rowid] if rowid and not table.without_rowid else list(map(quoted, table.primary_key))
     if wanted.without_rowid or not key:
         return
-    same = " AND ".join(f"n.{name} = o.{name}" for name in key)
+    by = key
+    if wanted.has_rowid_key and wanted.folded_key[0] in table.column:
+        by = [quoted(wanted.primary_key[0])]  # which may not have been the rowid before
+    # A row whose key is not found again has lost some of it.
+    same = " AND ".join(f"n.{name} = o.{name}" for name in by)
     for name, column in wanted.column.items():
         there = table.column.get(name)
         if there and affinity(there.type) != affinity(column.type):
@@ -134,7 +138,7 @@ def loss_guards(wanted: Table, table: Table, new: str, rowid: str) -> Iterator[G
             )
             yield Guard(
                 f"{wanted.name}.{column.name} must keep its value as {column.type}",
-                f"FROM {quoted(table.name)} AS o JOIN {quoted(new)} AS n ON {same}"
+                f"FROM {quoted(table.name)} AS o LEFT JOIN {quoted(new)} AS n ON {same}"
                 f" WHERE typeof({o}) <> typeof({n}) AND CASE typeof({o}) {back} ELSE 1 END",
                 " || ', ' || ".join(f"'{name.strip(chr(34))} ' || quote(o.{name})" for name in key),
             )

@@ -130,3 +130,28 @@ def test_unique_index_of_another_collation_makes_no_parent_key(empty: Bundle) ->
     with closing(sqlite3.connect(empty.path)) as connection:
         found = violations(connection, read_schema(connection))
     assert found.counts == {'child: foreign key mismatch - "child" referencing "parent"': 1}
+
+
+LOST = {
+    "where the id becomes the rowid": (
+        create("metrics", ("INTEGER PRIMARY KEY AUTOINCREMENT", "INT"), ("TIMESTAMP", "TEXT"))
+        + "INSERT INTO metrics (rowid, id, timestamp, metric_name, metric_value)"
+        " VALUES (70, 7, ' 5', 'm', 1)",
+        "metrics.timestamp must keep its value as TIMESTAMP: 1 row does not keep to that; the first"
+        " is rowid 70",
+    ),
+    "where the key itself changes": (
+        create("agents", ("TEXT PRIMARY KEY", "REAL PRIMARY KEY")).replace(";", "WITHOUT ROWID;")
+        + "INSERT INTO agents VALUES (0.1 + 0.2, '', '', '', '', '', '', '', '', NULL)",
+        "agents.id must keep its value as TEXT: 1 row does not keep to that; the first is id",
+    ),
+}
+
+
+@pytest.mark.parametrize(("statements", "told"), LOST.values(), ids=LOST)
+def test_value_that_would_change_stops_the_step(
+    statements: str, told: str, empty: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty.sql(statements)
+    assert empty.run("init") == 3
+    assert told in capsys.readouterr().err
