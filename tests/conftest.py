@@ -34,7 +34,7 @@ settings.register_profile(
     "short",
     settings.get_profile("long"),
     derandomize=True,
-    max_examples=15,
+    max_examples=12,
     database=None,
     phases=[Phase.explicit, Phase.generate],
 )

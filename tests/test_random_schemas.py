@@ -25,7 +25,7 @@ from abathur_schema.redundancy import repeated
 from abathur_schema.schema import Index, read_schema
 from abathur_schema.show_plan import look
 
-MANY = settings(max_examples=20 * settings().max_examples)
+MANY = settings(max_examples=8 * settings().max_examples)
 """For what takes no run of `init`."""
 
 
