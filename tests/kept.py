@@ -8,8 +8,10 @@ from functools import cache
 
 from everything import Cell, Everything, IndexForm, quoted
 
+from abathur_schema.create_table import definitions
 from abathur_schema.declared import declared
 from abathur_schema.schema import affinity
+from abathur_schema.sql_text import normal
 
 OLD_NAMES = {("tasks", "template_name"): "prompt"}
 """What `sql/upgrades/` renames."""
@@ -26,6 +28,7 @@ def lost(before: Everything, after: Everything, dropped: Set[str]) -> Iterator[s
         yield from _rows(before, after, table)
         yield from _columns(before, after, table)
         yield from _constraints(before, after, table)
+        yield from _texts(before, after, table)
     yield from _objects(before, after, dropped)
     yield from _beside(before, after)
 
@@ -156,6 +159,21 @@ def _constraints(before: Everything, after: Everything, table: str) -> Iterator[
             yield f"{table}: foreign key {pairs} to {parent} {actions} is gone"
 
 
+def _texts(before: Everything, after: Everything, table: str) -> Iterator[str]:
+    """The text of CHECKs and of references to tables that are not ours, which no pragma tells."""
+    made = normal(after.objects["table", table].sql)
+    for definition in definitions(str(before.objects["table", table].sql)):
+        for clause in definition.clauses:
+            text = normal(clause.text)
+            text = text[max(text.find("check ("), text.find("references "), 0) :]
+            is_ours = any(
+                text.startswith(f"references {name}") for name in declared().schema.tables
+            )
+            is_kept = clause.keyword in ("check", "references") and not is_ours
+            if is_kept and "template_name" not in text and text not in made:
+                yield f"{table}: {text} is gone"
+
+
 def _uniques(of: Everything, table: str, origins: str) -> Iterator[IndexForm]:
     return (
         one
@@ -215,8 +233,9 @@ def _beside(before: Everything, after: Everything) -> Iterator[str]:
         if same:
             yield f"statistics {row} are gone"
     kept = {table for table in before.rows if not _is_numbered_anew(before, after, table)}
-    more = Counter({row: n for row, n in after.orphans.items() if row[0] in kept})
-    less = Counter({row: n for row, n in before.orphans.items() if row[0] in kept})
+    # Of a foreign key that is there twice, one is enough.
+    more = {row for row in after.orphans if row[0] in kept}
+    less = {row for row in before.orphans if row[0] in kept}
     changed = {
         table
         for table, columns in before.columns.items()
@@ -226,9 +245,9 @@ def _beside(before: Everything, after: Everything) -> Iterator[str]:
         and affinity(form.type.upper()) != affinity(other.type.upper())
     }
     changed |= set(before.mismatched) | set(after.mismatched)
-    for row in (more - less) + (less - more):
+    for row in more ^ less:
         if not {str(row[0]), str(row[2])} & changed and "template_name" not in row:
-            yield f"foreign keys: {row} was {less[row]}, is {more[row]}"
+            yield f"foreign keys: {row} is {'new' if row in more else 'gone'}"
 
 
 def differences(one: Everything, other: Everything, fields: Iterable[str] = ()) -> list[str]:
