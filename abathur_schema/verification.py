@@ -74,28 +74,28 @@ CHECKS_HOLD = "every row is as the declared CHECKs say"
 def _holding(
     connections: Sequence[sqlite3.Connection], wanted: Schema, live: Schema, progress: Progress
 ) -> Iterator[Check]:
-    """The checks in `checks/holds/`, and the rows against the declared CHECKs: what asks of the
-    whole first, then what asks of each table.
+    """The checks in `checks/holds/`, and the rows against the declared CHECKs.
 
-    `quick_check` is among the first, so a large file is mapped only when its pages are sound.
+    What asks of the whole comes first, and beside it the rows, which are read in their order. With
+    `quick_check` in it all pages are then known to be sound, or else a large file is not mapped.
     """
     connection = connections[0]
     tables = _weighed(connection)
     owners = dict(connection.execute("SELECT rootpage, name FROM sqlite_schema WHERE rootpage"))
     files = check_files("holds")
-    whole, of_each = [], []
+    first = [
+        _job(CHECKS_HOLD, _rows_against(table), owners, table.name)
+        for name, table in wanted.tables.items()
+        if table.checks and name in live.tables
+    ]
+    of_each = []
     for file in files:
         for statement in file.statements:
             if trial.is_of_each_table(statement):
                 of_each += [_job(file.name, statement, owners, *table) for table in tables.items()]
             else:
-                whole.append(_job(file.name, statement, owners))
-    of_each += [
-        _job(CHECKS_HOLD, _rows_against(table), owners, table.name, tables.get(table.name, 0))
-        for name, table in wanted.tables.items()
-        if table.checks and name in live.tables
-    ]
-    parts = side_by_side(connections, whole, progress)
+                first.append(_job(file.name, statement, owners, weight=1))
+    parts = side_by_side(connections, first, progress)
     if not any(part.count or part.error for part in parts):
         map_file(connections)
     parts += side_by_side(connections, of_each, progress)

@@ -225,9 +225,10 @@ def make(number: int, path: Path) -> str:
     (path.parent / "victim").write_text("precious\0")
     chance = random.Random(number)
     if number % 4:
-        kind = list(damage.KINDS)[number % len(damage.KINDS)]
+        turn, kind_number = divmod(number - number // 4 - 1, len(damage.KINDS))
+        kind = list(damage.KINDS)[kind_number]
         images = sound()
-        damage.damaged(images[number % len(images)], kind, number + 1_000_000, path)
+        damage.damaged(images[turn % len(images)], kind, number + 1_000_000, path)
         return kind.replace("_", " ")
     kind = list(MADE)[number // 4 % len(MADE)]
     MADE[kind](path)
