@@ -184,7 +184,7 @@ def test_interrupted_while_several_work(large: Path) -> None:
 
 SLOW = """-- slow
 SELECT n FROM (
-    SELECT count(*) AS n FROM tasks AS a, (SELECT 1 FROM tasks LIMIT 1500) AS b
+    SELECT count(*) AS n FROM tasks AS a, (SELECT 1 FROM tasks LIMIT 6000) AS b
      WHERE :table = 'tasks')
  WHERE n < 0;
 """

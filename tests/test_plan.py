@@ -50,7 +50,10 @@ def test_sqlite3_runs_the_plan_as_it_stands(
     assert (result.returncode, result.stderr) == (1, "")
     assert empty.path.exists() == bool(generation)
     (tmp_path / "plan.sql").write_text(result.stdout)
-    assert in_shell("sqlite3 -bail by-hand.db < plan.sql", tmp_path).returncode == 0
+    assert (
+        in_shell("env -u LD_LIBRARY_PATH sqlite3 -bail by-hand.db < plan.sql", tmp_path).returncode
+        == 0
+    )
     by_hand = Bundle(tmp_path)
     by_hand.path = tmp_path / "by-hand.db"
     empty.run("init")
@@ -137,7 +140,9 @@ def test_plan_that_fails_in_sqlite3_loses_nothing(
     (tmp_path / "plan.sql").write_text(text)
     empty.sql("UPDATE tasks SET prompt = 'x'; DROP TABLE audit; CREATE VIEW audit AS SELECT 1")
     before = digests(empty.path)
-    assert in_shell("sqlite3 abathur.db < plan.sql", tmp_path).returncode == 1
+    assert (
+        in_shell("env -u LD_LIBRARY_PATH sqlite3 abathur.db < plan.sql", tmp_path).returncode == 1
+    )
     assert digests(empty.path) == before
 
 

@@ -24,7 +24,8 @@ COMMANDS = [
     ("INVOKE_DATABASE=new.db abathur-schema core", 0, "core            8 tables made"),
     ("echo 'database: named.db' > own.yaml; abathur-schema -f own.yaml pragma", 0, "delete -> wal"),
     (
-        "sqlite3 taken.db 'CREATE VIEW audit AS SELECT 1'; abathur-schema init -d taken.db",
+        "env -u LD_LIBRARY_PATH sqlite3 taken.db 'CREATE VIEW audit AS SELECT 1';"
+        " abathur-schema init -d taken.db",
         3,
         "core",
     ),
