@@ -50,14 +50,7 @@ def check_files(kind: str) -> tuple[CheckFile, ...]:
 
 
 def _read(kind: str, path: Path) -> CheckFile:
-    try:
-        text = path.read_text("utf-8")
-        statements = tuple(sql_text.statements(text))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read: {error}. Restore it, or mend it.") from error
-    name, says = sql_text.head(text)
-    if not name or not statements:
-        raise UsageError(f"{path} needs a comment line with its name at its top, then SQL.")
+    name, says, statements = sql_text.read(path)
     file = CheckFile(kind, path, name, says, statements)
     if kind == "plans" and not indexes_of(file):
         raise UsageError(f"{path} needs a comment line `-- index: NAME` at its top.")

@@ -10,7 +10,10 @@ import sqlite3
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
+
+from .errors import UsageError
 
 TOKEN = re.compile(
     r"""
@@ -128,6 +131,21 @@ def comments_before(statement: str) -> list[str]:
         elif text:
             break
     return lines
+
+
+def read(path: Path) -> tuple[str, dict[str, str], tuple[str, ...]]:
+    """A file of `checks/` or `sql/upgrades/`: its name, what else is said at its top, and its
+    statements. Raises UsageError, with the file, when it cannot be read or has not both.
+    """
+    try:
+        text = path.read_text("utf-8")
+        found = tuple(statements(text))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}. Restore it, or mend it.") from error
+    name, says = head(text)
+    if not name or not found:
+        raise UsageError(f"{path} needs a comment line with its name at its top, then SQL.")
+    return name, says, found
 
 
 def head(text: str) -> tuple[str, dict[str, str]]:

@@ -68,14 +68,7 @@ def read_upgrades(folder: Path, steps: Sequence[str]) -> tuple[tuple[Upgrade, ..
 
 
 def _read(path: Path, steps: Sequence[str]) -> Upgrade | Fill:
-    try:
-        text = path.read_text("utf-8")
-        statements = tuple(sql_text.statements(text))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read: {error}. Restore it, or mend it.") from error
-    name, says = sql_text.head(text)
-    if not name or not statements:
-        raise UsageError(f"{path} needs a comment line with its purpose at its top, then SQL.")
+    name, says, statements = sql_text.read(path)
     if "fills" in says:
         table, _, column = says["fills"].partition(".")
         selects = re.fullmatch(
