@@ -8,8 +8,9 @@ tells of what is declared, not of today's rows; where the two differ, that is to
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 from . import checks as trial
@@ -20,6 +21,7 @@ from .diagnosis import NOT_OPENED, explain
 from .difference import differences, undeclared, undeclared_indexes
 from .errors import AbathurError
 from .findings import EACH, Check, Part, check, draw, joined
+from .foreign_keys import all_hold
 from .progress import Progress
 from .redundancy import redundant, without_index
 from .schema import Index, Schema, Table, fold, read_schema
@@ -86,13 +88,24 @@ def _holding(
     first = [
         _job(CHECKS_HOLD, _rows_against(table), owners, table.name)
         for name, table in wanted.tables.items()
-        if table.checks and name in live.tables
+        if name in live.tables and _may_have_rows(connection, table) and table.checks
     ]
     of_each = []
     for file in files:
+        glance = GLANCES.get(file.says.get("unless", ""))
         for statement in file.statements:
             if trial.is_of_each_table(statement):
-                of_each += [_job(file.name, statement, owners, *table) for table in tables.items()]
+                of_each += [
+                    _job(
+                        file.name,
+                        statement,
+                        owners,
+                        table,
+                        weight,
+                        glance and partial(glance, live, table),
+                    )
+                    for table, weight in tables.items()
+                ]
             else:
                 first.append(_job(file.name, statement, owners, weight=1))
     parts = side_by_side(connections, first, progress)
@@ -104,6 +117,30 @@ def _holding(
         each = file.says.get("each", EACH)
         yield joined(file.name, file.kind, of_file, counts=file.counts, each=each)
     yield joined(CHECKS_HOLD, "holds", [part for part in parts if part.of == CHECKS_HOLD])
+
+
+def _may_have_rows(connection: sqlite3.Connection, table: Table) -> bool:
+    """Whether there is something to look at in a table: an empty one need not have its CHECKs read
+    from its text, which takes longer than all else in a new database.
+    """
+    try:
+        some = connection.execute(f"SELECT 1 FROM {quoted(table.name)} LIMIT 1").fetchone()
+    except sqlite3.DatabaseError:  # damaged: the checks will tell
+        return True
+    return some is not None
+
+
+def _foreign_keys_hold(live: Schema, table: str, connection: sqlite3.Connection) -> bool:
+    """Whether all foreign keys of a table are seen at a glance to hold."""
+    found = live.tables.get(fold(table))
+    try:
+        return found is None or all_hold(connection, live, found)
+    except sqlite3.DatabaseError:  # the check itself will tell
+        return False
+
+
+GLANCES = {"foreign keys hold": _foreign_keys_hold}
+"""What a check's `unless:` may say, and how that is seen."""
 
 
 def _rows_against(table: Table) -> str:
@@ -122,11 +159,22 @@ def _rows_against(table: Table) -> str:
 
 
 def _job(
-    name: str, statement: str, owners: Mapping[int, str], table: str = "", weight: int = 0
+    name: str,
+    statement: str,
+    owners: Mapping[int, str],
+    table: str = "",
+    weight: int = 0,
+    glance: Callable[[sqlite3.Connection], bool] | None = None,
 ) -> Job[Part]:
+    """Draw what a check finds, unless a `glance` tells that there is nothing."""
+
+    def findings(connection: sqlite3.Connection) -> Iterator[str]:
+        if not (glance and glance(connection)):
+            for finding in trial.wrong_rows(connection, statement, table):
+                yield _with_owner(finding, owners)
+
     def work(connection: sqlite3.Connection) -> Part:
-        found = trial.wrong_rows(connection, statement, table)
-        return draw((_with_owner(finding, owners) for finding in found), name, table)
+        return draw(findings(connection), name, table)
 
     return Job(f"{name} of {table}" if table else name, weight, work)
 

@@ -412,7 +412,8 @@ def references(draw: DrawFn) -> list[str]:
     collate = [
         f" COLLATE {name}" if name else "" for name in draw(st.tuples(collations, collations))
     ]
-    parent = f"CREATE TABLE parent (other, k {draw(types)} {key}{collate[0]})"
+    # Whatever the columns of the parent are called; "value" may equal the key.
+    parent = f"CREATE TABLE parent (other, k {draw(types)} {key}{collate[0]}, value)"
     index = draw(
         st.sampled_from(("", "(k)", "(k COLLATE NOCASE)", "(k) WHERE k > 0", "(k, other)"))
     )
@@ -423,7 +424,7 @@ def references(draw: DrawFn) -> list[str]:
         parent,
         child,
         *([f"CREATE UNIQUE INDEX i ON parent {index}"] if index else []),
-        *(f"INSERT INTO parent (k) VALUES ({value})" for value in draw(values)),
+        *(f"INSERT INTO parent (k, value) VALUES ({value}, {value})" for value in draw(values)),
         *(f"INSERT INTO child (c) VALUES ({value})" for value in draw(values)),
     ]
 

@@ -267,6 +267,23 @@ FAULTS = {
 }
 
 
+def test_violation_is_found_where_a_memory_has_its_id_as_value(bundle: Bundle) -> None:
+    bundle.sql(
+        "INSERT INTO memory_entries (id, namespace, key, value, memory_type)"
+        " VALUES (7, 'user:a', 'k', '7', 'semantic')"
+    )
+    bundle.sql(
+        "INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at)"
+        " VALUES ('t', '', '', '{}', '', '');"
+        "INSERT INTO audit (timestamp, task_id, action_type, memory_entry_id)"
+        " VALUES ('', 't', 'a', 7), ('', 't', 'a', 8)"
+    )
+    assert bundle.run("verify") == 1
+    assert bundle.failed() == {
+        "foreign_key_check": ["table audit, row 2, column memory_entry_id, parent memory_entries"]
+    }
+
+
 def test_foreign_key_without_an_index_is_found(bundle: Bundle) -> None:
     bundle.sql("DROP INDEX idx_agents_task")
     assert bundle.run("verify") == 1

@@ -1,5 +1,6 @@
 -- foreign_key_check
 -- counts: violations
+-- unless: foreign keys hold
 SELECT v.rowid AS row,
        (SELECT group_concat(k."from") FROM pragma_foreign_key_list(:table) AS k
          WHERE k.id = v.fkid) AS "column",
