@@ -222,6 +222,8 @@ def _read(connection: sqlite3.Connection) -> Schema:
     for kind, name, table, sql in connection.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
     ):
+        if not all(isinstance(value, str) for value in (kind, name, table, sql)):
+            raise _malformed(name)
         text[kind, name] = sql
         if kind == "view":
             views[fold(name)] = View(name, sql)
@@ -232,6 +234,8 @@ def _read(connection: sqlite3.Connection) -> Schema:
         "SELECT name, type, wr, strict FROM pragma_table_list"
         " WHERE schema = 'main' AND type <> 'view' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
     ):
+        if ("table", name) not in text:
+            raise _malformed(name)
         # A virtual table cannot be asked where its module is missing, and is never one of ours.
         is_virtual = kind == "virtual"
         tables[fold(name)] = Table(
@@ -253,6 +257,13 @@ def _read(connection: sqlite3.Connection) -> Schema:
                 tables[name] = replace(found, foreign_keys=keys)
     statistics = tuple(name for _, name in text if name in ("sqlite_stat1", "sqlite_stat4"))
     return Schema(tables, _indexes(connection, text), views, triggers, statistics)
+
+
+def _malformed(name: object) -> sqlite3.DatabaseError:
+    """What SQLite says of a schema that it does not take. It takes one that it would never write:
+    whose text is a BLOB, or in which the letter case differs from the text.
+    """
+    return sqlite3.DatabaseError(f"malformed database schema ({name})")
 
 
 def _with_parent_key(key: ForeignKey, tables: Mapping[str, Table]) -> ForeignKey:

@@ -1,9 +1,11 @@
 """Databases damaged in every way that we could think of, and what finds it:
 
     .venv/bin/python benchmarks/damage.py --cases 6000
+    .venv/bin/python benchmarks/damage.py --corpus fuzzdata3.db fuzzdata7.db
 
-damages copies of four databases, each case by its own seed, and compares `verify` with SQLite's
-whole-file integrity_check and foreign_key_check. What it prints is in docs/reliability.md.
+damages copies of four databases, each case by its own seed (or takes files that others damaged),
+and compares `verify` with SQLite's whole-file integrity_check and foreign_key_check. What it prints
+is in docs/reliability.md.
 """
 
 import argparse
@@ -12,11 +14,12 @@ import sqlite3
 import struct
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import corpus
 from database import make
 
 from abathur_schema import snapshot
@@ -269,11 +272,36 @@ def damaged(image: Image, kind: str, seed: int, path: Path) -> None:
     """Write to `path` (and its `-wal`) `image`, damaged as `kind` and `seed` say."""
     file, wal = bytearray(image.file), bytearray(image.wal)
     KINDS[kind](random.Random(f"{kind} {seed}"), file, wal)
+    write(path, file, wal)
+
+
+def write(path: Path, file: bytes | bytearray, wal: bytes | bytearray = b"") -> None:
+    """Write a database and its `-wal` in the place of the last one."""
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     path.write_bytes(file)
     if wal:
         path.with_name(f"{path.name}-wal").write_bytes(wal)
+
+
+def put(cases: int, collections: Sequence[Path] | None, path: Path) -> Iterator[str]:
+    """Put one file after the other at `path`, and tell its kind: so many that are damaged here, or
+    all that others have collected. Every other one is read as a large one is: side by side, and
+    mapped if it is sound.
+    """
+    if collections:
+        for number, (name, content) in enumerate(corpus.files(collections)):
+            snapshot.LARGE = 0 if number % 2 else 1 << 40
+            write(path, content)
+            yield name
+        return
+    sound = images(path.parent)
+    for number in range(cases):
+        seed, kind_number = divmod(number, len(KINDS))
+        kind = list(KINDS)[kind_number]
+        snapshot.LARGE = 0 if seed // len(sound) % 2 else 1 << 40
+        damaged(sound[seed % len(sound)], kind, seed, path)
+        yield kind
 
 
 def found_by_sqlite(path: Path) -> bool:
@@ -298,23 +326,18 @@ def main() -> int:
     """Damage, compare, and print the table; 1 if `verify` misses what SQLite finds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=6000, help="how many (default: 6000)")
-    cases = parser.parse_args().cases
-    counts = {kind: [0, 0, 0, 0] for kind in KINDS}
+    corpus.add_option(parser)
+    arguments = parser.parse_args()
+    counts: dict[str, list[int]] = {}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        sound = images(folder)
-        path = folder / "damaged.db"
-        for number in range(cases):
-            kind = list(KINDS)[number % len(KINDS)]
-            seed = number // len(KINDS)
-            # Every other case is read as a large one is: side by side, and mapped if it is sound.
-            snapshot.LARGE = 0 if seed // len(sound) % 2 else 1 << 40
-            damaged(sound[seed % len(sound)], kind, seed, path)
+        path = Path(name) / "damaged.db"
+        for number, kind in enumerate(put(arguments.cases, arguments.corpus, path)):
             theirs, ours = found_by_sqlite(path), found_by_verify(path)
+            row = counts.setdefault(kind, [0, 0, 0, 0])
             for column, counted in enumerate((True, theirs, ours, theirs and not ours)):
-                counts[kind][column] += counted
+                row[column] += counted
             if theirs and not ours:
-                print(f"missed: {kind}, seed {seed}", file=sys.stderr)
+                print(f"missed: {kind}, number {number}", file=sys.stderr)
     total = [sum(column) for column in zip(*counts.values(), strict=True)]
     print(f"SQLite {sqlite3.sqlite_version}\n")
     print("| damage | cases | found by SQLite | found by `verify` | missed |")

@@ -1,6 +1,7 @@
 """Database files that are damaged or made to harm, through `init`, `plan` and `verify`:
 
     .venv/bin/python benchmarks/hostile.py --cases 5000
+    .venv/bin/python benchmarks/hostile.py --corpus fuzzdata3.db fuzzdata7.db
 
 Each task runs in a process that is watched: a crash, a trace, a hang, an exit code that is none of
 ours, a byte that `verify` or `plan` changed, or a file made or changed elsewhere is a failure.
@@ -19,12 +20,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from functools import cache
+from functools import cache, partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import corpus
 import damage
 
 from abathur_schema.commands import run_plan, run_task
@@ -49,16 +51,21 @@ def schema(sql: str) -> Callable[[Path], None]:
     return make
 
 
-def edited(sql: str, old: str, new: str) -> Callable[[Path], None]:
-    """The same, with a text in its schema changed behind SQLite's back."""
+def changed(sql: str, change: str, *parameters: str) -> Callable[[Path], None]:
+    """The same, with its rows of sqlite_schema changed behind SQLite's back."""
 
     def make(path: Path) -> None:
         schema(sql)(path)
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("PRAGMA writable_schema = ON")
-            connection.execute("UPDATE sqlite_schema SET sql = replace(sql, ?, ?)", (old, new))
+            connection.execute(f"UPDATE sqlite_schema SET {change}", parameters)
 
     return make
+
+
+def edited(sql: str, old: str, new: str) -> Callable[[Path], None]:
+    """The same, with a text in its schema changed."""
+    return changed(sql, "sql = replace(sql, ?, ?)", old, new)
 
 
 def endless_tree(path: Path) -> None:
@@ -204,6 +211,12 @@ MADE: dict[str, Callable[[Path], None]] = {
     "a table that is a query": edited(
         "CREATE TABLE tasks (x)", "tasks (x)", "tasks AS SELECT randomblob(9)"
     ),
+    "a schema whose text is a BLOB": changed(
+        "CREATE TABLE tasks (x); CREATE INDEX i ON tasks (x)", "sql = CAST(sql AS BLOB)"
+    ),
+    "a schema in other letter case": changed(
+        "CREATE TABLE tasks (x)", "type = 'tAble', name = 'TASKS', tbl_name = 'TASKS'"
+    ),
     "pages that point to each other without end": endless_tree,
     "a journal that has a file deleted": planted_journal,
     "a header that promises too much": huge_page_count,
@@ -221,8 +234,6 @@ def make(number: int, path: Path) -> str:
     """Make the file of this number at `path`; its kind. Damaged ones, and each made one as it is,
     then again and again with a few bytes changed.
     """
-    path.parent.mkdir()
-    (path.parent / "victim").write_text("precious\0")
     chance = random.Random(number)
     if number % 4:
         turn, kind_number = divmod(number - number // 4 - 1, len(damage.KINDS))
@@ -238,6 +249,22 @@ def make(number: int, path: Path) -> str:
             content[chance.randrange(16, len(content))] = chance.randrange(256)
         path.write_bytes(content)
     return kind
+
+
+def files(cases: int, collections: Sequence[Path] | None) -> Iterator[Callable[[Path], str]]:
+    """What puts each file at a path and tells its kind: so many that are made here, or all that
+    others have collected.
+    """
+    if not collections:
+        yield from (partial(make, number) for number in range(cases))
+        return
+    for name, content in corpus.files(collections):
+
+        def put(path: Path, name: str = name, content: bytes = content) -> str:
+            path.write_bytes(content)
+            return name
+
+        yield put
 
 
 def work(orders: Connection) -> None:
@@ -319,16 +346,19 @@ def main() -> int:
     """Run all and print the table; 1 if anything went wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=5000, help="how many files (default: 5000)")
-    cases = parser.parse_args().cases
+    corpus.add_option(parser)
+    arguments = parser.parse_args()
     counts: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     slowest: dict[str, float] = {}
     worker = Worker()
     try:
-        for number in range(cases):
+        for number, put in enumerate(files(arguments.cases, arguments.corpus)):
             with tempfile.TemporaryDirectory() as name:
                 path = Path(name) / "place" / "hostile.db"
-                kind = make(number, path)
+                path.parent.mkdir()
+                (path.parent / "victim").write_text("precious\0")
+                kind = put(path)
                 counts[kind] += 1
                 seconds: list[float] = []
                 for fault in faults(worker, path, seconds):
