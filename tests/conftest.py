@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from jsonschema import Draft202012Validator
 
+from abathur_schema import Database
 from abathur_schema.commands import run_task
 
 ROOT = Path(__file__).parent.parent
@@ -220,3 +221,33 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for kind, ended in sorted(outcomes.items()):
         ways = "; ".join(f"{number} {how}" for how, number in sorted(ended.items()))
         terminalreporter.write_line(f"{kind}: {ended.total()} points: {ways}")
+
+
+TASK = (
+    "INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at)"
+    " VALUES (?, 'do', 'ready', '{}', '2026-01-01', '2026-01-01')"
+)
+STATE = (
+    "INSERT INTO state (task_id, key, value, created_at, updated_at) VALUES (?, 'k', '1', '', '')"
+)
+
+
+@pytest.fixture(params=["file", "memory"])
+async def db(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """An initialized database, once of each kind."""
+    path = tmp_path / "swarm.db" if request.param == "file" else ":memory:"
+    async with Database(path) as database:
+        yield database
+
+
+@pytest.fixture
+async def file_db(tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database(tmp_path / "swarm.db") as database:
+        yield database
+
+
+async def count(database: Database, table: str = "tasks") -> int:
+    async with database.connection() as conn:
+        rows = list(await conn.execute_fetchall(f"SELECT count(*) FROM {table}"))
+    number: int = rows[0][0]
+    return number

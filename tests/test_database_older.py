@@ -7,7 +7,7 @@ from pathlib import Path
 import older
 import pytest
 from conftest import reports
-from test_database import script
+from test_script import script
 from test_upgrade import columns, old_digests, renamed
 
 from abathur_schema import Database

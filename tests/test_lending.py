@@ -1,0 +1,357 @@
+"""The async `Database`: the connections that it lends, cancelled tasks, and transactions."""
+
+import asyncio
+import gc
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import aiosqlite
+import pytest
+from conftest import STATE, TASK, count, environment
+
+from abathur_schema import Database, pool
+from abathur_schema.async_connection import in_its_thread
+from abathur_schema.connection import COMPANIONS, unsettled
+from abathur_schema.errors import UsageError
+
+
+async def test_settings_of_every_connection_read_back(db: Database) -> None:
+    async def check() -> None:
+        async with db.connection() as conn:
+            assert await in_its_thread(conn, unsettled) == []
+            await asyncio.sleep(0.01)
+            assert conn.row_factory is aiosqlite.Row
+            assert conn.isolation_level == ""
+
+    for _ in range(2):
+        await asyncio.gather(*(check() for _ in range(20)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "PRAGMA foreign_keys = OFF",
+        "PRAGMA busy_timeout = 1",
+        "PRAGMA synchronous = OFF",
+        "CREATE TEMP TABLE t (x)",
+        "ATTACH ':memory:' AS other",
+        "BEGIN",
+        "BEGIN EXCLUSIVE",
+    ],
+)
+async def test_next_block_meets_nothing_of_the_one_before(file_db: Database, change: str) -> None:
+    async with file_db.connection() as conn:
+        await conn.execute(change)
+        conn.row_factory = None
+        conn.isolation_level = "IMMEDIATE"
+    async with file_db.connection() as conn:
+        assert await in_its_thread(conn, unsettled) == []
+        assert len(list(await conn.execute_fetchall("PRAGMA database_list"))) == 1
+        assert not conn.in_transaction
+        assert (conn.row_factory, conn.isolation_level) == (aiosqlite.Row, "")
+
+
+async def test_block_that_closes_its_connection(file_db: Database) -> None:
+    async with file_db.connection() as conn:
+        await conn.close()
+    assert await count(file_db) == 0
+
+
+async def test_rows_are_read_by_name(db: Database) -> None:
+    async with db._get_connection() as conn:
+        await conn.execute(TASK, ("t1",))
+        await conn.commit()
+        async with conn.execute("SELECT id, prompt FROM tasks") as cursor:
+            row = await cursor.fetchone()
+    assert row
+    assert (row["id"], row["prompt"]) == ("t1", "do")
+
+
+async def test_leaving_without_commit_loses_the_writes(db: Database) -> None:
+    async with db.connection() as conn:
+        await conn.execute(TASK, ("t1",))
+        assert conn.in_transaction
+    assert await count(db) == 0
+
+
+async def test_error_undoes_the_writes(db: Database) -> None:
+    with suppress(LookupError):
+        async with db.connection() as conn:
+            await conn.execute("BEGIN")
+            await conn.execute(TASK, ("t1",))
+            raise LookupError
+    assert await count(db) == 0
+    async with db.transaction() as conn:  # no lock is left
+        await conn.execute(TASK, ("t1",))
+
+
+async def test_host_begins_commits_and_rolls_back(db: Database) -> None:
+    async with db.connection() as conn:
+        await conn.execute("BEGIN")
+        await conn.execute(TASK, ("t1",))
+        await conn.rollback()
+        await conn.execute("BEGIN")
+        await conn.execute(TASK, ("t2",))
+        await conn.commit()
+        await conn.execute(TASK, ("t3",))
+        await conn.execute("COMMIT")
+    assert await count(db) == 2
+
+
+async def test_foreign_keys_are_enforced(db: Database) -> None:
+    async with db.connection() as conn:
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+            await conn.execute(STATE, ("nobody",))
+
+
+async def test_before_initialize_a_file_is_missed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"await initialize\(\)"):
+        async with Database(tmp_path / "swarm.db").connection():
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_unread_result_is_not_in_the_way(file_db: Database) -> None:
+    """The cursor is still alive, and has rows to read, when another block gets its connection."""
+    async with file_db.connection() as conn:
+        await conn.executemany(TASK, [(f"t{number}",) for number in range(10)])
+        await conn.commit()
+        cursor = await conn.execute("SELECT * FROM tasks")
+        await cursor.fetchone()
+        raw = conn._conn
+    other = sqlite3.connect(file_db.path)
+    other.execute(TASK, ("other",))
+    other.commit()
+    other.close()
+    async with file_db.connection() as conn:
+        assert conn._conn is raw  # the same one
+        await conn.execute(TASK, ("new",))  # in the old state SQLite would say "locked", at once
+        await conn.commit()
+        rows = list(await conn.execute_fetchall("SELECT count(*) FROM tasks"))
+    assert rows[0][0] == 12
+    del cursor
+
+
+async def test_file_that_was_replaced_is_opened_anew(file_db: Database) -> None:
+    """As when a copy is put back; the old file would take writes that nobody finds again."""
+    async with file_db.connection() as conn:
+        await conn.execute(TASK, ("old",))
+        await conn.commit()
+    async with Database(file_db.path.with_name("other.db")) as other:
+        path = other.path
+    for suffix in COMPANIONS:
+        file_db.path.with_name(file_db.path.name + suffix).unlink(missing_ok=True)
+    path.rename(file_db.path)
+    assert await count(file_db) == 0
+
+
+async def test_no_connection_is_lent_twice(file_db: Database) -> None:
+    lent: set[int] = set()
+    most = 0
+
+    async def work() -> None:
+        nonlocal most
+        for _ in range(5):
+            async with file_db.connection() as conn:
+                assert id(conn) not in lent
+                lent.add(id(conn))
+                most = max(most, len(lent))
+                await asyncio.sleep(0.001)
+                lent.remove(id(conn))
+
+    await asyncio.gather(*(work() for _ in range(40)))
+    assert most == pool.AT_ONCE
+
+
+async def test_blocks_that_keep_theirs_stop_nobody(file_db: Database) -> None:
+    leave = asyncio.Event()
+
+    async def keep() -> None:
+        async with file_db.connection():
+            await leave.wait()
+
+    keeping = [asyncio.create_task(keep()) for _ in range(pool.AT_ONCE)]
+    await asyncio.sleep(0.1)
+    assert await asyncio.wait_for(count(file_db), pool.PATIENCE_SECONDS + 5) == 0
+    leave.set()
+    await asyncio.gather(*keeping)
+
+
+async def test_blocks_inside_blocks(db: Database) -> None:
+    async def nested(depth: int) -> int:
+        async with db.connection():
+            return await nested(depth - 1) if depth else await count(db)
+
+    started = time.monotonic()
+    assert await asyncio.gather(*(nested(3) for _ in range(20))) == [0] * 20
+    assert time.monotonic() - started < pool.PATIENCE_SECONDS * 2
+
+
+async def test_tasks_of_a_block_take_turns_in_it() -> None:
+    async with Database(":memory:") as db:
+
+        async def write(name: str) -> None:
+            async with db.connection() as conn:
+                await conn.execute("BEGIN")
+                await conn.execute(TASK, (name,))
+                await asyncio.sleep(0.001)
+                await conn.commit()
+
+        async with db.connection():
+            await asyncio.gather(write("t1"), write("t2"))
+            late = asyncio.create_task(write("t3"))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await asyncio.gather(write("t4"), late)
+        assert await count(db) == 4
+
+
+async def test_memory_that_is_kept_too_long_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Database(":memory:") as db:
+        monkeypatch.setattr(pool, "busy_timeout_seconds", lambda: 0.05)
+        entered = asyncio.Event()
+
+        async def keep() -> None:
+            async with db.connection():
+                entered.set()
+                await asyncio.sleep(0.3)
+
+        keeping = asyncio.create_task(keep())
+        await entered.wait()
+        with pytest.raises(sqlite3.OperationalError, match="database is locked: another block"):
+            await count(db)
+        await keeping
+        assert await count(db) == 0
+
+
+# Cancelled tasks
+
+SLOW = "WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n) SELECT max(x) AS x FROM n"
+
+
+@pytest.mark.parametrize(
+    "statement", [SLOW, f"INSERT INTO metrics SELECT 1, 1, 'm', x, NULL FROM ({SLOW})"]
+)
+async def test_cancelled_task_stops_and_leaves_no_lock(db: Database, statement: str) -> None:
+    async def work() -> None:
+        async with db.connection() as conn:
+            await conn.execute(TASK, ("t1",))
+            await conn.execute(statement)
+
+    working = asyncio.create_task(work())
+    await asyncio.sleep(0.2)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(working, 5)
+    async with db.transaction() as conn:
+        await conn.execute(TASK, ("t2",))
+    assert await count(db) == 1
+
+
+def connection_threads() -> int:
+    names = (thread.name for thread in threading.enumerate())
+    return sum(not name.startswith(("MainThread", "asyncio")) for name in names)
+
+
+async def falls_to(most: int) -> bool:
+    """Whether no more threads of connections are left than these; some may be on their way out."""
+    for _ in range(200):
+        if connection_threads() <= most:
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def test_tasks_cancelled_anywhere_leak_nothing(tmp_path: Path) -> None:
+    """Each is cancelled a little later than the one before: while opening, waiting, writing ..."""
+    before = connection_threads()
+    async with Database(tmp_path / "swarm.db") as db:
+
+        async def work(name: str) -> None:
+            async with db.connection() as conn:
+                await conn.execute(TASK, (name,))
+                await conn.commit()
+
+        for number in range(60):
+            working = [asyncio.create_task(work(f"{number}-{k}")) for k in range(3)]
+            await asyncio.sleep(number / 20_000)
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+        async with db.transaction() as conn:
+            await conn.execute(TASK, ("last",))
+        assert await falls_to(before + pool.AT_ONCE)
+    assert await falls_to(before)
+    gc.collect()  # a connection that was not closed would warn, and a warning is an error here
+
+
+def test_program_that_forgets_to_close_ends(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys; from abathur_schema import Database\n"
+        "async def main():\n"
+        "    for path in (sys.argv[1], ':memory:'):\n"
+        "        db = Database(path)\n"
+        "        await db.initialize()\n"
+        "        async with db.connection() as conn: await conn.execute('SELECT 1')\n"
+        "asyncio.run(main())"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "swarm.db")]
+    assert subprocess.run(command, env=environment(), timeout=30, check=False).returncode == 0
+
+
+async def test_file_can_be_used_after_close(file_db: Database) -> None:
+    await file_db.close()
+    assert await count(file_db) == 0
+    async with file_db.connection() as conn:
+        await file_db.close()  # this one is closed when it comes back
+        await conn.execute("SELECT 1")
+    assert await count(file_db) == 0
+
+
+def test_one_database_in_several_loops(tmp_path: Path) -> None:
+    db = Database(tmp_path / "swarm.db")
+    asyncio.run(db.initialize())
+    assert asyncio.run(count(db)) == 0
+    assert asyncio.run(count(db)) == 0
+    asyncio.run(db.close())
+
+
+# Transactions
+
+
+async def test_transactions_lose_no_update(db: Database) -> None:
+    async with db.transaction() as conn:
+        await conn.execute(TASK, ("t1",))
+
+    async def add() -> None:
+        async with db.transaction() as conn:
+            rows = await conn.execute_fetchall("SELECT retry_count FROM tasks")
+            for (number,) in rows:
+                await conn.execute("UPDATE tasks SET retry_count = ?", (number + 1,))
+
+    await asyncio.gather(*(add() for _ in range(50)))
+    async with db.connection() as conn:
+        rows = list(await conn.execute_fetchall("SELECT retry_count FROM tasks"))
+    assert rows[0]["retry_count"] == 50
+
+
+async def test_failed_transaction_is_undone(db: Database) -> None:
+    with suppress(LookupError):
+        async with db.transaction() as conn:
+            await conn.execute(TASK, ("t1",))
+            raise LookupError
+    assert await count(db) == 0
+
+
+async def test_transaction_inside_itself_says_so_at_once(db: Database) -> None:
+    async with db.transaction():
+        with pytest.raises(UsageError, match="in a transaction already"):
+            async with db.transaction():
+                pass
+    async with db.transaction() as conn:
+        await conn.execute(TASK, ("t1",))

@@ -1,0 +1,105 @@
+"""The script, and what importing the package loads."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, STATE, Bundle, environment, reports
+
+
+def script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "initialize_database.py"), *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+PASSED = "Database initialized successfully\nForeign key validation: PASSED\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("new/swarm.db",)])
+def test_script_on_a_new_and_then_an_existing_path(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    for _ in range(2):
+        result = script(tmp_path, *arguments)
+        assert (result.returncode, result.stdout, result.stderr) == (0, PASSED, "")
+    assert (tmp_path / (arguments[0] if arguments else "abathur.db")).is_file()
+
+
+def test_script_names_each_violation(bundle: Bundle, tmp_path: Path) -> None:
+    bundle.sql(
+        f"{STATE.replace('?', chr(39) + 'nobody' + chr(39))};"
+        "INSERT INTO checkpoints (task_id, iteration, state, created_at)"
+        " VALUES ('gone', 7, '{}', '')"
+    )
+    result = script(tmp_path, "abathur.db")
+    assert result.returncode == 1
+    assert result.stdout.splitlines() == [
+        "Database initialized successfully",
+        "WARNING: foreign key violations: 2",
+        "  row 1 of state references a row of tasks that is not there (key 0)",
+        "  row 1 of checkpoints references a row of tasks that is not there (key 1)",
+    ]
+
+
+def test_script_on_wrong_input(tmp_path: Path) -> None:
+    for arguments in ([str(tmp_path)], ["a", "b"], ["--nonsense"]):
+        result = script(tmp_path, *arguments)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert "Traceback" not in result.stderr
+
+
+def test_script_when_a_step_fails(tmp_path: Path) -> None:
+    (tmp_path / "abathur.db").write_text("no database")
+    result = script(tmp_path)
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr.startswith("pragma failed: file is not a database")
+    assert "Traceback" not in result.stderr
+    assert len(reports(tmp_path / "reports")) == 1
+
+
+# Importing
+
+
+def test_import_of_the_package_loads_nothing_else() -> None:
+    program = "import sys; import abathur_schema; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    ours = {name for name in loaded if name.startswith("abathur_schema")}
+    assert ours == {"abathur_schema"}
+    assert not {"aiosqlite", "asyncio", "invoke", "sqlite3", "sqlite_utils"} & set(loaded)
+
+
+def test_commands_never_load_what_only_applications_need(tmp_path: Path) -> None:
+    program = (
+        "import sys; from abathur_schema.commands import run_task\n"
+        "assert run_task('init', 'abathur.db', 'reports', False) == 0\n"
+        "print('aiosqlite' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.splitlines()[-1] == "False"
+
+
+def test_unknown_name_of_the_package() -> None:
+    import abathur_schema
+
+    with pytest.raises(AttributeError, match="nothing"):
+        abathur_schema.nothing  # noqa: B018
