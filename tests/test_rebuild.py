@@ -1,0 +1,345 @@
+"""Tables and indexes in another form are made anew, with all that the application added."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import older
+import pytest
+from conftest import Bundle, Invoke
+from test_upgrade import digests, plan
+
+from abathur_schema.declared import declared
+
+# A table in another form: what its declared text is changed to, and what must be there afterwards.
+
+TASKS = "'a', 'do', 'general', 5, 'ready', '{}', NULL, NULL, 0, 3, 3600, 's', NULL, NULL, 'u'"
+DRIFTED = {
+    "CHECK": ("metrics", " CHECK (metric_value >= 0)", "", "1, '2026', 'x', 0.5, NULL"),
+    "UNIQUE": ("state", ",\n    UNIQUE (task_id, key)", "", "1, 'a', 'k', '1', 'c', 'u'"),
+    "foreign key": ("checkpoints", " REFERENCES tasks(id)", "", "'a', 1, '{}', 'c', NULL"),
+    "ON DELETE": ("checkpoints", " ON DELETE SET NULL", "", "'a', 1, '{}', 'c', NULL"),
+    "ON DELETE CASCADE": ("checkpoints", "SET NULL", "CASCADE", "'a', 1, '{}', 'c', NULL"),
+    "NOT NULL": (
+        "metrics",
+        "metric_name  TEXT NOT NULL",
+        "metric_name TEXT",
+        "1, 't', 'x', 1.5, 1",
+    ),
+    "type": ("metrics", "metric_name  TEXT", "metric_name VARCHAR(80)", "1, 't', 'x', 1.5, 1"),
+    "type of another affinity": (
+        "metrics",
+        "metric_value REAL",
+        "metric_value",
+        "1, 't', 'x', 2, 1",
+    ),
+    "default": ("tasks", "DEFAULT 5", "DEFAULT 7", f"{TASKS}, NULL, NULL, NULL, NULL"),
+    "AUTOINCREMENT": ("audit", " AUTOINCREMENT", "", "5, 't', NULL, 'a', 'x', NULL, 1, 2, 3, NULL"),
+    "PRIMARY KEY": (
+        "agents",
+        " PRIMARY KEY",
+        " NOT NULL",
+        "'b', 'n', 's', 'a', 'i', 'm', 't', 1, 1, NULL",
+    ),
+    "WITHOUT ROWID": (
+        "checkpoints",
+        "iteration)\n)",
+        "iteration)) WITHOUT ROWID",
+        "'a', 1, '{}', 'c', NULL",
+    ),
+    "COLLATE": (
+        "agents",
+        "name           TEXT",
+        "name TEXT COLLATE NOCASE",
+        "'b', 'n', 's', 'a', 'i', 'm', 't', 1, 1, NULL",
+    ),
+    "ON CONFLICT": (
+        "agents",
+        "state          TEXT NOT NULL",
+        "state TEXT NOT NULL ON CONFLICT IGNORE",
+        "'b', 'n', 's', 'a', 'i', 'm', 't', 1, 1, NULL",
+    ),
+    "letter case": (
+        "metrics",
+        "CREATE TABLE metrics",
+        "CREATE TABLE Metrics",
+        "1, 't', 'x', 2.0, 1",
+    ),
+}
+
+
+def remake(bundle: Bundle, table: str, change: Callable[[str], str], values: str = "") -> None:
+    """Make a table of a finished database in another form, as an application could have."""
+    text = declared().schema.tables[table].sql
+    other = change(text)
+    assert other != text
+    row = f"INSERT INTO {table} VALUES ({values});" if values else ""
+    indexes = bundle.rows(
+        f"SELECT sql FROM sqlite_schema WHERE tbl_name = '{table}' AND type = 'index'"
+    )
+    again = ";".join(sql for (sql,) in indexes if sql)
+    bundle.sql(f"PRAGMA legacy_alter_table = ON; DROP TABLE {table}; {other}; {again}; {row}")
+
+
+@pytest.mark.parametrize("case", DRIFTED)
+def test_table_in_another_form_is_made_anew(case: str, bundle: Bundle, invoke: Invoke) -> None:
+    table, old, new, values = DRIFTED[case]
+    bundle.sql(
+        f"INSERT INTO tasks VALUES ({TASKS}, NULL, NULL, NULL, NULL)" if table != "tasks" else ""
+    )
+    remake(bundle, table, lambda sql: sql.replace(old, new), values)
+    before = bundle.rows(f"SELECT * FROM {table}")
+    is_same = case == "letter case"
+    assert bundle.run("verify") == (0 if is_same else 1)
+    assert bundle.run("init") == 0
+    assert bundle.report()["deliverables"]["tables_rebuilt"] == ([] if is_same else [table])
+    assert bundle.rows(f"SELECT * FROM {table}") == before
+    assert plan(bundle, invoke) == []
+
+
+BROKEN = {
+    "NULL": (
+        "metrics",
+        ("metric_name  TEXT NOT NULL", "metric_name TEXT"),
+        "(1, 't', 'x', 1, 1), (7, 't', NULL, 1, 1), (8, 't', NULL, 1, 1)",
+        "metrics.metric_name may not be NULL: 2 rows do not keep to that; the first is rowid 7",
+    ),
+    "CHECK": (
+        "metrics",
+        (" CHECK (metric_value >= 0)", ""),
+        "(1, 't', 'x', 1, 1), (2, 't', 'x', -1, 1)",
+        "metrics must fulfil CHECK (metric_value >= 0): 1 row does not keep to that;"
+        " the first is rowid 2",
+    ),
+    "UNIQUE": (
+        "state",
+        (",\n    UNIQUE (task_id, key)", ""),
+        "(1, 'a', 'k', '1', 'c', 'u'), (2, 'a', 'k', '2', 'c', 'u'), (3, 'a', 'k', '3', 'c', 'u')",
+        "state must be unique in (task_id, key): 2 rows do not keep to that; the first is rowid 2",
+    ),
+    "PRIMARY KEY": (
+        "agents",
+        (" PRIMARY KEY", ""),
+        "('b', 'n', 's', 'a', 'i', 'm', 't', 1, 1, NULL),"
+        " ('b', 'o', 's', 'a', 'i', 'm', 't', 1, 1, NULL)",
+        "agents must be unique in (id): 1 row does not keep to that; the first is rowid 2",
+    ),
+    "foreign key": (
+        "checkpoints",
+        (" REFERENCES tasks(id)", ""),
+        "('a', 1, '{}', 'c', NULL), ('gone', 2, '{}', 'c', NULL)",
+        "checkpoints must have parents for (task_id) -> tasks(id): 1 row does not keep to that;"
+        " the first is rowid 2, task_id 'gone', iteration 2",
+    ),
+    "a value that the type would change": (
+        "agents",
+        ("name           TEXT", "name INTEGER"),
+        "('b', 9007199254740993, 's', 'a', 'i', 'm', 't', 1, 1, NULL),"
+        " ('c', 1e300, 's', 'a', 'i', 'm', 't', 1, 1, NULL)",
+        "",
+    ),
+    "a value that is lost": (
+        "metrics",
+        ("metric_value REAL NOT NULL", "metric_value TEXT NOT NULL"),
+        "(1, 't', 'x', '1.5', 1), (2, 't', 'x', '01.50', 1)",
+        "metrics.metric_value must keep its value as REAL: 1 row does not keep to that;"
+        " the first is rowid 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_rows_that_break_what_is_declared_stop_the_step(
+    case: str, bundle: Bundle, capsys: Any, invoke: Invoke
+) -> None:
+    table, (old, new), rows, message = BROKEN[case]
+    bundle.sql(f"INSERT INTO tasks VALUES ({TASKS}, NULL, NULL, NULL, NULL)")
+    remake(bundle, table, lambda sql: sql.replace(old, new))
+    bundle.sql(f"INSERT INTO {table} VALUES {rows}")
+    schema = bundle.rows("SELECT type, name, sql FROM sqlite_schema ORDER BY rowid")
+    before = digests(bundle.path)
+    planned = invoke("plan")
+    if not message:
+        assert bundle.run("init") == 0
+        return
+    assert planned.returncode == 1
+    if "keep its value" not in message:  # only the copy can tell
+        assert f"core would fail: {message}" in planned.stderr
+    capsys.readouterr()
+    assert bundle.run("init") == 3
+    error = capsys.readouterr().err
+    assert message in error
+    assert "mend the rows that the message names" in error
+    assert bundle.rows("SELECT type, name, sql FROM sqlite_schema ORDER BY rowid") == schema
+    assert digests(bundle.path) == before
+    assert bundle.report()["failure"]["step"] == "core"
+
+
+INDEXES = {
+    "CREATE INDEX mine ON state(task_id, key)": "UNIQUE (task_id, key)",
+    "CREATE UNIQUE INDEX mine ON state(task_id, key)": "UNIQUE (task_id, key)",
+    "CREATE INDEX mine ON state(task_id, key DESC)": "UNIQUE (task_id, key)",
+    "CREATE INDEX mine ON state(id)": "PRIMARY KEY (id)",
+    "CREATE INDEX mine ON checkpoints(task_id, iteration DESC)": "PRIMARY KEY (task_id, iteration)",
+    "CREATE INDEX mine ON agents(state)": "index idx_agents_state",
+    "CREATE INDEX mine ON audit(task_id, timestamp DESC)": "index idx_audit_task",
+    "CREATE INDEX mine ON memory_entries(namespace, key, version)": (
+        "UNIQUE (namespace, key, version)"
+    ),
+    "CREATE INDEX mine ON tasks(status, last_updated_at) where STATUS='running'": (
+        "index idx_tasks_running_timeout"
+    ),
+    # All others are the application's, and stay.
+    "CREATE INDEX mine ON state(task_id)": "",
+    "CREATE INDEX mine ON state(key, task_id)": "",
+    "CREATE INDEX mine ON state(task_id, key, value)": "",
+    "CREATE INDEX mine ON state(task_id, key) WHERE key > 'a'": "",
+    "CREATE INDEX mine ON state(task_id, key COLLATE NOCASE)": "",
+    "CREATE INDEX mine ON state(task_id, lower(key))": "",
+    "CREATE INDEX mine ON audit(task_id, timestamp)": "",
+    "CREATE UNIQUE INDEX mine ON agents(state)": "",
+    "CREATE UNIQUE INDEX mine ON state(id, key)": "",
+    "CREATE INDEX mine ON tasks(status, last_updated_at)": "",
+    "CREATE INDEX mine ON state(task_id, key);"
+    " CREATE VIEW v AS SELECT * FROM state INDEXED BY mine WHERE task_id = 1": "",
+    "CREATE TABLE t (a UNIQUE); CREATE INDEX mine ON t(a)": "",
+}
+
+
+@pytest.mark.parametrize("create", INDEXES)
+def test_index_is_dropped_only_where_it_repeats_column_for_column(
+    create: str, bundle: Bundle
+) -> None:
+    by = INDEXES[create]
+    bundle.sql(create)
+    bundle.run("init")
+    report = bundle.report()
+    assert report["deliverables"]["indexes_dropped"] == (["mine"] if by else [])
+    reasons = [one["reason"] for step in report["steps"] for one in step["statements"]]
+    assert reasons == ([f"index mine repeats {by}"] if by else [])
+
+
+def test_rebuild_keeps_what_the_application_added(bundle: Bundle) -> None:
+    """Constraints, too: written at a column, at the table, with a name or without."""
+    bundle.sql(
+        f"INSERT INTO tasks VALUES ({TASKS}, NULL, NULL, NULL, NULL);"
+        "CREATE TABLE users (name TEXT PRIMARY KEY);"
+    )
+    extra = (
+        "[what, for] TEXT CONSTRAINT is_short CHECK (length([what, for]) < 5) DEFAULT 'x,' UNIQUE"
+        " /* a ) comment, */,\n CONSTRAINT few CHECK (created_at <> 'never'),\n"
+        " UNIQUE (session_id, created_at COLLATE NOCASE) ON CONFLICT IGNORE,\n"
+        " FOREIGN KEY (state) REFERENCES users ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,\n"
+        " PRIMARY KEY"
+    )
+    remake(
+        bundle,
+        "checkpoints",
+        lambda sql: sql.replace("PRIMARY KEY", extra).replace(
+            "iteration  INTEGER NOT NULL,", "iteration INTEGER CHECK (iteration > 0),"
+        ),
+    )
+    bundle.sql(
+        "INSERT INTO users VALUES ('u');"
+        "INSERT INTO checkpoints (task_id, iteration, state, created_at) VALUES ('a', 1, 'u', 'c')"
+    )
+    bundle.run("init")  # verify tells that the application's constraints refuse our rows
+    assert bundle.report()["deliverables"]["tables_rebuilt"] == ["checkpoints"]
+    checks = {check["name"]: check["findings"] for check in bundle.report()["checks"]}
+    findings = checks["not managed here"]
+    assert findings == [
+        "table users",
+        "column checkpoints.what, for",
+        "CHECK (created_at <> 'never') of table checkpoints",
+        "CHECK (iteration > 0) of table checkpoints",
+        'CHECK (length ( "what, for" ) < 5) of table checkpoints',
+        "UNIQUE (session_id, created_at collate nocase) of table checkpoints",
+        "UNIQUE (what, for) of table checkpoints",
+        "foreign key (state) -> users(name) of table checkpoints",
+    ]
+    ((sql,),) = bundle.rows("SELECT sql FROM sqlite_schema WHERE name = 'checkpoints'")
+    assert "CONSTRAINT few CHECK" in sql
+    assert "DEFERRABLE INITIALLY DEFERRED" in sql
+    assert "ON CONFLICT IGNORE" in sql
+
+
+UNREBUILDABLE = {
+    "a key of the application's own": (
+        "CREATE TABLE metrics (own INTEGER PRIMARY KEY, timestamp TEXT, metric_name TEXT)",
+        "PRIMARY KEY is (own); declared is (id)",
+    ),
+    "a function that only the application has": (
+        "CREATE TABLE metrics (id INTEGER PRIMARY KEY, timestamp TEXT CHECK (length(timestamp)))",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNREBUILDABLE)
+def test_what_cannot_be_kept_is_not_made_anew(case: str, empty: Bundle, capsys: Any) -> None:
+    create, message = UNREBUILDABLE[case]
+    empty.sql(create)
+    assert empty.run("init") == (3 if message else 0)
+    assert message in capsys.readouterr().err
+
+
+def test_copy_is_kept_before_rows_are_written_anew(empty: Bundle, capsys: Any) -> None:
+    older.make(empty.path, 2)
+    before = digests(empty.path)
+    assert empty.run("init") == 0
+    report = empty.report()
+    folder = Path(report["copy_before"])
+    assert f"a copy of what was there before: {folder}" in capsys.readouterr().out
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "database.db",
+        "report.json",
+        "statements.sql",
+    ]
+    assert digests(folder / "database.db") == before
+    assert json.loads((folder / "report.json").read_text("utf-8")) == report
+    made = report["deliverables"]["files_created"]
+    assert {str(path) for path in folder.iterdir()} == set(made)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.iterdir())
+    assert str(folder) in report["human_readable_summary"]
+
+
+def test_no_backup(empty: Bundle, invoke: Invoke) -> None:
+    older.make(empty.path, 2)
+    assert invoke("init", "--no-backup").returncode == 0
+    assert empty.report()["copy_before"] is None
+    assert [path.suffix for path in empty.reports.iterdir()] == [".json"]
+
+
+def test_rebuild_stops_where_no_copy_can_be_kept(
+    empty: Bundle, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here by the limit on the size of files that a process may write."""
+    import resource
+
+    older.make(empty.path, 2, tasks=400)
+    assert empty.run("pragma") == 0
+    before = digests(empty.path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        assert empty.run("core") == 3
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    error = capsys.readouterr().err
+    assert "no copy of the database could be kept in" in error
+    assert "--no-backup" in error
+    assert digests(empty.path) == before
+
+
+def test_foreign_keys_are_enforced_again_after_a_rebuild(empty: Bundle) -> None:
+    from abathur_schema.steps import Target, run_step
+
+    older.make(empty.path, 1)
+    target = Target(empty.path)
+    for step in ("pragma", "core"):
+        assert run_step(target, step).error is None
+    assert target.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    assert target.connection.execute("PRAGMA legacy_alter_table").fetchone() == (0,)
+    target.close()
