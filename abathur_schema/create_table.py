@@ -10,6 +10,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
+from sqlite_utils.db import fold_identifier_case
+
 from .sql_text import TOKEN, tokens, unquoted
 
 _CONSTRAINTS = {"constraint", "primary", "unique", "check", "foreign"}
@@ -77,7 +79,7 @@ def clauses_by_name(create_table: str) -> dict[str, tuple[str, ...]]:
         return found
     for definition in definitions(create_table):
         for clause in definition.clauses:
-            name = key_name(definition, clause) or definition.column.lower()
+            name = key_name(definition, clause) or fold_identifier_case(definition.column)
             for told in _told(clause):
                 found[name] = (*found.get(name, ()), told)
     return found
@@ -178,8 +180,9 @@ def _clauses(sql: str, part: list[re.Match[str]], *, whole: bool) -> Iterator[Cl
                 starts.append((word, match.start()))
             is_named = word == "constraint"
         depth += (text == "(") - (text == ")")
-        # A name, and what SET sets, have no say in what follows.
-        before = "" if before in ("constraint", "set") else word
+        # A name, what SET sets, and ALWAYS in the name of a type have no say in what follows.
+        is_name = before in ("constraint", "set") or (word == "always" and before != "generated")
+        before = "" if is_name else word
     ends = [*(start for _, start in starts[1:]), part[-1].end() if part else 0]
     for (keyword, start), end in zip(starts, ends, strict=False):
         yield Clause(keyword, plain(sql[start:end]))

@@ -5,9 +5,10 @@ are compared as SQLite does, without letter case; mappings are keyed by the fold
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
 from sqlite_utils import Database
@@ -19,6 +20,10 @@ from .sql_text import literal, normal, tokens, unquoted, where_of_index
 
 fold = fold_identifier_case
 """A name in the one letter case by which SQLite finds it (ASCII letters only)."""
+
+
+_UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)
+"""Letters as SQLite changes their case; Python changes more than those of ASCII."""
 
 
 class Column(NamedTuple):
@@ -224,6 +229,8 @@ def _read(connection: sqlite3.Connection) -> Schema:
     ):
         if not all(isinstance(value, str) for value in (kind, name, table, sql)):
             raise _malformed(name)
+        if fold(name) in _functions(connection, name):
+            raise _malformed(f"{name}) - (it hides what SQLite itself calls so")
         text[kind, name] = sql
         if kind == "view":
             views[fold(name)] = View(name, sql)
@@ -251,12 +258,22 @@ def _read(connection: sqlite3.Connection) -> Schema:
     for name, found in tables.items():
         if found.kind != "virtual":
             keys = frozenset(
-                _with_parent_key(key, tables) for key in database.table(found.name).foreign_keys
+                _with_parent_key(connection, key, tables)
+                for key in database.table(found.name).foreign_keys
             )
             if keys:
                 tables[name] = replace(found, foreign_keys=keys)
     statistics = tuple(name for _, name in text if name in ("sqlite_stat1", "sqlite_stat4"))
     return Schema(tables, _indexes(connection, text), views, triggers, statistics)
+
+
+def _functions(connection: sqlite3.Connection, name: str) -> Set[str]:
+    """The names under which a SELECT asks a pragma, if `name` may be one of them. A table or view
+    of that name would answer in SQLite's place, whatever it likes.
+    """
+    if not fold(name).startswith("pragma_"):
+        return frozenset()
+    return {f"pragma_{pragma}" for (pragma,) in connection.execute("PRAGMA pragma_list")}
 
 
 def _malformed(name: object) -> sqlite3.DatabaseError:
@@ -266,14 +283,23 @@ def _malformed(name: object) -> sqlite3.DatabaseError:
     return sqlite3.DatabaseError(f"malformed database schema ({name})")
 
 
-def _with_parent_key(key: ForeignKey, tables: Mapping[str, Table]) -> ForeignKey:
+def _with_parent_key(
+    connection: sqlite3.Connection, key: ForeignKey, tables: Mapping[str, Table]
+) -> ForeignKey:
     """`REFERENCES Parent` with the parent's PRIMARY KEY, whatever the letter case of its name.
 
     sqlite-utils looks for the parent by its exact name, and says rowid where it finds none.
     """
     parent = tables.get(fold(key.other_table))
     if parent and key.other_columns == ("rowid",) and len(parent.primary_key) == 1:
-        return replace(key, other_column=parent.primary_key[0], other_columns=parent.primary_key)
+        named = connection.execute(
+            'SELECT 1 FROM pragma_foreign_key_list(?) WHERE "from" = ? AND "to" IS NOT NULL',
+            (key.table, key.columns[0]),
+        ).fetchone()
+        if not named:
+            return replace(
+                key, other_column=parent.primary_key[0], other_columns=parent.primary_key
+            )
     return key
 
 
@@ -282,7 +308,7 @@ def _columns(connection: sqlite3.Connection, table: str) -> tuple[Column, ...]:
         'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', (table,)
     )
     return tuple(
-        Column(name, type_.upper(), bool(notnull), literal(default), key, hidden > 1)
+        Column(name, type_.translate(_UPPER), bool(notnull), literal(default), key, hidden > 1)
         for name, type_, notnull, default, key, hidden in rows
     )
 

@@ -134,7 +134,7 @@ def _foreign_keys_hold(live: Schema, table: str, connection: sqlite3.Connection)
     """Whether all foreign keys of a table are seen at a glance to hold."""
     found = live.tables.get(fold(table))
     try:
-        return found is None or all_hold(connection, live, found)
+        return found is not None and all_hold(connection, live, found)
     except sqlite3.DatabaseError:  # the check itself will tell
         return False
 
