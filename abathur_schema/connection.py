@@ -156,8 +156,8 @@ def unsettled(connection: sqlite3.Connection) -> list[tuple[Setting, str]]:
     """The settings that do not read back as `sql/pragma.sql` says, each with what they are."""
     # A database in memory has no file name, and no journal mode but "memory". The name itself stays
     # in SQLite: it may be no UTF-8.
-    in_memory = connection.execute(
-        "SELECT 1 FROM pragma_database_list WHERE name = 'main' AND file = ''"
+    in_memory = connection.execute(  # temp: nothing of the file's own can have this name
+        "SELECT 1 FROM temp.pragma_database_list WHERE name = 'main' AND file = ''"
     ).fetchone()
     values = (
         (setting, str(connection.execute(f"PRAGMA {setting.name}").fetchone()[0]))

@@ -2,10 +2,10 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import closing
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from .connection import scratch
 from .declared import SCHEMA_STEPS, Declared
@@ -15,6 +15,8 @@ from .redundancy import repeated
 from .schema import Schema, fold, read_schema
 from .sql_text import quoted
 from .statement import Statement
+
+T = TypeVar("T")
 
 # A step is one transaction: it happens whole or not at all.
 BEGIN = Statement("BEGIN IMMEDIATE;", "")
@@ -64,6 +66,8 @@ def plan_all(declared: Declared, live: Schema) -> Iterator[StepPlan]:
             yield StepPlan(step, (), error)
             return
         yield StepPlan(step, statements)
+        if step == SCHEMA_STEPS[-1]:
+            return
         try:
             live = after(live, statements)
         except sqlite3.Error as error:
@@ -88,20 +92,37 @@ def after(live: Schema, statements: Sequence[Statement]) -> Schema:
     """The schema that `statements` make of `live`: they run on an empty copy of it in memory.
 
     What cannot be made there (it may need a function, a collation or a module that only the
-    application has) is left out.
+    application has) stays as it is, or is dropped.
     """
     if not statements:
         return live
+    apart: set[str] = set()
     with closing(scratch()) as copy:
         things = (live.tables, live.indexes, live.views, live.triggers)
         for thing in (thing for kind in things for thing in kind.values()):
             if getattr(thing, "kind", "") != "shadow":  # its virtual table makes it
-                with suppress(sqlite3.Error):
+                try:
                     copy.execute(thing.sql)
+                except sqlite3.Error:
+                    apart.add(fold(thing.name))
         for statement in statements:
-            if not statement.only_rows:
+            drops = {fold(name) for made, name in statement.made if made == "indexes_dropped"}
+            if not statement.only_rows and not drops & apart:
                 copy.execute(statement.sql)
-        return replace(read_schema(copy), statistics=live.statistics)
+            apart -= drops
+        made = read_schema(copy)
+    return replace(
+        made,
+        tables=_with(made.tables, live.tables, apart),
+        indexes=_with(made.indexes, live.indexes, apart),
+        views=_with(made.views, live.views, apart),
+        triggers=_with(made.triggers, live.triggers, apart),
+        statistics=live.statistics,
+    )
+
+
+def _with(made: Mapping[str, T], live: Mapping[str, T], apart: Set[str]) -> Mapping[str, T]:
+    return {**{name: thing for name, thing in live.items() if name in apart}, **made}
 
 
 def problems(declared: Declared, live: Schema, step: str) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from .connection import COMPANIONS, NOT_READABLE, connect
+from .connection import COMPANIONS, NOT_READABLE, connect, guard, size_of
 from .declared import declared
 from .diagnosis import DISK_FAILED, FULL, NOT_OPENED, explain
 from .errors import StepError, UsageError
@@ -211,10 +211,9 @@ def _prove(staged: Path, state: Path) -> Schema:
     copy = state / "database.db"
     try:
         with closing(connect(staged, "rw")) as connection:
-            (found,) = connection.execute(
-                "SELECT integrity_check FROM pragma_integrity_check LIMIT 1"
-            ).fetchone()
+            guard(connection, size_of(staged))
             live = read_schema(connection)
+            (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     except NOT_READABLE as error:
         if explain(error, staged) in (*NOT_OPENED, FULL, DISK_FAILED):
             raise  # which says nothing of the copy

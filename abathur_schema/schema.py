@@ -230,7 +230,7 @@ def _read(connection: sqlite3.Connection) -> Schema:
         if not all(isinstance(value, str) for value in (kind, name, table, sql)):
             raise _malformed(name)
         if fold(name) in _functions(connection, name):
-            raise _malformed(f"{name}) - (it hides what SQLite itself calls so")
+            raise _malformed(name, " - it hides what SQLite itself calls so: rename it")
         text[kind, name] = sql
         if kind == "view":
             views[fold(name)] = View(name, sql)
@@ -276,11 +276,11 @@ def _functions(connection: sqlite3.Connection, name: str) -> Set[str]:
     return {f"pragma_{pragma}" for (pragma,) in connection.execute("PRAGMA pragma_list")}
 
 
-def _malformed(name: object) -> sqlite3.DatabaseError:
+def _malformed(name: object, detail: str = "") -> sqlite3.DatabaseError:
     """What SQLite says of a schema that it does not take. It takes one that it would never write:
     whose text is a BLOB, or in which the letter case differs from the text.
     """
-    return sqlite3.DatabaseError(f"malformed database schema ({name})")
+    return sqlite3.DatabaseError(f"malformed database schema ({name}){detail}")
 
 
 def _with_parent_key(

@@ -7,10 +7,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from .connection import NOT_READABLE, connect, scratch, unsettled
+from .connection import connect, scratch, unsettled
 from .declared import IN_THE_FILE, PRAGMA, declared
 from .diagnosis import explain
-from .errors import UsageError
+from .errors import AbathurError, UsageError
 from .plan import StepPlan, framed, plan_all
 from .schema import read_schema
 from .sql_text import quoted
@@ -106,7 +106,9 @@ def look(database: Path) -> Plan:
                 return _plan(connection, database)
         with closing(connect(database, "ro")) as connection:
             return _plan(connection, database)
-    except NOT_READABLE as error:
+    except AbathurError:
+        raise
+    except Exception as error:  # whatever stands in the schema of somebody else's file
         cause = explain(error, database)
         raise UsageError(
             f"{database} cannot be read ({error}): {cause.cause}. Nothing was touched;"
@@ -116,13 +118,14 @@ def look(database: Path) -> Plan:
 
 def _plan(connection: sqlite3.Connection, database: Path) -> Plan:
     connection.execute("BEGIN")
+    live = read_schema(connection)
     modes = unsettled(connection)
     if not database.exists():
         modes = [(setting, "delete") for setting in declared().settings]  # as SQLite makes a file
     pending = [
         setting_statement(setting, value) for setting, value in modes if setting.name == IN_THE_FILE
     ]
-    steps = [StepPlan(PRAGMA, pending), *plan_all(declared(), read_schema(connection))]
+    steps = [StepPlan(PRAGMA, pending), *plan_all(declared(), live)]
     rows = {
         one.table: connection.execute(f"SELECT count(*) FROM {quoted(one.table)}").fetchone()[0]
         for step in steps

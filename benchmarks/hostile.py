@@ -214,6 +214,17 @@ MADE: dict[str, Callable[[Path], None]] = {
     "a schema whose text is a BLOB": changed(
         "CREATE TABLE tasks (x); CREATE INDEX i ON tasks (x)", "sql = CAST(sql AS BLOB)"
     ),
+    "a schema with a second statement in its text": changed(
+        "CREATE TABLE metrics (id INTEGER PRIMARY KEY, own UNIQUE)",
+        "sql = sql || '; DROP TABLE metrics'",
+    ),
+    "a table that answers for SQLite": schema(
+        "CREATE TABLE pragma_quick_check (quick_check); CREATE TABLE pragma_table_list (name)"
+    ),
+    "a view without end that answers for SQLite": schema(
+        "CREATE VIEW pragma_quick_check AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1"
+        " FROM n) SELECT i AS quick_check FROM n"
+    ),
     "a schema in other letter case": changed(
         "CREATE TABLE tasks (x)", "type = 'tAble', name = 'TASKS', tbl_name = 'TASKS'"
     ),

@@ -156,3 +156,22 @@ def test_rows_that_break_a_declared_check_are_counted(bundle: Bundle) -> None:
             " 'terminated' , 'archived' ))",
         ]
     }
+
+
+def test_table_that_answers_for_a_check_of_sqlite_hides_no_damage(bundle: Bundle) -> None:
+    """First that it would: to a SELECT an empty table says that nothing is wrong."""
+    bundle.sql(
+        "CREATE TABLE t (a); CREATE INDEX ti ON t (a); INSERT INTO t VALUES (1);"
+        "CREATE TABLE pragma_quick_check (quick_check);"
+        "CREATE VIRTUAL TABLE pragma_integrity_check USING fts5 (integrity_check);"
+        "PRAGMA writable_schema = ON;"
+        "UPDATE sqlite_schema SET sql = sql || ' WHERE a > 1' WHERE name = 'ti';"
+        "PRAGMA writable_schema = RESET; INSERT INTO t VALUES (0); PRAGMA writable_schema = ON;"
+        "UPDATE sqlite_schema SET sql = 'CREATE INDEX ti ON t (a)' WHERE name = 'ti'"
+    )
+    assert bundle.rows("SELECT * FROM pragma_integrity_check('t')") == []
+    assert bundle.rows("PRAGMA integrity_check") != [("ok",)]
+    assert bundle.run("verify") == 1
+    assert "it hides what SQLite itself calls so" in "".join(
+        bundle.failed()["the database can be read"]
+    )

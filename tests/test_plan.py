@@ -172,3 +172,25 @@ def test_functions_of_the_application_are_told(empty: Bundle, invoke: Invoke) ->
         result.stderr
     )
     assert digests(empty.path) == before
+
+
+def test_index_that_only_its_application_can_make_is_planned_to_be_dropped(
+    bundle: Bundle, invoke: Invoke
+) -> None:
+    """In the empty copy, by which the next step is planned, it cannot be made."""
+    with closing(sqlite3.connect(bundle.path)) as application:
+        application.create_collation("mine", lambda a, b: (a > b) - (a < b))
+        for name, columns in (
+            ("idx_agents_state", "agents(state COLLATE mine)"),
+            ("idx_audit_memory_namespace", "audit(memory_namespace COLLATE mine, timestamp DESC)"),
+        ):
+            application.executescript(f"DROP INDEX {name}; CREATE INDEX {name} ON {columns}")
+    result = invoke("plan", "--database", str(bundle.path))
+    assert result.returncode == 1
+    assert result.stderr == ""
+    assert result.stdout.count("DROP INDEX") == 2
+    assert bundle.run("init") == 0
+    assert bundle.report()["deliverables"]["indexes_dropped"] == [
+        "idx_agents_state",
+        "idx_audit_memory_namespace",
+    ]
