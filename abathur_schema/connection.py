@@ -3,7 +3,8 @@
 import re
 import sqlite3
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -150,6 +151,17 @@ def settle(connection: sqlite3.Connection) -> None:
     for setting in declared().settings:
         if setting.name != IN_THE_FILE:
             connection.execute(setting.statement).fetchall()
+
+
+@contextmanager
+def fully_synced(connection: sqlite3.Connection) -> Iterator[None]:
+    """For a change of the journal mode, which SQLite writes by way of a rollback journal. There
+    `synchronous = NORMAL` does not save the database from every power loss (SQLite documentation,
+    "PRAGMA synchronous").
+    """
+    connection.execute("PRAGMA synchronous = FULL")
+    yield
+    settle(connection)
 
 
 def unsettled(connection: sqlite3.Connection) -> list[tuple[Setting, str]]:

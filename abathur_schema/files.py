@@ -1,20 +1,35 @@
 """Files that must survive: written whole or not at all, and readable by their owner only."""
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 
+CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM)
+"""What a folder says that cannot be synced at all: not every file system can, and who may write in
+it may perhaps not read it."""
 
-def make_folders(folder: Path) -> list[Path]:
-    """Make `folder` and the folders above it, for their owner only; returns those it made."""
+
+def make_folders(folder: Path, mode: int = FOLDER_MODE) -> list[Path]:
+    """Make `folder` and the folders above it, for their owner only, and see them on the disk, or
+    make none; returns those it made.
+    """
     made = [path for path in (*reversed(folder.parents), folder) if not path.exists()]
-    for path in made:
-        path.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    try:
+        for path in made:
+            path.mkdir(mode=mode, exist_ok=True)
+            sync_where_able(path.parent)
+    except OSError:
+        with suppress(OSError):  # something is in it, or it was not made
+            for path in reversed(made):
+                if path.exists():
+                    path.rmdir()
+        raise
     return made
 
 
@@ -45,3 +60,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_where_able(folder: Path) -> None:
+    """The same, but for a folder that cannot be synced at all."""
+    try:
+        sync_folder(folder)
+    except OSError as error:
+        if error.errno not in CANNOT_SYNC:
+            raise

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from .connection import COMPANIONS, NOT_READABLE, connect, guard, size_of
+from .connection import COMPANIONS, NOT_READABLE, connect, fully_synced, guard, size_of
 from .declared import declared
 from .diagnosis import DISK_FAILED, FULL, NOT_OPENED, explain
 from .errors import StepError, UsageError
-from .files import create, sync_folder
+from .files import create, sync_folder, sync_where_able
 from .interruption import stop_if_asked
 from .preserved import keep_replaced
 from .progress import Progress
@@ -106,10 +106,10 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
 
 def _place_beside(database: Path) -> Path:
     """The path at which the copy is made; what killed runs left at such paths is removed."""
-    for left in database.parent.glob(f".{glob.escape(database.name)}.restore-*.tmp"):
-        number = left.name.rpartition("-")[2].removesuffix(".tmp")
+    for left in database.parent.glob(f".{glob.escape(database.name)}.restore-*.tmp*"):
+        number = left.name.rpartition(".restore-")[2].partition(".tmp")[0]
         if number.isdecimal() and not Path("/proc", number).exists():
-            _remove(left)
+            left.unlink(missing_ok=True)
     return database.with_name(f".{database.name}.restore-{os.getpid()}.tmp")
 
 
@@ -139,7 +139,8 @@ def _alone(database: Path) -> Iterator[str | None]:
             if mode == "wal" and connection.in_transaction:
                 with suppress(sqlite3.Error):  # what came first is what to tell
                     connection.execute("ROLLBACK")
-                    connection.execute("PRAGMA journal_mode = WAL")
+                    with fully_synced(connection):
+                        connection.execute("PRAGMA journal_mode = WAL")
             raise
 
 
@@ -150,12 +151,13 @@ def _lock(connection: sqlite3.Connection, database: Path) -> str | None:
     mode = "delete"
     try:
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-        connection.execute("PRAGMA journal_mode = DELETE")
+        with fully_synced(connection):
+            connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
         if "is locked" not in str(error):
             raise
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error), fully_synced(connection):
             connection.execute(f"PRAGMA journal_mode = {mode}")
         raise UsageError(_in_use(database, "")) from error
     except NOT_READABLE:
@@ -246,6 +248,8 @@ def _swap(staged: Path, database: Path) -> None:
     # What is beside a file that SQLite cannot read is kept with it, and is not for the new one.
     for suffix in COMPANIONS:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
+    # Nor is what SQLite removed: a power loss must not leave it beside the new one.
+    sync_where_able(database.parent)
     staged.rename(database)
     with suppress(OSError):  # it is there, and not every file system can sync a folder
         sync_folder(database.parent)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from .connection import connect, guard, settle, size_of, unsettled
+from .connection import connect, fully_synced, guard, settle, size_of, unsettled
 from .declared import IN_THE_FILE, PRAGMA, Setting, declared
 from .diagnosis import may_pass
 from .errors import (
@@ -21,6 +21,7 @@ from .errors import (
     WalRefusedError,
     out_of_order,
 )
+from .files import make_folders, sync_where_able
 from .foreign_keys import Violations, violations
 from .interruption import interrupted, stop_asked, stop_if_asked
 from .plan import framed, is_rebuild, needed_first, plan, problems
@@ -69,10 +70,7 @@ class Target:
     @cached_property
     def connection(self) -> sqlite3.Connection:
         """The one connection of all steps."""
-        for folder in reversed(self.path.parents):
-            if not folder.exists():
-                folder.mkdir(exist_ok=True)
-                self.made.append(folder)
+        self.made += make_folders(self.path.parent, mode=0o777)
         try:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
             self.made.append(self.path)
@@ -202,7 +200,7 @@ def run_step(target: Target, name: str) -> Step:
 
 def _try(target: Target, name: str, attempt: Attempt) -> None:
     if name == PRAGMA:
-        _settle(target.connection, attempt)
+        _settle(target, attempt)
         return
     connection = target.connection
     if needed := step_needed(connection, target.live(), name):
@@ -323,15 +321,23 @@ def setting_statement(setting: Setting, value: str) -> Statement:
     return Statement(setting.statement, change, (("settings_changed", change),))
 
 
-def _settle(connection: sqlite3.Connection, attempt: Attempt) -> None:
+def _settle(target: Target, attempt: Attempt) -> None:
     """Bring the settings to what `sql/pragma.sql` says, and read them back; no transaction can."""
+    connection = target.connection
     timeout_ms = connection.execute("PRAGMA busy_timeout").fetchone()[0]
     deadline = time.monotonic() + timeout_ms / 1000
     while pending := unsettled(connection):
         setting, value = pending[0]
         attempt.running = setting_statement(setting, value)
         try:
-            connection.execute(setting.statement).fetchall()
+            if setting.name == IN_THE_FILE:
+                with fully_synced(connection):
+                    connection.execute(setting.statement).fetchall()
+                    # Else a power loss could leave the -journal, which is gone now, beside a -wal,
+                    # and the old mode would come back.
+                    sync_where_able(target.path.parent)
+            else:
+                connection.execute(setting.statement).fetchall()
         except sqlite3.OperationalError as error:
             # SQLite does not wait for the lock when it changes the journal mode.
             if "is locked" not in str(error) or time.monotonic() > deadline:

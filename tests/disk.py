@@ -1,0 +1,298 @@
+"""What a disk can hold after a power loss: a file system that keeps for certain only what was
+synced, filled by the calls that a process really made.
+
+The assumptions are those of "Atomic Commit In SQLite" (SQLite documentation) and of ALICE
+(Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014), the weak ones of both:
+
+- `fsync` and `fdatasync` of a file make its content certain, not its name. Those of a folder make
+  certain the names in it: what was made, renamed and removed there; not its own name.
+- Of what was written and not synced any part may be there, in any order, by sectors of 512 bytes.
+  A file may have its new size before its new content: zeros, or anything, in between. What lies
+  beside the bytes of a write stays as it is (SQLite's "powersafe overwrite").
+- Of the names made, renamed and removed in a folder and not synced any may be there, in any order.
+  One rename is whole or not at all.
+- `-shm` files are memory, and gone.
+
+Not in the model: a disk that says that it has synced and has not, sectors that rot or that are torn
+in themselves, owners and modes of files, and what was written through a memory map (all but `-shm`
+is written by calls here; other calls than the known ones end the test).
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+KNOWN = (
+    *("openat", "lseek", "write", "pwrite64", "ftruncate"),
+    *("rename", "unlink", "mkdir", "rmdir", "fsync", "fdatasync"),
+)
+UNKNOWN = (
+    *("writev", "pwritev", "pwritev2", "truncate", "fallocate", "copy_file_range", "sendfile"),
+    *("open", "creat", "link", "linkat", "symlink", "symlinkat", "renameat", "renameat2"),
+    *("unlinkat", "mkdirat"),
+)
+TRACE = ("-xx", "-s", "100000000", "-e", f"trace={','.join(f'?{one}' for one in KNOWN + UNKNOWN)}")
+"""The options of strace for a trace that `Disk.follow` understands: all bytes in it, in hex."""
+
+SECTOR = 512
+
+State = Mapping[str, bytes | None]
+"""Files by their paths, and what is in them; None for a folder."""
+
+
+class Write(NamedTuple):
+    """Bytes that were written."""
+
+    offset: int
+    data: bytes
+
+
+class Resize(NamedTuple):
+    """A file that was made shorter or longer."""
+
+    size: int
+
+
+@dataclass(eq=False)
+class File:
+    """What is in a file for certain, and what was done with it later."""
+
+    synced: bytes = b""
+    later: list[Write | Resize] = field(default_factory=list)
+
+    def sync(self) -> None:
+        """What was done is certain now."""
+        self.synced = self.left(Chance.all())
+        self.later.clear()
+
+    def left(self, chance: "Chance") -> bytes:
+        """What may be in it after a power loss."""
+        content, size = bytearray(self.synced), len(self.synced)
+        for change in self.later:
+            if isinstance(change, Resize):
+                size = change.size
+                if chance.keeps():
+                    chance.resize(content, size)
+                continue
+            size = max(size, change.offset + len(change.data))
+            for part in sectors(change) if chance.tears else [change]:
+                if chance.keeps():
+                    end = part.offset + len(part.data)
+                    chance.resize(content, max(len(content), end))
+                    content[part.offset : end] = part.data
+        if self.later and chance.keeps():
+            chance.resize(content, size)
+        return bytes(content)
+
+
+def sectors(write: Write) -> Iterator[Write]:
+    """The parts of a write, sector by sector."""
+    start, last = write.offset, write.offset + len(write.data)
+    while start < last:
+        end = min(last, (start // SECTOR + 1) * SECTOR)
+        yield Write(start, write.data[start - write.offset : end - write.offset])
+        start = end
+
+
+@dataclass(eq=False)
+class Folder:
+    """The names in a folder for certain, and how they changed later: at once what is in one dict;
+    None for a name that went.
+    """
+
+    synced: "dict[str, File | Folder]" = field(default_factory=dict)
+    later: "list[dict[str, File | Folder | None]]" = field(default_factory=list)
+
+    def sync(self) -> None:
+        """The names, not what is in them, are certain now."""
+        self.synced = self.left(Chance.all())
+        self.later.clear()
+
+    def left(self, chance: "Chance") -> "dict[str, File | Folder]":
+        """The names that may be in it after a power loss."""
+        names: dict[str, File | Folder | None] = {**self.synced}
+        for change in self.later:
+            if chance.keeps():
+                names |= change
+        return {name: node for name, node in names.items() if node}
+
+
+@dataclass
+class Chance:
+    """How much of what was done with one file or folder and not synced is there: each part with a
+    probability of `share`, at random by `seed`.
+    """
+
+    share: float
+    seed: str = ""
+
+    def __post_init__(self) -> None:
+        self._random = Random(self.seed)
+        self._garbage = self._random.random() < 0.5
+        self.tears = 0 < self.share < 1
+
+    @classmethod
+    def all(cls) -> "Chance":
+        """All of it is there."""
+        return cls(1)
+
+    def keeps(self) -> bool:
+        """Whether the next part is there."""
+        return self.share == 1 or self._random.random() < self.share
+
+    def resize(self, content: bytearray, size: int) -> None:
+        """Make it shorter, or longer by what nobody wrote."""
+        more = max(0, size - len(content))
+        garbage = self._garbage and self.tears
+        content.extend(self._random.randbytes(more) if garbage else bytes(more))
+        del content[size:]
+
+
+class Loss(NamedTuple):
+    """A power loss: the share of what was written, and of the names that changed, that is there;
+    None for another one, at random by `seed`, in each file and folder.
+    """
+
+    writes: float | None
+    names: float | None
+    seed: int = 0
+
+    def __str__(self) -> str:
+        if self.writes is None or self.names is None:
+            return f"some of what was not synced is there (seed {self.seed})"
+        share: Mapping[float, str] = {0: "none", 1: "all"}
+        return f"{share[self.writes]} of the writes and {share[self.names]} of the names are there"
+
+    def chance(self, share: float | None, path: str) -> Chance:
+        """That of one file or folder."""
+        seed = f"{self.seed} {re.sub('[0-9]{2,}', 'N', path)}"
+        return Chance(Random(seed).choice((0, 0.5, 0.9, 1)) if share is None else share, seed)
+
+
+class Disk:
+    """The files below `root`; those in it now are there for certain."""
+
+    def __init__(self, root: Path, start: Path) -> None:
+        self.root = root
+        self.top = _stored(start)
+        self._at: dict[str, int] = {}  # where the next `write` goes, by descriptor
+
+    def left(self, loss: Loss) -> State:
+        """What is there after a power loss now."""
+        return dict(self._left(self.top, "", loss))
+
+    def _left(self, folder: Folder, path: str, loss: Loss) -> Iterator[tuple[str, bytes | None]]:
+        for name, node in folder.left(loss.chance(loss.names, path)).items():
+            below = f"{path}/{name}".lstrip("/")
+            if isinstance(node, Folder):
+                yield below, None
+                yield from self._left(node, below, loss)
+            elif not name.endswith("-shm"):
+                yield below, node.left(loss.chance(loss.writes, below))
+
+    def follow(self, lines: Sequence[str]) -> Iterator[tuple[str, bool]]:
+        """Do what a trace of strace has, call by call; each that may change what a power loss
+        leaves, and whether it is a sync. It is given before it is done.
+        """
+        for line in lines:
+            assert "unfinished" not in line, line
+            found = re.match(r"\d+ +(\w+)\((.*)\) += (\d+)", line)
+            if not found:  # it failed, or is the end of the process
+                continue
+            call, arguments, result = found.groups()
+            if call == "lseek":
+                self._at[arguments.partition("<")[0]] = int(result)
+                continue
+            path = self._path(arguments)
+            if call == "openat":
+                self._at[result] = 0
+                if not path or "O_CREAT" not in arguments or self._find(path):
+                    continue
+                assert "O_APPEND" not in arguments
+            if path and not path.endswith("-shm"):
+                yield f"{call} {path}", call in ("fsync", "fdatasync")
+                self._do(call, path, arguments)
+
+    def _do(self, call: str, path: str, arguments: str) -> None:
+        assert call in KNOWN, f"{call} {path}"
+        node = self._find(path)
+        if call == "openat":
+            self._rename({path: File()})
+        elif call == "mkdir":
+            self._rename({path: Folder()})
+        elif call in ("unlink", "rmdir"):
+            self._rename({path: None})
+        elif call == "rename":
+            new = self._path(arguments.partition(", ")[2])
+            assert new
+            assert Path(path).parent == Path(new).parent
+            self._rename({path: None, new: node})
+        elif call in ("fsync", "fdatasync"):
+            assert node, path
+            node.sync()
+        else:
+            assert isinstance(node, File), path
+            node.later.append(self._change(call, arguments))
+
+    def _change(self, call: str, arguments: str) -> Write | Resize:
+        descriptor = arguments.partition("<")[0]
+        numbers = [int(one) for one in re.findall(r", (\d+)", arguments)]
+        if call == "ftruncate":
+            return Resize(numbers[0])
+        data = _bytes(arguments.split('"')[1])
+        assert len(data) == numbers[0]
+        if call == "pwrite64":
+            return Write(numbers[1], data)
+        self._at[descriptor] += len(data)
+        return Write(self._at[descriptor] - len(data), data)
+
+    def _path(self, arguments: str) -> str | None:
+        """The first path among the arguments of a call, from the root; None when it is elsewhere.
+        A file without a name has none.
+        """
+        found = re.match(
+            r'(?:\d+<|(?:AT_FDCWD<[^>]*>, )?")([^>"]*)[>"](?! *\(deleted\))', arguments
+        )
+        if not found or not re.fullmatch(r"(\\x[0-9a-f]{2})+", found[1]):
+            return None
+        text = _bytes(found[1]).decode("utf-8", "replace")
+        if arguments[0].isdigit() and not text.startswith("/"):  # a pipe
+            return None
+        path = Path(self.root, text)
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else None
+
+    def _find(self, path: str) -> File | Folder | None:
+        node: File | Folder | None = self.top
+        for name in Path(path).parts:
+            assert isinstance(node, Folder)
+            node = node.left(Chance.all()).get(name)
+        return node
+
+    def _rename(self, changes: "dict[str, File | Folder | None]") -> None:
+        folder = self._find(str(Path(next(iter(changes))).parent))
+        assert isinstance(folder, Folder)
+        folder.later.append({Path(path).name: node for path, node in changes.items()})
+
+
+def _stored(folder: Path) -> Folder:
+    stored = Folder()
+    for path in folder.iterdir():
+        stored.synced[path.name] = _stored(path) if path.is_dir() else File(path.read_bytes())
+    return stored
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text.replace("\\x", ""))
+
+
+def put(state: State, folder: Path) -> None:
+    """Make `folder`, with these files in it."""
+    folder.mkdir()
+    for path, content in state.items():
+        if content is None:
+            (folder / path).mkdir()
+        else:
+            (folder / path).write_bytes(content)
