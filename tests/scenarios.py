@@ -101,6 +101,9 @@ class Scenario:
 
     task = "run_task('init', {0.database!r}, {0.reports!r}, as_json=False)"
     ends_with = 0
+    exit_codes: Sequence[int] = (0, 2, 3)
+    done = "finished"
+    """What `check` says when all is done; the report is there then, too."""
 
     def prepare(self) -> None:
         """Make what is there before."""
@@ -154,13 +157,21 @@ class Scenario:
 
     def set_up(self, folder: Path, *options: str) -> tuple[Outcome, list[str]]:
         """Make it, and run it once in `folder` without a fault, traced."""
+        self.make()
+        outcome, lines = self.traced(folder, FAST, *options)
+        self.ended(folder, outcome)
+        return outcome, lines
+
+    def make(self) -> None:
+        """Make what is there before."""
         self.start.mkdir()
         self.prepare()
         self.before = self.look(self.start)
-        outcome, lines = self.traced(folder, FAST, *options)
+
+    def ended(self, folder: Path, outcome: Outcome) -> None:
+        """Take in what came of a run without a fault."""
         assert outcome.code == self.ends_with, outcome.error
         self.after = self.look(folder)
-        return outcome, lines
 
     def check_reports(self, folder: Path, outcome: Outcome | None) -> None:
         """Each report is whole and true of what is there, and each kept database is sound."""
@@ -174,12 +185,17 @@ class Scenario:
             if any(one["execution_status"]["status"] == "SUCCESS" for one in found):
                 assert self.look(folder) == self.after
 
+    def check_words(self, folder: Path, outcome: Outcome) -> None:
+        """An error is told in words, with one of the exit codes."""
+        assert outcome.code in self.exit_codes, outcome.error
+        assert "Traceback" not in outcome.output + outcome.error
+        assert not outcome.code or outcome.error.strip() or outcome.code == 1
+        if outcome.code == 2:
+            assert self.look(folder) == self.before, "exit code 2, and something was touched"
 
-def told(outcome: Outcome) -> None:
-    """An error is told in words, with one of the exit codes."""
-    assert outcome.code in (0, 1, 2, 3), outcome.error
-    assert "Traceback" not in outcome.output + outcome.error
-    assert not outcome.code or outcome.error.strip() or outcome.code == 1
+    def left_behind(self, folder: Path) -> list[Path]:
+        """Temporary files."""
+        return [*(folder / self.reports).rglob(".*"), *folder.glob(".*")]
 
 
 def hold_all(faults: Iterable[T], hold: Callable[[T], str]) -> Counter[str]:
@@ -253,6 +269,7 @@ class Failing(Scenario):
     """`init` on a database that it cannot bring to the declared form: the state is preserved."""
 
     ends_with = 3
+    done = "the state kept"
 
     def prepare(self) -> None:
         with closing(sqlite3.connect(self.start / self.database)) as connection:
@@ -280,6 +297,8 @@ class Verify(Scenario):
     """`verify` on a finished database: all that it writes is its report."""
 
     task = "run_task('verify', {0.database!r}, {0.reports!r}, as_json=False)"
+    exit_codes = (0, 1, 2, 3)
+    done = "a report"
 
     def prepare(self) -> None:
         assert run_task("init", *self.paths(self.start), as_json=False) == 0
@@ -298,6 +317,7 @@ class Restore(Scenario):
     """`restore` of what was before an upgrade, over a database whose last row is in its `-wal`."""
 
     task = "run_restore('state', {0.database!r}, {0.reports!r}, as_json=False)"
+    done = "restored"
 
     def prepare(self) -> None:
         database = self.start / "made.db"

@@ -16,6 +16,7 @@ from conftest import (
     Bundle,
     Faulty,
     Invoke,
+    disk_of,
     environment,
     in_shell,
     invoke_command,
@@ -436,14 +437,8 @@ class TestAnotherUser:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with room for little."""
-    need("mount", "umount")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("file systems cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with disk_of(100 * 1024, tmp_path / "disk") as folder:
+        yield folder
 
 
 @needs_root

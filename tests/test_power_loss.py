@@ -34,15 +34,6 @@ END = ("anything else", True)
 LOST = Outcome(-9, "", "")
 """How a run ends that a power loss ends."""
 
-DONE = {
-    "upgrade": "finished",
-    "restore": "restored",
-    "fresh": "finished",
-    "failing": "the state kept",
-    "verify": "a report",
-}
-"""The state that stays, whatever comes, once the command has ended."""
-
 
 class Crash(NamedTuple):
     """A state that the disk may have; `after` so many calls, of which the next one is `point`."""
@@ -139,7 +130,8 @@ def test_power_loss_at_some_points(name: str, recording: Recording, tmp_path: Pa
     some = islice(recorded.crashes([count * 2 // 3]), SAMPLE)
     hold_each(recorded.scenario, some, LOST, tmp_path)
     end = recorded.crashes([count])
-    assert {*hold_each(recorded.scenario, end, recorded.outcome, tmp_path)} == {DONE[name]}
+    outcomes = hold_each(recorded.scenario, end, recorded.outcome, tmp_path)
+    assert {*outcomes} == {recorded.scenario.done}
 
 
 PARTS_OF_ALL = [
