@@ -8,6 +8,7 @@ import glob
 import json
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -41,12 +42,19 @@ def check_state(state: object, database: Path) -> Path:
     path = Path(state).absolute()
     folder = path.parent if path.name == "database.db" else path
     copy = folder / "database.db"
-    if not copy.is_file():
+    try:
+        is_there = stat.S_ISREG(copy.stat().st_mode)
+        may_read = os.access(copy, os.R_OK)
+    except PermissionError:
+        is_there, may_read = True, False
+    except (OSError, ValueError):
+        is_there = may_read = False
+    if not is_there:
         raise UsageError(
             f"{path} is no preserved state: there is no {copy}. Name the folder that a report calls"
             " `preserved_state` or `copy_before`."
         )
-    if not os.access(copy, os.R_OK):
+    if not may_read:
         raise UsageError(f"{copy} may not be read by this user. Run as the user who owns it.")
     if database.exists() and copy.samefile(database):
         raise UsageError(f"{copy} is the database itself. Name the database with --database PATH.")
@@ -66,6 +74,14 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
         raise UsageError(
             f"there is no folder {run.database.parent}. Make it, or name another file."
         )
+    for path in (
+        run.database.with_name(run.database.name + suffix) for suffix in ("", *COMPANIONS)
+    ):
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            raise UsageError(
+                f"{path} may not be read and written by this user. Run as the user who owns it;"
+                " nothing was touched."
+            )
     started = time.perf_counter()
     attempt = Attempt()
     statement = Statement(

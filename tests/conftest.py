@@ -42,6 +42,8 @@ settings.register_profile(
 )
 settings.load_profile("short")
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and other users need root")
+
 Report = dict[str, Any]
 Invoke = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -157,6 +159,31 @@ def faulty(tmp_path: Path) -> Faulty:
         return result, trace.read_text("utf-8", "replace").count("INJECTED")
 
     return fail
+
+
+def as_nobody(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run `invoke` as a user without any right but to read."""
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    return run([*user, *invoke_command(*arguments)], cwd, HOME="/")
+
+
+@pytest.fixture
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that another user can reach, with a folder for reports that he may write."""
+    need("setpriv")
+    probe = subprocess.run(
+        ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", "import invoke"],
+        capture_output=True,
+        check=False,
+    )
+    if probe.returncode:
+        pytest.skip("another user cannot run this Python")
+    folder = Path("/tmp") / f"abathur-shared-{os.getpid()}"
+    folder.mkdir(mode=0o755)
+    (folder / "out").mkdir()
+    (folder / "out").chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @cache

@@ -16,16 +16,15 @@ from conftest import (
     Bundle,
     Faulty,
     Invoke,
+    as_nobody,
     disk_of,
     environment,
     in_shell,
     invoke_command,
-    need,
+    needs_root,
     reports,
     run,
 )
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and other users need root")
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -367,31 +366,6 @@ def test_finished_database_needs_no_lock(bundle: Bundle) -> None:
     holder.execute("BEGIN IMMEDIATE")
     assert bundle.run("init") == 0
     holder.close()
-
-
-def as_nobody(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run `invoke` as a user without any right but to read."""
-    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    return run([*user, *invoke_command(*arguments)], cwd, HOME="/")
-
-
-@pytest.fixture
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder that another user can reach, with a folder for reports that he may write."""
-    need("setpriv")
-    probe = subprocess.run(
-        ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", "import invoke"],
-        capture_output=True,
-        check=False,
-    )
-    if probe.returncode:
-        pytest.skip("another user cannot run this Python")
-    folder = Path("/tmp") / f"abathur-shared-{os.getpid()}"
-    folder.mkdir(mode=0o755)
-    (folder / "out").mkdir()
-    (folder / "out").chmod(0o777)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @needs_root
