@@ -31,6 +31,9 @@ ROOM = 64 * 1024
 """Bytes taken for the report before anything is touched, so that it can be written even when the
 disk fills up while the task runs."""
 
+BESIDE = ("", "before", "replaced")
+"""The suffixes of the folders that a run may keep beside its report."""
+
 Document = dict[str, Any]
 
 
@@ -38,7 +41,8 @@ class Draft:
     """The report's place: its name is taken, and room for it on the disk, before the task runs.
 
     `stem` is the time `now` (UTC, to the microsecond) and the task; where another run has that
-    name, the next microsecond that is free. Raises UsageError when the folder cannot be written.
+    name, or left a state under it and no report, the next microsecond that is free. Raises
+    UsageError when the folder cannot be written.
     """
 
     def __init__(self, folder: Path, task: str, now: datetime) -> None:
@@ -55,7 +59,8 @@ class Draft:
                     now += timedelta(microseconds=1)
                     continue
                 self._file = os.fdopen(descriptor, "wb")
-                if not self.path.exists():
+                places = (self.path, *map(self.folder, BESIDE))
+                if not any(place.exists() for place in places):
                     break
                 self._drop()
                 now += timedelta(microseconds=1)

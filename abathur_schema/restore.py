@@ -233,6 +233,7 @@ def _prove(staged: Path, state: Path) -> Schema:
             live = read_schema(connection)
             (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     except NOT_READABLE as error:
+        stop_if_asked()  # "interrupted" says nothing of the copy either
         if explain(error, staged) in (*NOT_OPENED, FULL, DISK_FAILED):
             raise  # which says nothing of the copy
         found, live = str(error), None

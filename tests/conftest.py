@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -250,6 +251,12 @@ def bundle(tmp_path: Path) -> Bundle:
     made = Bundle(tmp_path)
     assert made.run("init") == 0
     return made
+
+
+def pytest_configure() -> None:
+    """As a background job of a shell this ignores Ctrl-C, and so would all that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

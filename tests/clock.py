@@ -1,0 +1,35 @@
+"""System clocks that stand still, jump, or are wrong by centuries: `clock.c`, compiled here."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import need
+
+SECOND = 1_000_000
+DAY = 24 * 3600 * SECOND
+TODAY = 20_783 * DAY
+LATEST = 95_694 * DAY
+"""1 January 2232: Linux lets no clock be set much later (2262, less 30 years to run)."""
+
+CLOCKS = {
+    "stands still": (TODAY, 0),
+    "1970": (0, 1000),
+    "2232": (LATEST, 1000),
+    "an hour back at each reading": (TODAY, -3600 * SECOND),
+    "a year ahead at each reading": (TODAY, 365 * DAY),
+}
+"""The first reading and the step from each to the next, in microseconds."""
+
+
+def variables(name: str, folder: Path) -> dict[str, str]:
+    """The environment of a process that has this clock. The library is made in `folder` once."""
+    need("gcc")
+    library = folder / "clock.so"
+    if not library.exists():
+        command = ["gcc", "-shared", "-fPIC", "-o", str(library)]
+        made = subprocess.run([*command, Path(__file__).with_suffix(".c")], check=False)
+        if made.returncode:
+            pytest.skip("gcc makes no library here")
+    starts, step = CLOCKS[name]
+    return {"LD_PRELOAD": str(library), "CLOCK_STARTS": str(starts), "CLOCK_STEP": str(step)}
