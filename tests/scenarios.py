@@ -73,11 +73,12 @@ def _digest(connection: sqlite3.Connection, table: str, wanted: Columns) -> str:
 
 
 class Outcome(NamedTuple):
-    """How a run with a fault ended; `killed` by the fault."""
+    """How a run with a fault ended; `killed` by the fault; `signalled`: asked to stop by it."""
 
     code: int
     output: str
     error: str
+    signalled: bool = False
 
     @property
     def killed(self) -> bool:
@@ -153,7 +154,8 @@ class Scenario:
         outcome = self.run(folder, "strace", "-f", "-y", "-o", str(trace), *options)
         lines = trace.read_text("utf-8", "replace").splitlines()
         trace.unlink()
-        return outcome, lines
+        signalled = any(" --- SIGINT " in line or " --- SIGTERM " in line for line in lines)
+        return outcome._replace(signalled=signalled), lines
 
     def set_up(self, folder: Path, *options: str) -> tuple[Outcome, list[str]]:
         """Make it, and run it once in `folder` without a fault, traced."""
@@ -185,9 +187,9 @@ class Scenario:
             if any(one["execution_status"]["status"] == "SUCCESS" for one in found):
                 assert self.look(folder) == self.after
 
-    def check_words(self, folder: Path, outcome: Outcome) -> None:
-        """An error is told in words, with one of the exit codes."""
-        assert outcome.code in self.exit_codes, outcome.error
+    def check_words(self, folder: Path, outcome: Outcome, stopped: int | None = None) -> None:
+        """An error is told in words, with one of the exit codes, or the one of being `stopped`."""
+        assert outcome.code in (*self.exit_codes, stopped), outcome.error
         assert "Traceback" not in outcome.output + outcome.error
         assert not outcome.code or outcome.error.strip() or outcome.code == 1
         if outcome.code == 2:
@@ -232,6 +234,10 @@ class Fresh(Scenario):
         found = self.look(folder)
         if found is None:
             return "no file"
+        if outcome.signalled:  # what is told to be made is there, and no step is half done
+            (report,) = self.said(folder)
+            made = report["deliverables"]["tables_created"]
+            assert sorted(made) == sorted(set(found.rows) - {"sqlite_sequence"})
         return "finished" if found == self.after else "not finished"
 
 
@@ -278,7 +284,7 @@ class Failing(Scenario):
             )
 
     def check(self, folder: Path, outcome: Outcome) -> str:
-        assert outcome.killed or outcome.code in (2, 3)
+        assert outcome.killed or outcome.code not in (0, 1)
         assert self.look(folder) == self.before
         kept = self.kept(folder)
         assert all(one == self.before for one in kept)

@@ -28,11 +28,15 @@ TERMINAL = "write"
 
 
 class Fault(NamedTuple):
-    """What befalls each of `calls`, as strace's `inject` has it; `stays`: all later ones too."""
+    """What befalls each of `calls`, as strace's `inject` has it; `stays`: all later ones too.
+
+    A run that was asked to stop ends with the exit code `stopped`.
+    """
 
     calls: Sequence[str]
     inject: str
     stays: bool = False
+    stopped: int | None = None
 
 
 FAULTS = {
@@ -40,6 +44,8 @@ FAULTS = {
     "ENOSPC": Fault(WRITES, "error=ENOSPC", stays=True),
     "EIO": Fault(CHANGES, "error=EIO"),
     "fsync": Fault(SYNCS, "error=EIO"),
+    "SIGINT": Fault((*CHANGES, *SYNCS), "signal=INT", stopped=130),
+    "SIGTERM": Fault((*CHANGES, *SYNCS), "signal=TERM", stopped=143),
 }
 
 
@@ -86,16 +92,20 @@ def _points(lines: Sequence[str], folder: Path) -> Iterator[Point]:
 
 def meet(scenario: Scenario, folder: Path, fault: Fault, point: Point) -> str:
     """Run it with the fault at that point and hold it to its promises; how it ended."""
-    kills = "KILL" in fault.inject
+    is_signal = fault.inject.startswith("signal=")
     stays = "+" if fault.stays and point.call != TERMINAL else ""
     inject = f"inject={point.call}:{fault.inject}:when={point.number}{stays}"
-    options = ["-e", f"trace={point.call}", "-e", inject, *([] if kills else [FAST])]
+    options = ["-e", f"trace={point.call}", "-e", inject, *([] if is_signal else [FAST])]
     outcome, lines = scenario.traced(folder, *options)
     assert [one for one in _points(lines, folder) if one.number == point.number] == [point]
-    if kills:
+    if fault.stopped:
+        assert outcome.signalled
+        assert outcome.code in (fault.stopped, scenario.ends_with), outcome.error
+        assert len(scenario.said(folder)) == 1, "no report"
+    if is_signal and not fault.stopped:
         assert outcome.killed
     else:
-        scenario.check_words(folder, outcome)
+        scenario.check_words(folder, outcome, fault.stopped)
         if point.call != "unlink":  # what could not be removed is there
             assert not scenario.left_behind(folder)
     scenario.check_reports(folder, outcome)
@@ -170,4 +180,6 @@ def test_fault_at_every_point(
     traced = ready(name)
     points = traced.of(fault)[part::PARTS]
     outcomes = meet_all(traced.scenario, fault, points, tmp_path)
+    stopped = FAULTS[fault].stopped
+    assert not stopped or any(f"exit code {stopped}" in how for how in outcomes), "it is not heard"
     record_property("faults", (f"{name}, {fault}", dict(outcomes)))
