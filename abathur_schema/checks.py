@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,7 +80,7 @@ def wrong_rows(connection: sqlite3.Connection, statement: str, table: str = "") 
         # Python's sqlite3 loses the row before an error; as the last one it can be had.
         again = f"SELECT * FROM ({statement.rstrip(';')}) LIMIT {told + 1}"
         with suppress(sqlite3.DatabaseError):
-            yield from chain(*list(_rows(connection.execute(again, parameters)))[told:])
+            yield from chain(*islice(_rows(connection.execute(again, parameters)), told, None))
         raise
 
 

@@ -23,13 +23,11 @@ from .report import Draft, compose, to_json, without_trace
 from .run import CHAINS, PLAN, RESTORE, VERIFY, Run, what_changed
 from .schema import Schema, read_schema
 from .steps import Attempt, Step, Target, run_step
+from .terminal import on_one_line, shown
 from .verification import verify
 
 MAX_SHOWN = 20
 """How many findings of one check are printed; the report has more."""
-
-CONTROL = {code: f"\\x{code:02x}" for code in (*range(10), *range(11, 32), *range(127, 160))}
-"""Control characters but the new line, and how they are shown."""
 
 
 def run_task(
@@ -170,19 +168,19 @@ def _finish(run: Run, draft: Draft, as_json: bool) -> int:
     """Preserve the state if a step failed, write the report, and tell both."""
     failed = run.failed
     content = concluded(run, draft)
-    shown = [] if as_json else [*_check_lines(run)]
+    lines = [] if as_json else [*_check_lines(run)]
     if run.copy and not as_json:
-        shown.append(f"a copy of what was there before: {run.copy.folder}")
+        lines.append(f"a copy of what was there before: {run.copy.folder}")
     wrong = [*failure_lines(run)]
     lost = None
     try:
         draft.write(content)
-        shown.append(content.rstrip() if as_json else f"report: {draft.path}")
+        lines.append(content.rstrip() if as_json else f"report: {draft.path}")
     except OSError as error:
         lost = error
         wrong.append(f"the report could not be written: {error}; it would be:")
         wrong.append(without_trace(content))
-    for line in shown:
+    for line in lines:
         _say(line)
     for line in wrong:
         _say(line, sys.stderr)
@@ -227,10 +225,9 @@ def _say(text: str, stream: TextIO | None = None) -> None:
     text = as_called(text)
     encoding = stream.encoding or "ascii"
     try:
-        # A path may have bytes that no terminal can show, and a name in a database of somebody else
-        # signs that a terminal would obey.
-        shown = text.translate(CONTROL).encode(encoding, "backslashreplace").decode(encoding)
-        print(shown, file=stream, flush=True)
+        # A path may have bytes that no terminal can show.
+        line = shown(text).encode(encoding, "backslashreplace").decode(encoding)
+        print(line, file=stream, flush=True)
     except OSError:
         # What is left in the buffer would fail again, with a trace, when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -255,7 +252,7 @@ def _check_lines(run: Run) -> Iterator[str]:
     for check in run.checks or ():
         if check.status != "pass":
             yield f"  {check.status}: {check.name}"
-            yield from (f"    {finding}" for finding in check.findings[:MAX_SHOWN])
+            yield from (f"    {on_one_line(finding)}" for finding in check.findings[:MAX_SHOWN])
             if check.count > MAX_SHOWN:
                 yield f"    and {check.count - MAX_SHOWN} more; see the report"
 
@@ -265,7 +262,7 @@ def _violation_lines(run: Run) -> Iterator[str]:
     found = run.violations
     if found and found.total:
         yield f"violations of foreign keys that were there before: {found.total}"
-        yield from (f"  {line}" for line in found.first)
+        yield from (f"  {on_one_line(line)}" for line in found.first)
         if found.total > len(found.first):
             yield f"  and {found.total - len(found.first)} more"
         yield "  this run makes none and mends none; verify fails on them. To list them all:"

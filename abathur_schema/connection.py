@@ -37,6 +37,12 @@ is guarded: some seconds at least, and a hundred times what a sound file needs. 
 have it work for ever: pages that point to each other in ways that no tree has.
 """
 
+SECONDS = 120.0
+SECONDS_PER_BYTE = 1e-5
+"""How long a connection that only reads may take, and how much longer for each byte of the file:
+far longer than the slowest disk needs. A step can be made to take any time.
+"""
+
 LONGEST = 16 * 1024 * 1024
 """How long a value may be, in bytes, in a file that is itself no longer: far less than the 1 GB
 that an expression in a hostile schema could ask SQLite to make, for each row."""
@@ -110,6 +116,11 @@ def guard(connection: sqlite3.Connection, size: int) -> None:
     bound(connection, size)
     if sys.version_info >= (3, 11):  # before, Python cannot set it, and SQLite's own 1 GB is it
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(size, LONGEST))
+
+
+def longest_time(size: int) -> float:
+    """How many seconds it may take to read a file of `size` bytes, before it is given up."""
+    return SECONDS + SECONDS_PER_BYTE * size
 
 
 def scratch() -> sqlite3.Connection:

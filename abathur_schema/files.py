@@ -42,8 +42,9 @@ def create(path: Path) -> int:
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """A file that is written beside its place, seen on the disk, and only then put there."""
     temporary = path.with_name(f".{path.name}.tmp")
+    descriptor = create(temporary)
     try:
-        with os.fdopen(create(temporary), "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -1,14 +1,16 @@
 """What came of a check: its findings, drawn one by one, and joined where it had several parts."""
 
+import itertools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .interruption import stop_asked, stop_if_asked
 
 MAX_FINDINGS = 10_000
-"""How many findings of one check the report has; of the rest only the number is told, so that a
-report and this program's memory stay small whatever is wrong.
+LONGEST_FINDING = 1_000
+"""How many findings of one check the report has, and how many characters of each; of the rest only
+the number is told, so that a report and this program's memory stay small whatever is wrong.
 """
 
 GIVEN_UP = "it took SQLite longer than any sound file of this size can, and was given up"
@@ -49,10 +51,13 @@ class Part:
     table: str = ""
 
 
-def draw(findings: Iterable[str], of: str, table: str = "") -> Part:
-    """Draw the findings of a part of a check. Raises nothing: who wants to know whether it was
-    interrupted asks `stop_if_asked`.
+def draw(
+    findings: Iterable[str], of: str, table: str = "", numbers: Iterator[int] | None = None
+) -> Part:
+    """Draw the findings of a part of a check; `numbers` counts those of all its parts. Raises
+    nothing: who wants to know whether it was interrupted asks `stop_if_asked`.
     """
+    numbers = numbers or itertools.count()
     started = time.perf_counter()
     kept: list[str] = []
     count = 0
@@ -60,12 +65,18 @@ def draw(findings: Iterable[str], of: str, table: str = "") -> Part:
     try:
         for finding in findings:
             count += 1
-            if count <= MAX_FINDINGS:
-                kept.append(finding)
+            if next(numbers) < MAX_FINDINGS:
+                kept.append(_cut(finding))
     except Exception as error:
         given_up = str(error) == "interrupted" and not stop_asked()
         reason = GIVEN_UP if given_up else str(error) or type(error).__name__
     return Part(of, kept, count, reason, (time.perf_counter() - started) * 1000, table)
+
+
+def _cut(text: str) -> str:
+    """No more of a text than a report has; a hostile file may have names of any length."""
+    more = len(text) - LONGEST_FINDING
+    return text if more <= 0 else f"{text[:LONGEST_FINDING]}... ({more} characters more)"
 
 
 def check(
@@ -98,7 +109,7 @@ def joined(
         count += part.count
         for finding in part.findings:
             if part.table:
-                kept.append(f"{each.replace(':table', part.table)} {finding}")
+                kept.append(_cut(f"{each.replace(':table', part.table)} {finding}"))
             elif finding in told:
                 count -= 1
             else:
@@ -106,8 +117,8 @@ def joined(
     del kept[MAX_FINDINGS:]
     broken = [part for part in parts if part.error]
     for part in broken:
-        of = f"table {part.table} " if part.table else ""
-        kept.append(f"{of}could not be checked: {part.error}")
+        of = f"table {_cut(part.table)} " if part.table else ""
+        kept.append(f"{of}could not be checked: {_cut(part.error)}")
     count += len(broken)
     if count > len(kept):
         kept.append(f"and {count - len(kept)} more")

@@ -2,14 +2,25 @@
 not at all. While SQLite waits for a lock it hears nothing, for as long as busy_timeout says.
 """
 
+import os
+import select
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from .errors import Interrupted
 
 _received = 0
+_bell = -1
+"""The end of a pipe from which something can be read once a signal has come. Python runs what is to
+be done with a signal in the main thread only, and not before a call into SQLite is over.
+"""
+
+SECONDS_BETWEEN_LOOKS = 0.1
 
 
 @contextmanager
@@ -18,11 +29,14 @@ def listening() -> Iterator[None]:
 
     A signal that is ignored, as in a background job of a shell, stays so.
     """
-    global _received
+    global _received, _bell
     _received = 0
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
     heard = [number for number in numbers if before[number] is not signal.SIG_IGN]
+    _bell, rings = os.pipe()
+    os.set_blocking(rings, False)
+    rang = signal.set_wakeup_fd(rings, warn_on_full_buffer=False)
     for number in heard:
         signal.signal(number, _hear)
     try:
@@ -30,6 +44,10 @@ def listening() -> Iterator[None]:
     finally:
         for number in heard:
             signal.signal(number, before[number])
+        signal.set_wakeup_fd(rang)
+        for end in (_bell, rings):
+            os.close(end)
+        _bell = -1
 
 
 def _hear(number: int, _frame: FrameType | None) -> None:
@@ -53,3 +71,33 @@ def stop_if_asked() -> None:
     """Raise Interrupted when the work should stop; called where nothing is half done."""
     if _received:
         raise interrupted()
+
+
+@contextmanager
+def watched(connections: Sequence[sqlite3.Connection], seconds: float) -> Iterator[None]:
+    """Inside, what SQLite does on these connections, which only read, is interrupted from outside
+    when a signal has come or so many seconds have passed: it looks up at each row then, while of
+    itself it calls nobody for as long as one row takes, a million times.
+    """
+    ended = threading.Event()
+    give_up = time.monotonic() + seconds
+
+    def watch() -> None:
+        while not ended.wait(SECONDS_BETWEEN_LOOKS):
+            if _has_come() or time.monotonic() > give_up:
+                for connection in [*connections]:
+                    with suppress(sqlite3.ProgrammingError):  # closed meanwhile
+                        connection.interrupt()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _has_come() -> bool:
+    """Whether a signal has come, though the main thread may not have heard it yet."""
+    return stop_asked() or (_bell >= 0 and bool(select.select([_bell], [], [], 0)[0]))

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
+from .terminal import on_one_line
+
 
 class Progress:
     """Writes to `stream` when that is a terminal; silent otherwise.
@@ -55,7 +57,7 @@ class Progress:
             seconds = time.monotonic() - self._since
             if seconds >= 1.0:
                 how_far = self._how_far()
-                label = f"{self._label}: {how_far}" if how_far else self._label
+                label = on_one_line(f"{self._label}: {how_far}" if how_far else self._label)
                 end = f" ... {seconds:.0f} s"
                 room = shutil.get_terminal_size().columns - len(end) - 1  # a full line would wrap
                 self._write(f"\r{label[:room]}{end}\x1b[K")

@@ -14,12 +14,20 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from .connection import COMPANIONS, NOT_READABLE, connect, fully_synced, guard, size_of
+from .connection import (
+    COMPANIONS,
+    NOT_READABLE,
+    connect,
+    fully_synced,
+    guard,
+    longest_time,
+    size_of,
+)
 from .declared import declared
 from .diagnosis import DISK_FAILED, FULL, NOT_OPENED, explain
 from .errors import StepError, UsageError
 from .files import create, sync_folder, sync_where_able
-from .interruption import stop_if_asked
+from .interruption import stop_if_asked, watched
 from .preserved import keep_replaced
 from .progress import Progress
 from .report import AGENT
@@ -229,9 +237,11 @@ def _prove(staged: Path, state: Path) -> Schema:
     copy = state / "database.db"
     try:
         with closing(connect(staged, "rw")) as connection:
-            guard(connection, size_of(staged))
-            live = read_schema(connection)
-            (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            size = size_of(staged)
+            guard(connection, size)
+            with watched([connection], longest_time(size)):
+                live = read_schema(connection)
+                (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     except NOT_READABLE as error:
         stop_if_asked()  # "interrupted" says nothing of the copy either
         if explain(error, staged) in (*NOT_OPENED, FULL, DISK_FAILED):

@@ -16,8 +16,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Generic, TypeVar
 
-from .connection import connect, size_of
-from .interruption import stop_asked, stop_if_asked
+from .connection import connect, longest_time, size_of
+from .interruption import stop_asked, stop_if_asked, watched
 from .progress import Progress
 
 T = TypeVar("T")
@@ -53,14 +53,16 @@ def snapshot(database: Path) -> Iterator[list[sqlite3.Connection]]:
     """
     connections = [connect(database, "ro")]
     try:
-        if size_of(database) >= LARGE:
+        size = size_of(database)
+        if size >= LARGE:
             with suppress(sqlite3.OperationalError, OSError):  # no more can be had; one is enough
                 while len(connections) < min(_processors(), MOST):
                     connections.append(connect(database, "ro"))
             for connection in connections:
                 connection.execute(f"PRAGMA cache_size = -{CACHE}")
-        meet(connections)
-        yield connections
+        with watched(connections, longest_time(size)):
+            meet(connections)
+            yield connections
     finally:
         for connection in connections:
             connection.close()

@@ -8,9 +8,9 @@ tells of what is declared, not of today's rows; where the two differ, that is to
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, suppress
-from functools import partial
+from itertools import count
 from pathlib import Path
 
 from . import checks as trial
@@ -85,29 +85,33 @@ def _holding(
     tables = _weighed(connection)
     owners = dict(connection.execute("SELECT rootpage, name FROM sqlite_schema WHERE rootpage"))
     files = check_files("holds")
+    numbers = {file.name: count() for file in files}
+
+    def job(
+        name: str, statement: str, table: str = "", weight: int = 0, unless: str = ""
+    ) -> Job[Part]:
+        def wrong(connection: sqlite3.Connection) -> Iterator[str]:
+            if unless in GLANCES and GLANCES[unless](connection, live, table):
+                return
+            for finding in trial.wrong_rows(connection, statement, table):
+                yield _with_owner(finding, owners)
+
+        label = f"{name} of {table}" if table else name
+        return Job(label, weight, lambda one: draw(wrong(one), name, table, numbers.get(name)))
+
     first = [
-        _job(CHECKS_HOLD, _rows_against(table), owners, table.name)
+        job(CHECKS_HOLD, _rows_against(table), table.name)
         for name, table in wanted.tables.items()
         if name in live.tables and _may_have_rows(connection, table) and table.checks
     ]
     of_each = []
     for file in files:
-        glance = GLANCES.get(file.says.get("unless", ""))
         for statement in file.statements:
             if trial.is_of_each_table(statement):
-                of_each += [
-                    _job(
-                        file.name,
-                        statement,
-                        owners,
-                        table,
-                        weight,
-                        glance and partial(glance, live, table),
-                    )
-                    for table, weight in tables.items()
-                ]
+                unless = file.says.get("unless", "")
+                of_each += [job(file.name, statement, *table, unless) for table in tables.items()]
             else:
-                first.append(_job(file.name, statement, owners, weight=1))
+                first.append(job(file.name, statement, weight=1))
     parts = side_by_side(connections, first, progress)
     if not any(part.count or part.error for part in parts):
         map_file(connections)
@@ -130,7 +134,7 @@ def _may_have_rows(connection: sqlite3.Connection, table: Table) -> bool:
     return some is not None
 
 
-def _foreign_keys_hold(live: Schema, table: str, connection: sqlite3.Connection) -> bool:
+def _foreign_keys_hold(connection: sqlite3.Connection, live: Schema, table: str) -> bool:
     """Whether all foreign keys of a table are seen at a glance to hold."""
     found = live.tables.get(fold(table))
     try:
@@ -156,27 +160,6 @@ def _rows_against(table: Table) -> str:
         for n, check in checks
     )
     return f"WITH counted AS MATERIALIZED (SELECT {counts} FROM {quoted(table.name)}) {lines}"
-
-
-def _job(
-    name: str,
-    statement: str,
-    owners: Mapping[int, str],
-    table: str = "",
-    weight: int = 0,
-    glance: Callable[[sqlite3.Connection], bool] | None = None,
-) -> Job[Part]:
-    """Draw what a check finds, unless a `glance` tells that there is nothing."""
-
-    def findings(connection: sqlite3.Connection) -> Iterator[str]:
-        if not (glance and glance(connection)):
-            for finding in trial.wrong_rows(connection, statement, table):
-                yield _with_owner(finding, owners)
-
-    def work(connection: sqlite3.Connection) -> Part:
-        return draw(findings(connection), name, table)
-
-    return Job(f"{name} of {table}" if table else name, weight, work)
 
 
 def _weighed(connection: sqlite3.Connection) -> dict[str, int]:

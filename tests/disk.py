@@ -197,8 +197,7 @@ class Disk:
         """Do what a trace of strace has, call by call; each that may change what a power loss
         leaves, and whether it is a sync. It is given before it is done.
         """
-        for line in lines:
-            assert "unfinished" not in line, line
+        for line in whole(lines):
             found = re.match(r"\d+ +(\w+)\((.*)\) += (\d+)", line)
             if not found:  # it failed, or is the end of the process
                 continue
@@ -275,6 +274,21 @@ class Disk:
         folder = self._find(str(Path(next(iter(changes))).parent))
         assert isinstance(folder, Folder)
         folder.later.append({Path(path).name: node for path, node in changes.items()})
+
+
+def whole(lines: Sequence[str]) -> Iterator[str]:
+    """The lines of a trace; strace tells a call in two lines where another thread is heard of in
+    between.
+    """
+    begun: dict[str, str] = {}
+    for line in lines:
+        process = line.partition(" ")[0]
+        if line.endswith(" <unfinished ...>"):
+            begun[process] = line.removesuffix(" <unfinished ...>")
+        elif found := re.match(r"\d+ +<\.\.\. \w+ resumed>(.*)", line):
+            yield begun.pop(process) + found[1]
+        else:
+            yield line
 
 
 def _stored(folder: Path) -> Folder:

@@ -1,16 +1,18 @@
 """Damaged and hostile files: a sample of what `benchmarks/damage.py` and `hostile.py` try."""
 
+import signal
 import sqlite3
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import damage
 import hostile
 import pytest
-from conftest import Bundle, Invoke
+from conftest import Bundle, Invoke, environment, invoke_command
 
-from abathur_schema import snapshot
+from abathur_schema import connection, snapshot
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +177,64 @@ def test_table_that_answers_for_a_check_of_sqlite_hides_no_damage(bundle: Bundle
     assert "it hides what SQLite itself calls so" in "".join(
         bundle.failed()["the database can be read"]
     )
+
+
+def make_slow(bundle: Bundle) -> None:
+    """An index of which each entry takes a hundredth of a second, and in all many minutes."""
+    bundle.sql(
+        "CREATE TABLE slow (a); CREATE INDEX by_a ON slow (+a);"
+        f"INSERT INTO slow {hostile.NUMBERS.replace('20', '30000')} SELECT i FROM n;"
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX by_a ON slow"
+        " (min(a, length(hex(zeroblob(a * 0 + 8000000)))))' WHERE name = 'by_a'"
+    )
+
+
+def test_slow_file_is_given_up_and_said_so(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_slow(bundle)
+    monkeypatch.setattr(connection, "SECONDS", 1.0)
+    started = time.monotonic()
+    assert bundle.run("verify") == 1
+    assert time.monotonic() - started < 10
+    assert "it took SQLite longer than" in "".join(bundle.failed()["integrity_check"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_slow_file_can_be_left(number: signal.Signals, bundle: Bundle) -> None:
+    make_slow(bundle)
+    with subprocess.Popen(
+        invoke_command("verify", "--database", str(bundle.path)),
+        cwd=bundle.path.parent,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        time.sleep(2)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=10)
+    assert process.returncode == 128 + number
+    assert "interrupted" in error
+
+
+def test_what_is_found_in_a_hostile_file_stays_small(bundle: Bundle) -> None:
+    """A hundred tables of which each could fill the report, and names as long as a page."""
+    name = "long" * 250
+    bundle.sql(
+        "".join(
+            f"CREATE TABLE t{number} ({name} REFERENCES tasks (id));"
+            f"INSERT INTO t{number} {hostile.NUMBERS.replace('20', '500')} SELECT i FROM n;"
+            for number in range(100)
+        )
+    )
+    assert bundle.run("verify") == 1
+    findings = bundle.failed()["foreign_key_check"]
+    assert len(findings) == 10_001
+    assert findings[-1] == "and 40000 more"
+    assert max(map(len, findings)) < 1100
+
+
+def test_name_cannot_forge_a_line(bundle: Bundle, capsys: Any) -> None:
+    bundle.sql('CREATE INDEX "a\nverify 73 checks passed\n" ON agents (model)')
+    capsys.readouterr()
+    assert bundle.run("verify") == 0
+    shown = capsys.readouterr().out
+    assert "a\\x0averify 73 checks passed\\x0a" in shown
