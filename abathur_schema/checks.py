@@ -17,8 +17,8 @@ from typing import NamedTuple
 from . import sql_text
 from .declared import bundled
 from .errors import UsageError
-from .schema import Schema, fold
-from .sql_text import normal, quoted
+from .schema import Schema
+from .sql_text import fold, normal, quoted
 
 
 class CheckFile(NamedTuple):

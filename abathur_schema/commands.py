@@ -19,7 +19,7 @@ from .foreign_keys import Violations
 from .interruption import interrupted, listening
 from .naming import as_called
 from .progress import Progress
-from .report import Draft, compose, to_json, without_trace
+from .report import BEFORE, REPLACED, Draft, compose, to_json, without_trace
 from .run import CHAINS, PLAN, RESTORE, VERIFY, Run, what_changed
 from .schema import Schema, read_schema
 from .steps import Attempt, Step, Target, run_step
@@ -46,7 +46,7 @@ def run_task(
         try:
             preflight.check_order(task, request.database)
             run = Run(task, request.database)
-            _run(run, as_json, draft.folder("before") if backup else None)
+            _run(run, as_json, draft.folder(BEFORE) if backup else None)
             return _finish(run, draft, as_json)
         finally:
             draft.discard()
@@ -82,7 +82,7 @@ def run_restore(state: object, database: object, reports: object, as_json: bool)
             run = Run(RESTORE, request.database)
             progress = Progress(sys.stderr)
             try:
-                run.steps.append(restore(run, folder, draft.folder("replaced"), progress))
+                run.steps.append(restore(run, folder, draft.folder(REPLACED), progress))
             finally:
                 progress.done()
             if not as_json:

@@ -171,8 +171,10 @@ def fully_synced(connection: sqlite3.Connection) -> Iterator[None]:
     "PRAGMA synchronous").
     """
     connection.execute("PRAGMA synchronous = FULL")
-    yield
-    settle(connection)
+    try:
+        yield
+    finally:
+        settle(connection)
 
 
 def unsettled(connection: sqlite3.Connection) -> list[tuple[Setting, str]]:

@@ -10,9 +10,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from sqlite_utils.db import fold_identifier_case
-
-from .sql_text import TOKEN, tokens, unquoted
+from .sql_text import TOKEN, fold, tokens, unquoted
 
 _CONSTRAINTS = {"constraint", "primary", "unique", "check", "foreign"}
 _CLAUSES = {
@@ -79,7 +77,7 @@ def clauses_by_name(create_table: str) -> dict[str, tuple[str, ...]]:
         return found
     for definition in definitions(create_table):
         for clause in definition.clauses:
-            name = key_name(definition, clause) or fold_identifier_case(definition.column)
+            name = key_name(definition, clause) or fold(definition.column)
             for told in _told(clause):
                 found[name] = (*found.get(name, ()), told)
     return found

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from . import sql_text
 from .errors import UsageError
-from .schema import Schema, fold, read_schema
+from .schema import Schema, read_schema
+from .sql_text import fold
 from .upgrades import Fills, Upgrade, read_upgrades
 
 PRAGMA = "pragma"

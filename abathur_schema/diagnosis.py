@@ -14,6 +14,7 @@ from .errors import (
     BrokenRowsError,
     CannotReconcileError,
     ForeignJournalError,
+    HidingNameError,
     Interrupted,
     NoCopyError,
     OrphanedRowsError,
@@ -60,6 +61,11 @@ NO_DATABASE = Cause(
 CORRUPT = Cause(
     "the database is corrupt",
     "bring back a copy, or save what can be read: sqlite3 DATABASE .recover | sqlite3 NEW",
+)
+HIDING_NAME = Cause(
+    "a table or view has a name by which SQLite itself is asked, and would answer in its place",
+    "rename it (ALTER TABLE ... RENAME TO ...), or drop the view and make it under another name; if"
+    " you do not know it, trust nothing else in the file",
 )
 TOO_NEW = Cause(
     "the file was written by an SQLite much newer than this one, or its header is damaged",
@@ -159,6 +165,7 @@ BY_CLASS = {
     OrphanedRowsError: ORPHANED,
     UpgradeError: NO_UPGRADE,
     ForeignJournalError: PLANTED,
+    HidingNameError: HIDING_NAME,
     WalRefusedError: NO_WAL,
     Interrupted: STOPPED,
 }
@@ -183,13 +190,15 @@ def may_pass(error: BaseException) -> bool:
 def _cause(error: BaseException) -> Cause:
     if isinstance(error, UnicodeDecodeError):  # SQLite's message quotes what is damaged
         return CORRUPT
+    if type(error) in BY_CLASS:
+        return BY_CLASS[type(error)]
     if isinstance(error, sqlite3.Error):
         message = str(error)
         found = (cause for words, cause in BY_WORDS.items() if message.startswith(words))
         return next(found, UNKNOWN)
     if isinstance(error, OSError):
         return BY_ERRNO.get(error.errno or 0, UNKNOWN)
-    return BY_CLASS.get(type(error), UNKNOWN)
+    return UNKNOWN
 
 
 def _is_full(folder: Path) -> bool:

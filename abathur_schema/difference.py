@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .schema import Index, Schema, Table, fold
+from .schema import Index, Schema, Table
+from .sql_text import fold
 from .table_changes import TableChange, reference, spelled, table_changes
 
 

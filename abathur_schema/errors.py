@@ -1,5 +1,6 @@
 """What can go wrong, and with which exit code; each message says what to do next."""
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -83,6 +84,15 @@ class InitializationError(StepError):
         self.step = step
         self.report = report
         self.preserved_state = preserved_state
+
+
+class HidingNameError(sqlite3.DatabaseError):
+    """A table or view is called as one of the functions that SQLite has for its pragmas, and would
+    answer in its place. It is one of those with which a database cannot be read.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the name {name} hides a function of SQLite")
 
 
 class Interrupted(AbathurError):  # noqa: N818 - it is no error

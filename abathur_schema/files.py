@@ -23,7 +23,7 @@ def make_folders(folder: Path, mode: int = FOLDER_MODE) -> list[Path]:
     try:
         for path in made:
             path.mkdir(mode=mode, exist_ok=True)
-            sync_where_able(path.parent)
+            sync_folder(path.parent)
     except OSError:
         with suppress(OSError):  # something is in it, or it was not made
             for path in reversed(made):
@@ -55,18 +55,13 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def sync_folder(folder: Path) -> None:
-    """See on the disk what was made, renamed or removed in `folder`."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """See on the disk what was made, renamed or removed in `folder`, where it can be synced."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_where_able(folder: Path) -> None:
-    """The same, but for a folder that cannot be synced at all."""
-    try:
-        sync_folder(folder)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         if error.errno not in CANNOT_SYNC:
             raise

@@ -61,16 +61,21 @@ def draw(
     started = time.perf_counter()
     kept: list[str] = []
     count = 0
-    reason = ""
+    broken_off = ""
     try:
         for finding in findings:
             count += 1
             if next(numbers) < MAX_FINDINGS:
                 kept.append(_cut(finding))
     except Exception as error:
-        given_up = str(error) == "interrupted" and not stop_asked()
-        reason = GIVEN_UP if given_up else str(error) or type(error).__name__
-    return Part(of, kept, count, reason, (time.perf_counter() - started) * 1000, table)
+        broken_off = reason(error)
+    return Part(of, kept, count, broken_off, (time.perf_counter() - started) * 1000, table)
+
+
+def reason(error: Exception) -> str:
+    """Why reading broke off."""
+    given_up = str(error) == "interrupted" and not stop_asked()
+    return GIVEN_UP if given_up else str(error) or type(error).__name__
 
 
 def _cut(text: str) -> str:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from sqlite_utils.db import ForeignKey
 
-from .schema import Schema, Table, affinity, fold
-from .sql_text import quoted
+from .schema import Schema, Table, affinity
+from .sql_text import fold, quoted
 
 
 class Violations(NamedTuple):

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from .create_table import definitions
 from .difference import OtherTable
-from .schema import Schema, Table, affinity, fold
-from .sql_text import quoted, string
+from .schema import Schema, Table, affinity
+from .sql_text import fold, quoted, string
 from .statement import Guard
 from .table_changes import MissingCheck, MissingForeignKey, MissingUnique, OtherPrimaryKey, spelled
 

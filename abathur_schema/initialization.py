@@ -13,7 +13,7 @@ from .commands import concluded, failure_lines, read_back
 from .declared import PRAGMA, STEPS
 from .errors import InitializationError, UsageError
 from .preserved import keep_copy
-from .report import Draft
+from .report import BEFORE, Draft
 from .run import Run
 from .steps import Step, Target, run_step
 
@@ -40,7 +40,7 @@ class Initialization:
 
     def _keep_copy(self) -> None:
         if self.reports:  # of a database in memory there is nothing to go back to
-            keep_copy(self.run, self._draft.folder("before"))
+            keep_copy(self.run, self._draft.folder(BEFORE))
 
     def finish(self) -> None:
         """Where a copy was kept, add to it what ran, and write the report that names it."""

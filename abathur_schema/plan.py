@@ -12,8 +12,8 @@ from .declared import SCHEMA_STEPS, Declared
 from .difference import Difference, Missing, OtherIndex, OtherTable, differences, kind_of
 from .errors import CannotReconcileError, StepError, UpgradeError
 from .redundancy import repeated
-from .schema import Schema, fold, read_schema
-from .sql_text import quoted
+from .schema import Schema, read_schema
+from .sql_text import fold, quoted
 from .statement import Statement
 
 T = TypeVar("T")

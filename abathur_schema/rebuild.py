@@ -15,8 +15,8 @@ from .declared import Declared
 from .difference import OtherTable
 from .errors import CannotReconcileError
 from .guards import column_guards, constraint_guards, loss_guards, name_of_row, rowid_guards
-from .schema import Schema, Table, fold, read_schema
-from .sql_text import TOKEN, quoted, string, tokens, unquoted
+from .schema import Schema, Table, read_schema
+from .sql_text import TOKEN, fold, quoted, string, tokens, unquoted
 from .statement import Guard, Statement
 from .table_changes import MissingColumn, folded, reference, table_changes
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .difference import undeclared_indexes
-from .schema import Index, Schema, Table, fold
-from .sql_text import tokens
+from .schema import Index, Schema, Table
+from .sql_text import fold, tokens
 from .table_changes import spelled
 
 

@@ -31,8 +31,10 @@ ROOM = 64 * 1024
 """Bytes taken for the report before anything is touched, so that it can be written even when the
 disk fills up while the task runs."""
 
-BESIDE = ("", "before", "replaced")
-"""The suffixes of the folders that a run may keep beside its report."""
+BEFORE = "before"
+REPLACED = "replaced"
+"""The suffixes of the folders beside the report for what was there before rows were written anew,
+and for what `restore` has replaced; that of a failure has none."""
 
 Document = dict[str, Any]
 
@@ -59,7 +61,7 @@ class Draft:
                     now += timedelta(microseconds=1)
                     continue
                 self._file = os.fdopen(descriptor, "wb")
-                places = (self.path, *map(self.folder, BESIDE))
+                places = (self.path, *map(self.folder, ("", BEFORE, REPLACED)))
                 if not any(place.exists() for place in places):
                     break
                 self._drop()
@@ -86,7 +88,7 @@ class Draft:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._temporary.rename(self.path)
-            with suppress(OSError):  # it is there, and not every file system can sync a folder
+            with suppress(OSError):  # it is there, though a power loss may take it
                 sync_folder(self.path.parent)
         finally:
             self._drop()

@@ -26,7 +26,8 @@ from .connection import (
 from .declared import declared
 from .diagnosis import DISK_FAILED, FULL, NOT_OPENED, explain
 from .errors import StepError, UsageError
-from .files import create, sync_folder, sync_where_able
+from .files import create, sync_folder
+from .findings import reason
 from .interruption import stop_if_asked, watched
 from .preserved import keep_replaced
 from .progress import Progress
@@ -246,7 +247,7 @@ def _prove(staged: Path, state: Path) -> Schema:
         stop_if_asked()  # "interrupted" says nothing of the copy either
         if explain(error, staged) in (*NOT_OPENED, FULL, DISK_FAILED):
             raise  # which says nothing of the copy
-        found, live = str(error), None
+        found, live = reason(error), None
     if found != "ok" or live is None:
         raise UsageError(
             f"{copy} is damaged ({found}), and would be no better in its place. Save what can be"
@@ -276,9 +277,9 @@ def _swap(staged: Path, database: Path) -> None:
     for suffix in COMPANIONS:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
     # Nor is what SQLite removed: a power loss must not leave it beside the new one.
-    sync_where_able(database.parent)
+    sync_folder(database.parent)
     staged.rename(database)
-    with suppress(OSError):  # it is there, and not every file system can sync a folder
+    with suppress(OSError):  # it is there, though a power loss may take it
         sync_folder(database.parent)
 
 

@@ -13,14 +13,11 @@ from typing import NamedTuple
 
 from sqlite_utils import Database
 from sqlite_utils.create_table_parser import ParseError, parse_checks
-from sqlite_utils.db import ForeignKey, fold_identifier_case
+from sqlite_utils.db import ForeignKey
 
 from .create_table import clauses_by_name, with_commas
-from .sql_text import literal, normal, tokens, unquoted, where_of_index
-
-fold = fold_identifier_case
-"""A name in the one letter case by which SQLite finds it (ASCII letters only)."""
-
+from .errors import HidingNameError
+from .sql_text import fold, literal, normal, tokens, unquoted, where_of_index
 
 _UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)
 """Letters as SQLite changes their case; Python changes more than those of ASCII."""
@@ -230,7 +227,7 @@ def _read(connection: sqlite3.Connection) -> Schema:
         if not all(isinstance(value, str) for value in (kind, name, table, sql)):
             raise _malformed(name)
         if fold(name) in _functions(connection, name):
-            raise _malformed(name, " - it hides what SQLite itself calls so: rename it")
+            raise HidingNameError(name)
         text[kind, name] = sql
         if kind == "view":
             views[fold(name)] = View(name, sql)
@@ -276,11 +273,11 @@ def _functions(connection: sqlite3.Connection, name: str) -> Set[str]:
     return {f"pragma_{pragma}" for (pragma,) in connection.execute("PRAGMA pragma_list")}
 
 
-def _malformed(name: object, detail: str = "") -> sqlite3.DatabaseError:
+def _malformed(name: object) -> sqlite3.DatabaseError:
     """What SQLite says of a schema that it does not take. It takes one that it would never write:
     whose text is a BLOB, or in which the letter case differs from the text.
     """
-    return sqlite3.DatabaseError(f"malformed database schema ({name}){detail}")
+    return sqlite3.DatabaseError(f"malformed database schema ({name})")
 
 
 def _with_parent_key(

@@ -13,7 +13,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from sqlite_utils.db import fold_identifier_case
+
 from .errors import UsageError
+
+fold = fold_identifier_case
+"""A name in the one letter case by which SQLite finds it (ASCII letters only)."""
 
 TOKEN = re.compile(
     r"""

@@ -21,7 +21,7 @@ from .errors import (
     WalRefusedError,
     out_of_order,
 )
-from .files import make_folders, sync_where_able
+from .files import make_folders, sync_folder
 from .foreign_keys import Violations, violations
 from .interruption import interrupted, stop_asked, stop_if_asked
 from .plan import framed, is_rebuild, needed_first, plan, problems
@@ -335,7 +335,7 @@ def _settle(target: Target, attempt: Attempt) -> None:
                     connection.execute(setting.statement).fetchall()
                     # Else a power loss could leave the -journal, which is gone now, beside a -wal,
                     # and the old mode would come back.
-                    sync_where_able(target.path.parent)
+                    sync_folder(target.path.parent)
             else:
                 connection.execute(setting.statement).fetchall()
         except sqlite3.OperationalError as error:

@@ -7,7 +7,8 @@ from itertools import product
 from sqlite_utils.db import ForeignKey
 
 from .create_table import definitions, key_name
-from .schema import CheckConstraint, Column, Schema, Table, fold
+from .schema import CheckConstraint, Column, Schema, Table
+from .sql_text import fold
 
 
 @dataclass(frozen=True)

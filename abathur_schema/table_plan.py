@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from .create_table import Definition, definitions, plain
 from .declared import Declared
 from .difference import OtherTable
-from .schema import Schema, fold
-from .sql_text import quoted
+from .schema import Schema
+from .sql_text import fold, quoted
 from .statement import Statement
 from .table_changes import MissingCheck, MissingColumn, MissingForeignKey, TableChange
 

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from . import sql_text
 from .errors import UsageError
-from .schema import Schema, fold
+from .schema import Schema
+from .sql_text import fold
 
 
 class Upgrade(NamedTuple):

@@ -24,9 +24,9 @@ from .findings import EACH, Check, Part, check, draw, joined
 from .foreign_keys import all_hold
 from .progress import Progress
 from .redundancy import redundant, without_index
-from .schema import Index, Schema, Table, fold, read_schema
+from .schema import Index, Schema, Table, read_schema
 from .snapshot import Job, map_file, side_by_side, snapshot
-from .sql_text import quoted, string
+from .sql_text import fold, quoted, string
 
 
 def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | None]:

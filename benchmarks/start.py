@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from abathur_schema.declared import bundled, declared
-from abathur_schema.schema import fold
+from abathur_schema.sql_text import fold
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS_FOR_A_VERDICT = 10

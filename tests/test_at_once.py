@@ -86,9 +86,8 @@ def rounds(name: str, hands: str | None, how_many: int, seed: int, folder: Path)
     put the database into WAL mode (which can be no transaction).
     """
     scenario = SCENARIOS[name](folder / "start")
-    scenario.start.mkdir()
-    scenario.prepare()
-    before = scenario.look(scenario.start)
+    scenario.make()
+    before = scenario.before
     alone = folder / "alone"
     shutil.copytree(scenario.start, alone)
     assert run_task("init", str(alone / "abathur.db"), str(alone / "reports"), as_json=False) == 0

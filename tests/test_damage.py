@@ -13,6 +13,7 @@ import pytest
 from conftest import Bundle, Invoke, environment, invoke_command
 
 from abathur_schema import connection, snapshot
+from abathur_schema.commands import run_restore
 
 
 @pytest.fixture(scope="module")
@@ -174,9 +175,9 @@ def test_table_that_answers_for_a_check_of_sqlite_hides_no_damage(bundle: Bundle
     assert bundle.rows("SELECT * FROM pragma_integrity_check('t')") == []
     assert bundle.rows("PRAGMA integrity_check") != [("ok",)]
     assert bundle.run("verify") == 1
-    assert "it hides what SQLite itself calls so" in "".join(
-        bundle.failed()["the database can be read"]
-    )
+    (finding,) = bundle.failed()["the database can be read"]
+    assert "the name pragma_quick_check hides a function of SQLite" in finding
+    assert "rename it" in finding
 
 
 def make_slow(bundle: Bundle) -> None:
@@ -192,10 +193,26 @@ def make_slow(bundle: Bundle) -> None:
 def test_slow_file_is_given_up_and_said_so(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     make_slow(bundle)
     monkeypatch.setattr(connection, "SECONDS", 1.0)
+    monkeypatch.setattr(connection, "SECONDS_PER_BYTE", 0.0)
     started = time.monotonic()
     assert bundle.run("verify") == 1
     assert time.monotonic() - started < 10
     assert "it took SQLite longer than" in "".join(bundle.failed()["integrity_check"])
+
+
+def test_slow_copy_is_not_called_damaged_by_an_interruption(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    make_slow(bundle)
+    state = tmp_path / "state"
+    state.mkdir()
+    bundle.path.rename(state / "database.db")
+    monkeypatch.setattr(connection, "SECONDS", 1.0)
+    monkeypatch.setattr(connection, "SECONDS_PER_BYTE", 0.0)
+    paths = str(bundle.path), str(bundle.reports)
+    assert run_restore(str(state), *paths, as_json=False) == 2
+    assert "it took SQLite longer than any sound file of this size" in capsys.readouterr().err
+    assert not bundle.path.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -108,10 +108,7 @@ def meet(scenario: Scenario, folder: Path, fault: Fault, point: Point) -> str:
         scenario.check_words(folder, outcome, fault.stopped)
         if point.call != "unlink":  # what could not be removed is there
             assert not scenario.left_behind(folder)
-    scenario.check_reports(folder, outcome)
-    state = scenario.check(folder, outcome)
-    scenario.again(folder)
-    scenario.check_reports(folder, None)
+    state = scenario.hold(folder, outcome)
     return f"{'killed' if outcome.killed else f'exit code {outcome.code}'}, {state}"
 
 

@@ -51,10 +51,7 @@ def meet(scenario: Scenario, pages: int, folder: Path) -> str:
         outcome = run_with(scenario, pages, disk)
         scenario.check_words(disk, outcome)
         assert not scenario.left_behind(disk)
-        scenario.check_reports(disk, outcome)
-        state = scenario.check(disk, outcome)
-        scenario.again(disk)
-        scenario.check_reports(disk, None)
+        state = scenario.hold(disk, outcome)
     return f"exit code {outcome.code}, {state}"
 
 

@@ -6,18 +6,16 @@
 import random
 import shutil
 import signal
-import sqlite3
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
+from typing import Any, ClassVar
 
-import older
 import pytest
 from conftest import Bundle, Faulty, environment, invoke_command, need, reports
-from scenarios import SCENARIOS, Outcome, Scenario, Upgrade, columns_of
+from scenarios import SCENARIOS, Outcome, Scenario, Upgrade
 
 SAMPLE = 2
 """Moments of each signal in the normal run."""
@@ -34,11 +32,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Large(Upgrade):
     """The same with so many rows that SQLite is at work most of the time."""
 
-    def prepare(self) -> None:
-        database = self.start / "abathur.db"
-        older.make(database, 1, tasks=10_000, audit=20_000)
-        with closing(sqlite3.connect(database)) as connection:
-            self.columns = columns_of(connection)
+    rows: ClassVar[Mapping[str, Any]] = {"tasks": 10_000, "audit": 20_000}
 
 
 COMMANDS: Mapping[str, tuple[Callable[[Path], Scenario], Sequence[str]]] = {
@@ -107,8 +101,7 @@ class Command:
         if code == 128 + number:
             assert "interrupted; run the same command again to finish" in error
             assert report["failure"]["error"].startswith("interrupted")
-        state = self.scenario.check(folder, Outcome(code, output, error, signalled=True))
-        self.scenario.again(folder)
+        state = self.scenario.hold(folder, Outcome(code, output, error, signalled=True))
         return f"{ended}, {state}"
 
     def meet_all(self, number: signal.Signals, how_many: int, seed: int, folder: Path) -> Outcomes:
