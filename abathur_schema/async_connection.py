@@ -63,6 +63,7 @@ def lendable(connection: sqlite3.Connection) -> sqlite3.Connection:
     # Python's default: a transaction begins with the first write.
     connection.isolation_level = ""  # type: ignore[assignment]  # typeshed leaves the default out
     connection.row_factory = sqlite3.Row
+    connection.text_factory = str
     return connection
 
 

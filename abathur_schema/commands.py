@@ -44,7 +44,7 @@ def run_task(
         request = preflight.check(task, database, reports)
         draft = Draft(request.reports, task, datetime.now(timezone.utc))
         try:
-            preflight.check_order(task, request.database)
+            preflight.check_database(task, request.database)
             run = Run(task, request.database)
             _run(run, as_json, draft.folder(BEFORE) if backup else None)
             return _finish(run, draft, as_json)
@@ -60,8 +60,10 @@ def run_plan(database: object, reports: object, as_json: bool) -> int:
     def work() -> int:
         from .show_plan import look  # only this task pays for its import
 
-        found = look(preflight.check(PLAN, database, reports).database)
-        _say(found.to_json() if as_json else found.to_sql())
+        request = preflight.check(PLAN, database, reports)
+        preflight.check_database(PLAN, request.database)
+        found = look(request.database)
+        (_say if as_json else _write)(found.to_json() if as_json else found.to_sql())
         for line in found.blocked():
             _say(line, sys.stderr)
         return 1 if found.has_work else 0
@@ -138,6 +140,8 @@ def _run(run: Run, as_json: bool, copy_folder: Path | None) -> None:
             progress.done()
             if not as_json:
                 _say(_line(step, run))
+                for note in step.notes:
+                    _say(f"  note: {on_one_line(note)}", sys.stderr)
         if run.checks is None:
             run.live = read_back(database)
     finally:
@@ -231,6 +235,19 @@ def _say(text: str, stream: TextIO | None = None) -> None:
     except OSError:
         # What is left in the buffer would fail again, with a trace, when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _write(sql: str) -> None:
+    """Print SQL to be run, byte for byte; on a terminal it is to be read, and can do no harm."""
+    if sys.stdout is None or sys.stdout.isatty():
+        _say(sql)
+        return
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(f"{sql}\n".encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _line(step: Step, run: Run) -> str:

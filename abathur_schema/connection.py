@@ -5,14 +5,15 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from .declared import IN_THE_FILE, Setting, declared
 from .errors import ForeignJournalError
 from .interruption import stop_asked
+from .sql_text import is_utf8
 
 MINIMUM_SQLITE = (3, 37, 0)
 """The first version with pragma_table_list, which tells tables from virtual tables."""
@@ -71,6 +72,7 @@ def connect(
         uri, uri=True, isolation_level=None, check_same_thread=not read_only, factory=factory
     )
     connection.set_progress_handler(stop_asked, STEPS_BETWEEN_LOOKS)
+    connection.text_factory = exactly
     try:
         settle(connection)
         if read_only:
@@ -123,11 +125,33 @@ def longest_time(size: int) -> float:
     return SECONDS + SECONDS_PER_BYTE * size
 
 
+_BYTES = {0xDC00 + byte: 0x10F700 + byte for byte in range(0x80, 0x100)}
+_LETTERS = {letter: byte for byte, letter in _BYTES.items()}
+"""Python can say to SQLite only what is UTF-8: in memory, in place of each byte that is not stands a
+letter that nobody uses."""
+
+exactly = partial(str, encoding="utf-8", errors="surrogateescape")
+"""How text is read: bytes that are no UTF-8 are kept, too."""
+
+
+class Scratch(sqlite3.Connection):
+    """A database in memory that takes texts as they were read, also where they are no UTF-8."""
+
+    def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+        """Run a statement."""
+        return super().execute(sql if is_utf8(sql) else sql.translate(_BYTES), *args)
+
+
 def scratch() -> sqlite3.Connection:
     """A new database in memory, guarded, in which to try what stands in the schema of a file."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = sqlite3.connect(":memory:", isolation_level=None, factory=Scratch)
+    connection.text_factory = _as_it_was
     guard(connection, 0)
     return connection
+
+
+def _as_it_was(text: bytes) -> str:
+    return exactly(text).translate(_LETTERS)
 
 
 def bound(connection: sqlite3.Connection, size: int) -> None:

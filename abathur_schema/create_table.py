@@ -1,7 +1,7 @@
 """The text of a CREATE TABLE taken apart: its columns, their clauses, and the table's constraints.
 
-Pragmas tell what a column *is*; to add it to another table, or to carry what an application wrote
-over into a rebuilt one, its text is needed.
+Pragmas tell what a column *is*; to add it to another table, or to change a constraint and leave all
+else as an application wrote it, its text is needed.
 """
 
 import re
@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from .sql_text import TOKEN, fold, tokens, unquoted
+from .sql_text import SPACE, TOKEN, fold, tokens, unquoted
 
 _CONSTRAINTS = {"constraint", "primary", "unique", "check", "foreign"}
 _CLAUSES = {
@@ -22,16 +22,21 @@ _GOES_ON = {"set", "default", "always", "not", "constraint"}
 
 
 class Clause(NamedTuple):
-    """One constraint of a column, or the one that a definition of the table's own is."""
+    """One constraint of a column, or the one that a definition of the table's own is. `text` has
+    neither comments nor new lines, `written` is as it stands in the statement, from `start` on.
+    """
 
     keyword: str
     text: str
+    written: str = ""
+    start: int = 0
 
 
 class Definition(NamedTuple):
     """One part between the commas: of a column (its name is not empty) or of a constraint.
 
     `start` and `end` are offsets in the text of the statement, comments around it left out.
+    `spelled` is the name of a column as it is written, `type` its type.
     """
 
     column: str
@@ -39,6 +44,8 @@ class Definition(NamedTuple):
     end: int
     text: str
     clauses: tuple[Clause, ...]
+    spelled: str = ""
+    type: str = ""
 
     def has(self, keyword: str) -> bool:
         """Whether one of its clauses begins with this keyword (lower case)."""
@@ -99,7 +106,7 @@ def key_name(definition: Definition, clause: Clause) -> str:
     """
     if clause.keyword not in ("unique", "primary"):
         return ""
-    names, depth, before = [definition.column.lower()], 0, ""
+    names, depth, before = [fold(definition.column)], 0, ""
     for token in tokens("" if definition.column else clause.text):
         if depth == 1 and before in ("(", ","):
             names.append(unquoted(token.text))
@@ -122,10 +129,82 @@ def body(sql: str) -> tuple[int, int]:
     raise ValueError(f"no definitions in {sql!r}")
 
 
-def with_commas(sql: str) -> str:
-    """The same statement with all the commas that SQLite does not ask for."""
-    start, end = body(sql)
-    return f"{sql[:start]}({', '.join(one.text for one in definitions(sql))}{sql[end:]}"
+class Check(NamedTuple):
+    """A CHECK: its `name`, if it has one, and the text between its parentheses, as it is written."""
+
+    name: str
+    text: str
+
+
+def check_of(clause: Clause) -> Check:
+    """What a clause with the keyword `check` says."""
+    found = list(_meaning(clause.written))
+    at = next(n for n, one in enumerate(found) if one.group().lower() == "check")
+    name = unquoted(found[1].group()) if at == 2 else ""  # CONSTRAINT name CHECK
+    depth = 0
+    for one in found[at + 1 :]:
+        depth += (one.group() == "(") - (one.group() == ")")
+        if not depth:
+            return Check(name, clause.written[found[at + 1].end() : one.start()].strip(SPACE))
+    raise ValueError(f"no expression in {clause.written!r}")
+
+
+class Reference(NamedTuple):
+    """What a foreign key references and from where, folded; `key` is empty where the text does not
+    say it.
+    """
+
+    columns: tuple[str, ...]
+    parent: str
+    key: tuple[str, ...]
+
+
+def reference_of(definition: Definition, clause: Clause) -> Reference | None:
+    """What a REFERENCES or FOREIGN KEY clause says; None for another clause."""
+    if clause.keyword not in ("references", "foreign"):
+        return None
+    words = list(_meaning(clause.text))
+    at = next(n for n, one in enumerate(words) if one.group().lower() == "references")
+    columns = (fold(definition.column),) if definition.column else _names(words[:at])
+    return Reference(columns, fold(unquoted(words[at + 1].group())), _names(words[at + 2 :]))
+
+
+def _names(words: list[re.Match[str]]) -> tuple[str, ...]:
+    """The names between the first parentheses."""
+    texts = [one.group() for one in words]
+    if "(" not in texts:
+        return ()
+    inside = texts[texts.index("(") + 1 : texts.index(")")]
+    return tuple(fold(unquoted(name)) for name in inside if name != ",")
+
+
+def deferral(clause: Clause) -> str:
+    """The end of a foreign key that says when it is enforced, such as DEFERRABLE INITIALLY
+    DEFERRED; empty without.
+    """
+    words = list(_meaning(clause.text))
+    for at, one in enumerate(words):
+        if one.group().lower() == "deferrable":
+            at -= words[at - 1].group().lower() == "not"
+            return clause.text[words[at].start() :]
+    return ""
+
+
+def unqualified(expression: str, table: str) -> str:
+    """An expression with its columns no longer named by their table, which in a constraint can be
+    only its own.
+    """
+    found = list(_meaning(expression))
+    drop = set()
+    for at, one in enumerate(found[:-2]):
+        is_name = one.lastgroup in ("word", "quoted") and found[at + 1].group() == "."
+        if is_name and fold(unquoted(one.group())) == fold(table):
+            drop |= {at, at + 1}
+    kept, end = [], 0
+    for at in sorted(drop):
+        kept.append(expression[end : found[at].start()])
+        end = found[at].end()
+    return "".join([*kept, expression[end:]])
 
 
 def plain(sql: str) -> str:
@@ -157,9 +236,13 @@ def _begins_another(part: list[re.Match[str]], match: re.Match[str]) -> bool:
 def _definition(sql: str, part: list[re.Match[str]]) -> Definition:
     start, end = part[0].start(), part[-1].end()
     is_constraint = part[0].lastgroup == "word" and part[0].group().lower() in _CONSTRAINTS
-    name = "" if is_constraint else unquoted(part[0].group())
-    clauses = tuple(_clauses(sql, part if is_constraint else part[1:], whole=is_constraint))
-    return Definition(name, start, end, sql[start:end], clauses)
+    text = sql[start:end]
+    if is_constraint:
+        return Definition("", start, end, text, tuple(_clauses(sql, part, whole=True)))
+    clauses = tuple(_clauses(sql, part[1:], whole=False))
+    spelled = part[0].group()
+    type_ = plain(sql[part[0].end() : clauses[0].start if clauses else end])
+    return Definition(unquoted(spelled), start, end, text, clauses, spelled, type_)
 
 
 def _clauses(sql: str, part: list[re.Match[str]], *, whole: bool) -> Iterator[Clause]:
@@ -183,4 +266,4 @@ def _clauses(sql: str, part: list[re.Match[str]], *, whole: bool) -> Iterator[Cl
         before = "" if is_name else word
     ends = [*(start for _, start in starts[1:]), part[-1].end() if part else 0]
     for (keyword, start), end in zip(starts, ends, strict=False):
-        yield Clause(keyword, plain(sql[start:end]))
+        yield Clause(keyword, plain(sql[start:end]), sql[start:end].strip(SPACE), start)

@@ -78,6 +78,7 @@ class Database:
                 return
             paths = str(self.path), str(self._reports)
             request = await asyncio.to_thread(preflight.check, "init", *paths)
+            await asyncio.to_thread(preflight.check_database, "init", request.database)
             begun = Initialization(request.database, request.reports)
             conn = await open_connection(begun.open)
             try:

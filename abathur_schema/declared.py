@@ -99,11 +99,17 @@ def declared() -> Declared:
             made = {_create(connection, step, text): text for text in _statements(step)}
             steps[step] = tuple(made)
             creates.update(made)
-        upgrades, fills = read_upgrades(bundled("sql") / "upgrades", SCHEMA_STEPS)
+        upgrades, fills, former = read_upgrades(bundled("sql") / "upgrades", SCHEMA_STEPS)
         schema = read_schema(connection)
         for fill in fills.values():
             if fill.column not in getattr(schema.tables.get(fill.table), "column", ()):
                 raise UsageError(f"{fill.path} fills a column that sql/ does not declare. Mend it.")
+        for key in former:
+            if not (table := schema.tables.get(key.table)):
+                raise UsageError(
+                    f"{key.path} is about a table that sql/ does not declare. Mend it."
+                )
+            table.former_keys.add(key.reference)
         return Declared(
             schema=schema,
             creates=creates,

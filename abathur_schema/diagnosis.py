@@ -102,8 +102,9 @@ OWN_FUNCTION = Cause(
     " application; this step changed nothing",
 )
 ORPHANED = Cause(
-    "a mistake of this program, undone in time",
-    "report it, with the preserved state; this step changed nothing",
+    "these rows find their parents only by the type or the collation that the key has now",
+    "write their values as the parent's key is written, then run the same command again; this step"
+    " changed nothing",
 )
 NO_COPY = Cause(
     "the reports folder has no room for a copy of the database, or may not be written",

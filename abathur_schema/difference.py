@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .declared import Declared
 from .schema import Index, Schema, Table
 from .sql_text import fold
 from .table_changes import TableChange, reference, spelled, table_changes
@@ -102,6 +103,38 @@ def _index_form(index: Index) -> tuple[object, ...]:
     return fold(index.table), index.unique, columns, index.where, index.expressions
 
 
+def of_another_application(declared: Declared, live: Schema) -> str | None:
+    """What shows that the database belongs to another application: a table that shares nothing but
+    its name with ours. None when nothing does.
+
+    A table of ours, of whatever age, has most of the columns that every row of it must fill.
+    """
+    for name, wanted in declared.schema.tables.items():
+        table = live.tables.get(name)
+        if not table or table.kind != "table":
+            continue
+        names = {*table.column, *_called_now(declared, live, name)}
+        must = [
+            column
+            for column, form in wanted.column.items()
+            if form.notnull and not form.default and (name, column) not in declared.fills
+        ]
+        if sum(column in names for column in must) * 2 < len(must):
+            there = ", ".join(column.name for column in table.columns) or "none"
+            return f"its table {table.name} has the columns {there}; ours has {', '.join(must)} and others."
+    return None
+
+
+def _called_now(declared: Declared, live: Schema, table: str) -> Iterator[str]:
+    """The columns that upgrades give the name that they have now."""
+    for upgrade in declared.upgrades:
+        if upgrade.applies(live):
+            for name in upgrade.lacks:
+                of, _, column = name.partition(".")
+                if of == table:
+                    yield column
+
+
 class Undeclared(NamedTuple):
     """Something that is there and not declared; `kind` is table, column, CHECK, index, view ..."""
 
@@ -149,7 +182,7 @@ def undeclared_in(
         yield Undeclared("CHECK", f"({check}) of table {table.name}")
     for columns in sorted(live.uniques_of(table.name) - declared.uniques_of(table.name)):
         yield Undeclared("UNIQUE", f"({', '.join(columns)}) of table {table.name}")
-    known = {reference(key) for key in wanted.foreign_keys}
+    known = {reference(key) for key in wanted.foreign_keys} | wanted.former_keys
     for key in sorted(table.foreign_keys, key=spelled):
         if reference(key) not in known:
             yield Undeclared("foreign key", f"{spelled(key)} of table {table.name}")

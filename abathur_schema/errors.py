@@ -52,7 +52,7 @@ class BrokenRowsError(StepError):
 
 
 class OrphanedRowsError(StepError):
-    """After a rebuild more rows than before have no parent: a mistake of ours, undone in time."""
+    """After a rebuild more rows than before would have no parent; it is undone in time."""
 
     def __init__(self, lost: Mapping[str, int]) -> None:
         rows = ", ".join(f"{number} rows of {key}" for key, number in lost.items())

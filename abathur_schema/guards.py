@@ -3,11 +3,20 @@
 from collections.abc import Iterator, Mapping
 
 from .create_table import definitions
+from .declared import Declared
 from .difference import OtherTable
-from .schema import Schema, Table, affinity
+from .schema import Schema, Table, affinity_of
 from .sql_text import fold, quoted, string
 from .statement import Guard
-from .table_changes import MissingCheck, MissingForeignKey, MissingUnique, OtherPrimaryKey, spelled
+from .table_changes import (
+    MissingCheck,
+    MissingForeignKey,
+    MissingUnique,
+    OtherClauses,
+    OtherPrimaryKey,
+    reference,
+    spelled,
+)
 
 
 def name_of_row(table: Table, rowid: str) -> str:
@@ -17,6 +26,38 @@ def name_of_row(table: Table, rowid: str) -> str:
     if not parts or not is_alias:
         parts += [f"{string(key + ' ')} || quote({quoted(key)})" for key in table.primary_key]
     return " || ', ' || ".join(parts) or "'?'"
+
+
+def guards_of(declared: Declared, live: Schema, difference: OtherTable) -> tuple[Guard, ...]:
+    """The rows that keep a table from being as declared."""
+    wanted, table = difference.declared, difference.live
+    row = name_of_row(table, rowid_of(table))
+    values = values_of(declared, wanted, table)
+    return (
+        *column_guards(wanted, table, values, row),
+        *rowid_guards(wanted, table, row),
+        *constraint_guards(live, difference, values, row),
+        *collation_guards(declared.schema, live, difference),
+    )
+
+
+def rowid_of(table: Table) -> str:
+    """The name by which the rowid can be asked for; empty where columns have all of its names."""
+    return next((word for word in ("rowid", "_rowid_", "oid") if word not in table.column), "")
+
+
+def values_of(declared: Declared, wanted: Table, table: Table) -> dict[str, str]:
+    """The columns that a row of `table` gives a value to, each with the expression of its value."""
+    found = {}
+    for name, column in wanted.column.items():
+        if there := table.column.get(name):
+            found[column.name] = quoted(there.name)
+        elif fill := declared.fills.get((fold(wanted.name), name)):
+            found[column.name] = fill.expression
+    for name, column in table.column.items():
+        if name not in wanted.column and not column.generated:
+            found[column.name] = quoted(column.name)
+    return found
 
 
 def column_guards(
@@ -104,6 +145,43 @@ def constraint_guards(
                 )
 
 
+def collation_guards(declared: Schema, live: Schema, difference: OtherTable) -> Iterator[Guard]:
+    """The rows of other tables that find their parent only by a collation that is not declared."""
+    parent = difference.live
+    collations = {
+        one.of.removeprefix("column ")
+        for one in difference.changes
+        if isinstance(one, OtherClauses) and one.of.startswith("column ")
+    }
+    others = {fold(name) for name in collations}
+    for name, child in live.tables.items():
+        wanted = declared.tables.get(name)
+        for key in sorted(child.foreign_keys, key=spelled):
+            if fold(key.other_table) != fold(parent.name) or not others & {
+                *map(fold, map(str, key.other_columns))
+            }:
+                continue
+            if wanted and reference(key) in wanted.former_keys:
+                continue
+            pairs = [
+                *zip(
+                    map(quoted, key.columns), map(quoted, map(str, key.other_columns)), strict=False
+                )
+            ]
+            now = " AND ".join(f"p.{theirs} = c.{ours}" for ours, theirs in pairs)
+            then = " AND ".join(f"p.{theirs} COLLATE BINARY = c.{ours}" for ours, theirs in pairs)
+            of = quoted(parent.name)
+            yield Guard(
+                f"{child.name}({', '.join(key.columns)}) must be in the letters of its parent in"
+                f" {parent.name}, whose key is declared without COLLATE",
+                f"FROM {quoted(child.name)} AS c WHERE EXISTS (SELECT 1 FROM {of} AS p WHERE {now})"
+                f" AND NOT EXISTS (SELECT 1 FROM {of} AS p WHERE {then})",
+                " || ', ' || ".join(
+                    f"{string(name + ' ')} || quote(c.{quoted(name)})" for name in key.columns
+                ),
+            )
+
+
 def _repeated(rows: str, columns: list[tuple[str, str]]) -> str:
     """All rows but the first of those that are alike; NULLs are never alike."""
     alike = ", ".join(f"{quoted(name)} COLLATE {collation}" for name, collation in columns)
@@ -115,32 +193,73 @@ def _repeated(rows: str, columns: list[tuple[str, str]]) -> str:
 
 
 def loss_guards(wanted: Table, table: Table, new: str, rowid: str) -> Iterator[Guard]:
-    """The rows in which a value would not be the same in the type that is declared.
+    """The rows in which a value would not be the same in the table that is made anew.
 
-    Looked for in the copy, before the old table goes: a conversion is good if SQLite converts the
-    result back to the value that was there.
+    Looked for in the copy, before the old table goes. In a declared column a conversion is good if
+    SQLite converts the result back to the value that was there; in another one none is.
     """
     key = [rowid] if rowid and not table.without_rowid else list(map(quoted, table.primary_key))
-    if wanted.without_rowid or not key:
-        return
     by = key
     if wanted.has_rowid_key and wanted.folded_key[0] in table.column:
         by = [quoted(wanted.primary_key[0])]  # which may not have been the rowid before
     # A row whose key is not found again has lost some of it.
-    same = " AND ".join(f"n.{name} = o.{name}" for name in by)
-    for name, column in wanted.column.items():
-        there = table.column.get(name)
-        if there and affinity(there.type) != affinity(column.type):
-            o, n = f"o.{quoted(there.name)}", f"n.{quoted(column.name)}"
+    same = " AND ".join(f"n.{name} = o.{name}" for name in by) or "FALSE"
+    label = " || ', ' || ".join(f"'{name.strip(chr(34))} ' || quote(o.{name})" for name in key)
+    both = f"FROM {quoted(table.name)} AS o LEFT JOIN {quoted(new)} AS n ON {same}"
+    for name, there in table.column.items():
+        column = wanted.column.get(name)
+        o, n = f"o.{quoted(there.name)}", f"n.{quoted(column.name if column else there.name)}"
+        if column and affinity_of(table, there) != affinity_of(wanted, column):
             back = " ".join(
                 f"WHEN '{kind}' THEN CAST({n} AS {kind}) IS NOT +{o}"
                 for kind in ("text", "integer", "real")
             )
             yield Guard(
                 f"{wanted.name}.{column.name} must keep its value as {column.type}",
-                f"FROM {quoted(table.name)} AS o LEFT JOIN {quoted(new)} AS n ON {same}"
-                f" WHERE typeof({o}) <> typeof({n}) AND CASE typeof({o}) {back} ELSE 1 END",
-                " || ', ' || ".join(f"'{name.strip(chr(34))} ' || quote(o.{name})" for name in key),
+                f"{both} WHERE typeof({o}) <> typeof({n}) AND CASE typeof({o}) {back} ELSE 1 END",
+                label or "'?'",
+            )
+        elif not column and table.strict != wanted.strict and not there.generated:
+            yield Guard(
+                f"{wanted.name}.{there.name} must keep its value",
+                f"{both} WHERE typeof({o}) IS NOT typeof({n})"
+                f" OR +{o} COLLATE BINARY IS NOT +{n} COLLATE BINARY",
+                label or "'?'",
+            )
+
+
+def conversions(wanted: Table, table: Table) -> Iterator[Guard]:
+    """The rows in which a value will have another storage class, because a declared type has
+    another affinity (SQLite documentation, "Type Affinity").
+    """
+    for name, column in wanted.column.items():
+        there = table.column.get(name)
+        target = affinity_of(wanted, column)
+        if not there or affinity_of(table, there) == target:
+            continue
+        value = quoted(there.name)
+        # The type of a CAST lets SQLite compare as a column of that type would convert.
+        is_number = f"+{value} = CAST({value} AS NUMERIC)"
+        is_whole = f"+{value} = CAST({value} AS INTEGER)"
+        changes = {
+            "TEXT": {"a number, and becomes text": f"typeof({value}) IN ('integer', 'real')"},
+            "REAL": {
+                "text, and becomes a real number": f"typeof({value}) = 'text' AND {is_number}",
+                "an integer, and becomes a real number": f"typeof({value}) = 'integer'",
+            },
+            "BLOB": {},
+        }.get(
+            target,
+            {
+                "text, and becomes a number": f"typeof({value}) = 'text' AND {is_number}",
+                "a real number, and becomes an integer": f"typeof({value}) = 'real' AND {is_whole}",
+            },
+        )
+        for says, where in changes.items():
+            yield Guard(
+                f"{wanted.name}.{column.name} ({column.type}) is {says}",
+                f"FROM {quoted(table.name)} WHERE {where}",
+                "''",
             )
 
 

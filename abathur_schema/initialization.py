@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .async_connection import lendable
 from .commands import concluded, failure_lines, read_back
+from .connection import exactly
 from .declared import PRAGMA, STEPS
 from .errors import InitializationError, UsageError
 from .preserved import keep_copy
@@ -70,13 +71,14 @@ class Initialization:
         """Run a step on a connection that is otherwise an application's. Raises
         InitializationError.
         """
-        theirs = connection.isolation_level, connection.row_factory
+        theirs = connection.isolation_level, connection.row_factory, connection.text_factory
         connection.isolation_level, connection.row_factory = None, None
+        connection.text_factory = exactly
         self.target.connection = connection
         try:
             self._note(run_step(self.target, name))
         finally:
-            connection.isolation_level, connection.row_factory = theirs
+            connection.isolation_level, connection.row_factory, connection.text_factory = theirs
 
     def _note(self, step: Step) -> None:
         self.run.steps.append(step)

@@ -18,6 +18,8 @@ from .statement import Statement
 
 T = TypeVar("T")
 
+NOTHING = Schema({}, {}, {}, {})
+
 # A step is one transaction: it happens whole or not at all.
 BEGIN = Statement("BEGIN IMMEDIATE;", "")
 COMMIT = Statement("COMMIT;", "")
@@ -45,16 +47,19 @@ def plan(declared: Declared, live: Schema, step: str) -> list[Statement]:
     return [
         *upgrades,
         *_statements(declared, live, step, found),
-        *_drop_repeated(declared, live, step),
+        *(_drop_repeated(declared, live, step) if found else ()),
     ]
 
 
 class StepPlan(NamedTuple):
-    """What one step would run; `blocked` says why it could not, if so."""
+    """What one step would run on a database with the schema `live`; `blocked` says why it could
+    not, if so.
+    """
 
     step: str
     statements: Sequence[Statement]
     blocked: StepError | None = None
+    live: Schema = NOTHING
 
 
 def plan_all(declared: Declared, live: Schema) -> Iterator[StepPlan]:
@@ -63,17 +68,16 @@ def plan_all(declared: Declared, live: Schema) -> Iterator[StepPlan]:
         try:
             statements = plan(declared, live, step)
         except StepError as error:
-            yield StepPlan(step, (), error)
-            return
-        yield StepPlan(step, statements)
-        if step == SCHEMA_STEPS[-1]:
+            yield StepPlan(step, (), error, live)
             return
         try:
-            live = after(live, statements)
+            left = after(live, statements)
         except sqlite3.Error as error:
-            problem = f"what comes after {step} cannot be told: in an empty copy, {error}"
-            yield StepPlan(SCHEMA_STEPS[SCHEMA_STEPS.index(step) + 1], (), StepError(problem))
+            # What does not work there will not work in the database either.
+            yield StepPlan(step, statements, StepError(f"in an empty copy, {error}"), live)
             return
+        yield StepPlan(step, statements, None, live)
+        live = left
 
 
 def framed(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
@@ -88,6 +92,11 @@ def is_rebuild(statements: Sequence[Statement]) -> bool:
     return any(made == "tables_rebuilt" for one in statements for made, _ in one.made)
 
 
+def changes_text(statements: Sequence[Statement]) -> bool:
+    """Whether they change the text of a table, an index or a trigger."""
+    return any(one.sql.startswith("PRAGMA writable_schema") for one in statements)
+
+
 def after(live: Schema, statements: Sequence[Statement]) -> Schema:
     """The schema that `statements` make of `live`: they run on an empty copy of it in memory.
 
@@ -96,15 +105,8 @@ def after(live: Schema, statements: Sequence[Statement]) -> Schema:
     """
     if not statements:
         return live
-    apart: set[str] = set()
-    with closing(scratch()) as copy:
-        things = (live.tables, live.indexes, live.views, live.triggers)
-        for thing in (thing for kind in things for thing in kind.values()):
-            if getattr(thing, "kind", "") != "shadow":  # its virtual table makes it
-                try:
-                    copy.execute(thing.sql)
-                except sqlite3.Error:
-                    apart.add(fold(thing.name))
+    copy, apart = copy_of(live)
+    with closing(copy):
         for statement in statements:
             drops = {fold(name) for made, name in statement.made if made == "indexes_dropped"}
             if not statement.only_rows and not drops & apart:
@@ -119,6 +121,21 @@ def after(live: Schema, statements: Sequence[Statement]) -> Schema:
         triggers=_with(made.triggers, live.triggers, apart),
         statistics=live.statistics,
     )
+
+
+def copy_of(live: Schema) -> tuple[sqlite3.Connection, set[str]]:
+    """An empty copy of a schema in memory, and the folded names of what cannot be made there."""
+    copy = scratch()
+    apart: set[str] = set()
+    things = (live.tables, live.indexes, live.views, live.triggers)
+    for thing in (thing for kind in things for thing in kind.values()):
+        # A virtual table makes its shadow tables.
+        if thing.sql and getattr(thing, "kind", "") != "shadow":
+            try:
+                copy.execute(thing.sql)
+            except sqlite3.Error:
+                apart.add(fold(thing.name))
+    return copy, apart
 
 
 def _with(made: Mapping[str, T], live: Mapping[str, T], apart: Set[str]) -> Mapping[str, T]:
@@ -170,7 +187,9 @@ def _statements(
 
 
 def _drop_repeated(declared: Declared, live: Schema, step: str) -> Iterator[Statement]:
-    """The step that makes the indexes of a table drops those of others that repeat them."""
+    """The step that makes the indexes of a table drops those of others that repeat them; only where
+    it has something to make: one that an application makes again at each start would go each time.
+    """
     indexes = [name for name in declared.steps[step] if name in declared.schema.indexes]
     if indexes:
         tables = declared.steps.get(step.removesuffix("-indexes"), ())

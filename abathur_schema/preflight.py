@@ -10,6 +10,7 @@ from typing import NamedTuple
 from .checks import KINDS, check_files
 from .connection import COMPANIONS, MINIMUM_SQLITE, NOT_READABLE, connect
 from .declared import PRAGMA, declared
+from .difference import of_another_application
 from .errors import UsageError, out_of_order
 from .run import CHAINS, PLAN, RESTORE, VERIFY
 from .schema import read_schema
@@ -89,14 +90,24 @@ def _followed(path: Path) -> Path:
     return Path(os.path.realpath(path))  # resolve() raises where links go in a circle
 
 
-def check_order(task: str, database: Path) -> None:
-    """Raise UsageError when `task` is one step and what it builds upon is not there."""
-    if task in ("init", PRAGMA, VERIFY):
+def check_database(task: str, database: Path) -> None:
+    """Raise UsageError when the database belongs to another application, or when `task` is one step
+    and what it builds upon is not there.
+    """
+    if task == VERIFY or not database.exists():
         return
+    needed = None
     try:
         with closing(connect(database, "ro")) as connection:
-            needed = step_needed(connection, read_schema(connection), task)
+            live = read_schema(connection)
+            if task not in ("init", PRAGMA, PLAN):
+                needed = step_needed(connection, live, task)
     except NOT_READABLE:
         return  # the step meets the same error and tells it in full, or looks again
+    if found := of_another_application(declared(), live):
+        raise UsageError(
+            f"{database} belongs to another application: {found} Name another file, with --database"
+            " PATH; nothing was touched."
+        )
     if needed:
         raise UsageError(f"{out_of_order(task, needed)}; nothing was touched.")

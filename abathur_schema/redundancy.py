@@ -24,11 +24,14 @@ def repeated(
     declared: Schema, live: Schema, indexes: Iterable[str], tables: Iterable[str]
 ) -> list[Repeated]:
     """The undeclared indexes that repeat one of `indexes` (declared; folded names), or a UNIQUE or
-    the PRIMARY KEY of one of `tables`. One that a view or a trigger names is needed all the same.
+    the PRIMARY KEY of one of `tables`. One that a view or a trigger names is needed all the same,
+    and one that is unique is a constraint, which is its application's.
     """
     ours = [declared.indexes[name] for name in indexes]
     found = []
     for index in undeclared_indexes(declared, live):
+        if index.unique:
+            continue
         table = fold(index.table)
         kept = [one for one in ours if fold(one.table) == table]
         if table in tables:
@@ -54,11 +57,8 @@ def _is_named(index: Index, live: Schema) -> bool:
 def _repeats(index: Index, other: Index) -> bool:
     """Whether `index` has the columns, rows and use of `other`.
 
-    Against a constraint directions do not count: it is there for equality. A unique index is a
-    constraint itself, and only another one repeats it.
+    Against a constraint directions do not count: it is there for equality.
     """
-    if index.unique and not other.unique:
-        return False
     with_direction = other.origin == "c"
     forms = [
         [(fold(c.name), c.collation, with_direction and c.descending) for c in one.columns]

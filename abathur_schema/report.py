@@ -127,6 +127,7 @@ def compose(run: Run) -> Document:
             "files_modified": [path] if changed and run.database not in run.made else [],
             "tables_created": run.delivered("tables_created"),
             "tables_rebuilt": run.delivered("tables_rebuilt"),
+            "tables_changed": run.delivered("tables_changed"),
             "columns_added": run.delivered("columns_added"),
             "indexes_created": run.delivered("indexes_created"),
             "indexes_dropped": run.delivered("indexes_dropped"),
@@ -222,6 +223,7 @@ def _step(step: Step) -> Document:
             for attempt in step.attempts
         ],
         "duration_ms": round(step.duration_ms, 3),
+        "notes": step.notes,
         "statements": [
             {"sql": statement.sql, "reason": statement.reason} for statement in step.ran
         ],

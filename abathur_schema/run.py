@@ -151,6 +151,7 @@ def what_changed(ran: list[Statement]) -> str:
         "upgrades_run": ("upgrade", "run"),
         "tables_created": ("table", "made"),
         "tables_rebuilt": ("table", "rebuilt"),
+        "tables_changed": ("table", "changed"),
         "columns_added": ("column", "added"),
         "indexes_dropped": ("index", "dropped"),
         "indexes_created": ("index", "made"),

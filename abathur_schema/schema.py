@@ -12,10 +12,9 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
 from sqlite_utils import Database
-from sqlite_utils.create_table_parser import ParseError, parse_checks
 from sqlite_utils.db import ForeignKey
 
-from .create_table import clauses_by_name, with_commas
+from .create_table import Reference, check_of, clauses_by_name, definitions, unqualified
 from .errors import HidingNameError
 from .sql_text import fold, literal, normal, tokens, unquoted, where_of_index
 
@@ -46,6 +45,13 @@ def affinity(declared_type: str) -> str:
         return "BLOB"
     found = (name for name, parts in words.items() if any(p in declared_type for p in parts))
     return next(found, "NUMERIC")
+
+
+def affinity_of(table: "Table", column: Column) -> str:
+    """The type affinity of a column of a table. In a STRICT one a column of type ANY has none, where
+    the name would else make it NUMERIC (SQLite documentation, "STRICT Tables").
+    """
+    return "BLOB" if table.strict and column.type == "ANY" else affinity(column.type)
 
 
 class IndexColumn(NamedTuple):
@@ -114,7 +120,9 @@ class Trigger(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table; `kind` is table, virtual or shadow. `columns` are in their order in the table."""
+    """A table; `kind` is table, virtual or shadow. `columns` are in their order in the table.
+    `former_keys` are the foreign keys that a declared table must no longer have.
+    """
 
     name: str
     kind: str
@@ -123,6 +131,7 @@ class Table:
     without_rowid: bool
     strict: bool
     sql: str = field(repr=False)
+    former_keys: set[Reference] = field(default_factory=set, compare=False, repr=False)
 
     @cached_property
     def column(self) -> Mapping[str, Column]:
@@ -154,7 +163,7 @@ class Table:
     @property
     def check_constraints(self) -> tuple[CheckConstraint, ...]:
         """The CHECK constraints, in their order in the text."""
-        return _check_constraints(self.sql)
+        return _check_constraints(self.sql, self.name)
 
     @cached_property
     def autoincrement(self) -> bool:
@@ -343,22 +352,20 @@ def _indexes(
 
 
 @lru_cache(maxsize=256)
-def _check_constraints(sql: str) -> tuple[CheckConstraint, ...]:
+def _check_constraints(sql: str, table: str) -> tuple[CheckConstraint, ...]:
     """Cached because parsing takes longer than all the pragmas of a table, and a live table is
     usually the very text of the declared one.
     """
     if "check" not in sql.lower():
         return ()
-    try:
-        return tuple(
-            CheckConstraint(
-                called=check.name or unquoted(check.check),
-                expression=normal(check.check),
-                column=check.column,
-                text=check.check,
-                sql=check.sql,
-            )
-            for check in parse_checks(with_commas(sql))
-        )
-    except ParseError as error:
-        return (CheckConstraint("", f"(cannot be read: {error})"),)
+    found = []
+    for definition in definitions(sql):
+        for clause in definition.clauses:
+            if clause.keyword == "check":
+                check = check_of(clause)
+                expression = normal(unqualified(check.text, table))
+                called = check.name or unquoted(check.text)
+                found.append(
+                    CheckConstraint(called, expression, definition.column, check.text, clause.text)
+                )
+    return tuple(found)

@@ -20,16 +20,26 @@ from .errors import UsageError
 fold = fold_identifier_case
 """A name in the one letter case by which SQLite finds it (ASCII letters only)."""
 
+LETTERS = r"A-Za-z0-9_$\x80-\U0010ffff"
+"""What a word is made of: to SQLite every byte from 0x80 on is a letter, whatever it stands for, and
+white space is that of ASCII (`sqlite3CtypeMap` in its source).
+"""
+
+SPACE = " \t\n\f\r"
+
 TOKEN = re.compile(
-    r"""
-      (?P<space>   \s+ | --[^\n]* | /\*.*?(?:\*/|\Z) )
+    rf"""
+      (?P<space>   [ \t\n\f\r]+ | --[^\n]* | /\*.*?(?:\*/|\Z) )
     | (?P<literal> [xX]?'(?:[^']|'')*' )
     | (?P<quoted>  "(?:[^"]|"")*" | `(?:[^`]|``)*` | \[[^\]]*\] )
-    | (?P<word>    [\w$]+(?:\.\d+)? )
+    | (?P<word>    [{LETTERS}]+(?:\.[0-9]+)? )
     | (?P<sign>    <= | >= | <> | != | == | << | >> | \|\| | -> | . )
     """,
     re.VERBOSE | re.DOTALL,
 )
+
+_NAME = re.compile(rf"(?![0-9$])[{LETTERS}]+")
+"""A name that needs no quotes."""
 
 _SEMICOLON = re.compile(r";(?=(?P<comment>[ \t]*--[^\n]*)?)")
 
@@ -61,10 +71,10 @@ def tokens(sql: str) -> tuple[Token, ...]:
         kind, text = str(match.lastgroup), match.group()
         if kind == "quoted":
             quote = text[-1]
-            name = text[1:-1].replace(quote * 2, quote).lower()
-            text = f'"{name}"' if name in _MEANINGFUL_WORDS or not name.isidentifier() else name
+            name = fold(text[1:-1].replace(quote * 2, quote))
+            text = f'"{name}"' if name in _MEANINGFUL_WORDS or not _NAME.fullmatch(name) else name
         elif kind == "word":
-            text = text.lower()
+            text = fold(text)
         if kind != "space":
             found.append(Token(kind, text))
     return tuple(found)
@@ -79,7 +89,7 @@ def unquoted(text: str) -> str:
     """What SQLite reads where it expects one name: of a text that begins with a quote, that name
     alone (`sqlite3Dequote` in its source).
     """
-    text = text.strip()
+    text = text.strip(SPACE)
     found = TOKEN.match(text)
     if found and text[0] in "\"`['":
         quote = found.group()[-1]
@@ -89,11 +99,11 @@ def unquoted(text: str) -> str:
 
 def literal(default: str | None) -> str:
     """The normal form of a DEFAULT; there SQLite takes a name, quoted or not, for a string."""
-    text = (default or "").strip()
+    text = (default or "").strip(SPACE)
     if (value := _VALUES.get(text.lower())) is not None:
         return value
     is_quoted = text[:1] in ('"', "`", "[") and len(tokens(text)) == 1
-    if is_quoted or (text.isidentifier() and text.lower() not in _MEANINGFUL_WORDS):
+    if is_quoted or (_NAME.fullmatch(text) and text.lower() not in _MEANINGFUL_WORDS):
         return string(unquoted(text))
     return normal(text)
 
@@ -138,9 +148,10 @@ def comments_before(statement: str) -> list[str]:
     return lines
 
 
-def read(path: Path) -> tuple[str, dict[str, str], tuple[str, ...]]:
+def read(path: Path, without_sql: str = "") -> tuple[str, dict[str, str], tuple[str, ...]]:
     """A file of `checks/` or `sql/upgrades/`: its name, what else is said at its top, and its
-    statements. Raises UsageError, with the file, when it cannot be read or has not both.
+    statements; where it says `without_sql`, it may have none. Raises UsageError, with the file,
+    when it cannot be read or has not both.
     """
     try:
         text = path.read_text("utf-8")
@@ -148,7 +159,7 @@ def read(path: Path) -> tuple[str, dict[str, str], tuple[str, ...]]:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}. Restore it, or mend it.") from error
     name, says = head(text)
-    if not name or not found:
+    if not name or not (found or without_sql in says):
         raise UsageError(f"{path} needs a comment line with its name at its top, then SQL.")
     return name, says, found
 
@@ -197,8 +208,33 @@ def quoted(name: str) -> str:
 
 
 def string(text: str) -> str:
-    """`text` as an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
+    """`text` as an SQL string; where it is no UTF-8, by its bytes."""
+    if is_utf8(text):
+        return "'" + text.replace("'", "''") + "'"
+    return f"CAST(x'{text.encode('utf-8', 'surrogateescape').hex()}' AS TEXT)"
+
+
+def utf8(text: str) -> str:
+    """A text that was read with `surrogateescape`, with a letter in place of each wrong byte."""
+    return text if is_utf8(text) else re.sub("[\udc80-\udcff]", "_", text)
+
+
+def without_comments(sql: str) -> str:
+    """What SQLite makes of a statement."""
+    return "".join(one.group() for one in TOKEN.finditer(sql) if one.lastgroup != "space")
+
+
+def ended(sql: str) -> str:
+    """The statement with its semicolon, which a comment at its end must not swallow."""
+    last = next((one.group() for one in reversed(list(TOKEN.finditer(sql)))), "")
+    if last.startswith("/*") and (len(last) < 4 or not last.endswith("*/")):
+        return f"{sql} */;"
+    return f"{sql}\n;" if last.startswith("--") else f"{sql};"
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text that was read with `surrogateescape` was UTF-8."""
+    return not any("\udc80" <= letter <= "\udcff" for letter in text)
 
 
 def _joined(found: tuple[Token, ...]) -> str:

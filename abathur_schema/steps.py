@@ -24,11 +24,12 @@ from .errors import (
 from .files import make_folders, sync_folder
 from .foreign_keys import Violations, violations
 from .interruption import interrupted, stop_asked, stop_if_asked
-from .plan import framed, is_rebuild, needed_first, plan, problems
+from .plan import changes_text, framed, is_rebuild, needed_first, plan, problems
 from .progress import Progress
 from .row_count import counting
 from .schema import Schema, read_schema
 from .statement import Guard, Statement
+from .usability import works_no_longer
 
 MAX_ATTEMPTS = 2
 
@@ -127,12 +128,13 @@ def look(database: Path) -> None:
 
 @dataclass
 class Attempt:
-    """One try of a step: the statements that it had to run, those that ran, and where and why it
-    stopped.
+    """One try of a step: the statements that it had to run, those that ran, what to know of them,
+    and where and why it stopped.
     """
 
     planned: Sequence[Statement] = ()
     ran: list[Statement] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     running: Statement | None = None
     error: Exception | None = None
 
@@ -158,6 +160,11 @@ class Step:
     def ran(self) -> list[Statement]:
         """The statements that took effect."""
         return self.attempts[-1].ran if self.attempts and not self.error else []
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know of what took effect."""
+        return self.attempts[-1].notes if self.ran else []
 
     @property
     def status(self) -> str:
@@ -243,14 +250,18 @@ def _transaction(
         if is_rebuild(statements):
             settle(connection)
             connection.execute("PRAGMA legacy_alter_table = OFF")
+        if changes_text(statements):
+            connection.execute("PRAGMA writable_schema = RESET")
 
 
 def _change(target: Target, name: str, wanted: Sequence[Statement], attempt: Attempt) -> None:
     connection = target.connection
     before = _violations_before(target, wanted)
+    attempt.notes = works_no_longer(target.live(), wanted)
     for statement in wanted:
         if found := [line for guard in statement.guards for line in broken_rows(connection, guard)]:
             raise BrokenRowsError(name, found)
+        attempt.notes += (line for tell in statement.tells for line in told_rows(connection, tell))
         if statement.rewrites:
             target.before_rewrite()
             target.before_rewrite = _nothing
@@ -296,7 +307,8 @@ def _violations_before(target: Target, wanted: Sequence[Statement]) -> Violation
     """Those of foreign keys that no change of ours made; looked for where rows are written anew, or
     where `asks_rows` and a table is changed.
     """
-    changes = any(made == "columns_added" for one in wanted for made, _ in one.made)
+    about = ("columns_added", "tables_changed")
+    changes = any(made in about for one in wanted for made, _ in one.made)
     if not is_rebuild(wanted) and not (changes and target.asks_rows):
         return Violations(Counter(), ())
     target.progress.now("foreign keys, before anything is changed")
@@ -313,6 +325,13 @@ def broken_rows(connection: sqlite3.Connection, guard: Guard) -> Iterator[str]:
         (first,) = connection.execute(f"SELECT {guard.label} {guard.rows} LIMIT 1").fetchone()
         rows = "1 row does" if count == 1 else f"{count} rows do"
         yield f"{guard.says}: {rows} not keep to that; the first is {first}"
+
+
+def told_rows(connection: sqlite3.Connection, rows: Guard) -> Iterator[str]:
+    """One line when there are such rows: what of them is to be known, and how many they are."""
+    (count,) = connection.execute(f"SELECT count(*) {rows.rows}").fetchone()
+    if count:
+        yield f"{rows.says}: {count} row{'' if count == 1 else 's'}"
 
 
 def setting_statement(setting: Setting, value: str) -> Statement:

@@ -137,6 +137,25 @@ class OtherAction:
         )
 
 
+@dataclass(frozen=True)
+class FormerForeignKey:
+    """A foreign key that older forms had, and that would keep rows from being as they may be; or
+    one of a declared column that references a table which is not there, so that SQLite refuses
+    every write.
+    """
+
+    key: ForeignKey
+    is_dangling: bool
+
+    def __str__(self) -> str:
+        why = (
+            "references a table that is not there"
+            if self.is_dangling
+            else "is there; declared is none any more"
+        )
+        return f"foreign key {spelled(self.key)} {why}"
+
+
 TableChange = (
     MissingColumn
     | OtherColumn
@@ -147,6 +166,7 @@ TableChange = (
     | MissingUnique
     | MissingForeignKey
     | OtherAction
+    | FormerForeignKey
 )
 
 
@@ -176,7 +196,7 @@ def table_changes(
             yield MissingCheck(check)
     for columns in sorted(declared.uniques_of(wanted.name) - live.uniques_of(wanted.name)):
         yield MissingUnique(columns)
-    yield from _foreign_keys(wanted, table)
+    yield from _foreign_keys(declared, live, wanted, table)
 
 
 def _clauses(name: str, wanted: Table, table: Table) -> Iterator[OtherClauses]:
@@ -186,7 +206,17 @@ def _clauses(name: str, wanted: Table, table: Table) -> Iterator[OtherClauses]:
         yield OtherClauses(of, declared, there)
 
 
-def _foreign_keys(wanted: Table, table: Table) -> Iterator[MissingForeignKey | OtherAction]:
+def _foreign_keys(
+    declared: Schema, live: Schema, wanted: Table, table: Table
+) -> Iterator[MissingForeignKey | OtherAction | FormerForeignKey]:
+    for key in sorted(table.foreign_keys, key=spelled):
+        parents = (live.tables, declared.tables)
+        dangles = not any(fold(key.other_table) in tables for tables in parents)
+        of_ours = all(name in wanted.column for name in folded(key.columns))
+        if dangles and of_ours:
+            yield FormerForeignKey(key, is_dangling=True)
+        elif reference(key) in wanted.former_keys:
+            yield FormerForeignKey(key, is_dangling=False)
     for key in sorted(wanted.foreign_keys, key=spelled):
         found = [there for there in table.foreign_keys if reference(there) == reference(key)]
         if not found:

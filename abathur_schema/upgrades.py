@@ -1,13 +1,15 @@
 """`sql/upgrades/`: what no difference can tell of an older database, as SQL.
 
 The first comment line of a file says what it is for; `key: value` lines below it say when it
-applies. There are two kinds:
+applies. There are three kinds:
 
 - `step: STEP`, `has: ...` and `lacks: ...`, then statements. They run first in that step, once,
   where the database has all that the one names and nothing that the other names (a table, or
   `table.column`; several are separated by commas).
 - `fills: table.column`, then `SELECT expression FROM table;`. Where that column is missing, the
   rows that are there get the value of the expression; without such a file, its DEFAULT or NULL.
+- `drops: table(column) -> parent(column)`, and no statement: a foreign key that older forms had and
+  the declared one has not. Any other that is not declared is the application's, and stays.
 """
 
 import re
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import sql_text
+from .create_table import Reference
 from .errors import UsageError
 from .schema import Schema
 from .sql_text import fold
@@ -48,28 +51,53 @@ class Fill(NamedTuple):
     expression: str
 
 
+class Former(NamedTuple):
+    """A foreign key that `table` had in older forms; all names are folded."""
+
+    path: Path
+    table: str
+    reference: Reference
+
+
 Fills = Mapping[tuple[str, str], Fill]
 """By the folded names of table and column."""
 
 
-def read_upgrades(folder: Path, steps: Sequence[str]) -> tuple[tuple[Upgrade, ...], Fills]:
+def read_upgrades(
+    folder: Path, steps: Sequence[str]
+) -> tuple[tuple[Upgrade, ...], Fills, tuple[Former, ...]]:
     """The files of the folder, in the order of their names; an upgrade is for one of `steps`.
 
     Raises UsageError, with the file, when something in it is not right.
     """
     upgrades: list[Upgrade] = []
     fills: dict[tuple[str, str], Fill] = {}
+    former: list[Former] = []
     for path in sorted(folder.glob("*.sql")):
-        found = _read(path, steps)
-        if isinstance(found, Upgrade):
-            upgrades.append(found)
-        else:
-            fills[found.table, found.column] = found
-    return tuple(upgrades), fills
+        match _read(path, steps):
+            case Upgrade() as upgrade:
+                upgrades.append(upgrade)
+            case Fill() as fill:
+                fills[fill.table, fill.column] = fill
+            case Former() as key:
+                former.append(key)
+    return tuple(upgrades), fills, tuple(former)
 
 
-def _read(path: Path, steps: Sequence[str]) -> Upgrade | Fill:
-    name, says, statements = sql_text.read(path)
+_KEY = re.compile(r"(\w+)\((\w+)\) -> (\w+)\((\w+)\)")
+
+
+def _read(path: Path, steps: Sequence[str]) -> Upgrade | Fill | Former:
+    name, says, statements = sql_text.read(path, without_sql="drops")
+    if "drops" in says:
+        found = _KEY.fullmatch(says["drops"])
+        if not found or statements:
+            raise UsageError(
+                f"{path} says `drops:`, so it needs `-- drops: table(column) -> parent(column)` and"
+                " no statement."
+            )
+        table, column, parent, key = map(fold, found.groups())
+        return Former(path, table, Reference((column,), parent, (key,)))
     if "fills" in says:
         table, _, column = says["fills"].partition(".")
         selects = re.fullmatch(

@@ -10,6 +10,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from .redundancy import redundant, without_index
 from .schema import Index, Schema, Table, read_schema
 from .snapshot import Job, map_file, side_by_side, snapshot
 from .sql_text import fold, quoted, string
+from .table_text import only_declared
+from .usability import unusable
 
 
 def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | None]:
@@ -67,7 +70,14 @@ def _all(
     yield from _on_copy(connection, wanted.schema, live)
     others = [fold(index.name) for index in undeclared_indexes(wanted.schema, live)]
     yield check("redundant indexes", "info", _redundant(live, others), info=True)
+    yield check("does not work", "info", _unusable(live), info=True)
     yield check("not managed here", "info", map(str, undeclared(wanted.schema, live)), info=True)
+
+
+def _unusable(live: Schema) -> Iterator[str]:
+    """The application's views, triggers and tables that SQLite cannot prepare; ours it can."""
+    if live.views or live.triggers or any(one.kind == "virtual" for one in live.tables.values()):
+        yield from (f"{what}: {why}" for what, why in unusable(live).items())
 
 
 CHECKS_HOLD = "every row is as the declared CHECKs say"
@@ -189,10 +199,14 @@ def _with_owner(finding: str, owners: Mapping[int, str]) -> str:
 def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> Iterator[Check]:
     """What is tried on an empty copy of the live schema in memory, foreign keys enforced.
 
-    Triggers are the application's and stay out; so do its indexes that constrain nothing, and what
-    cannot be made here (it may need a function or a collation that only the application has).
+    All that is not declared stays out, constraints too: it is the application's, and no trial row of
+    ours must be refused by it.
     """
-    tables = [table for table in live.tables.values() if table.kind == "table"]
+    tables = [
+        replace(table, sql=only_declared(wanted, live, wanted.tables[name], table))
+        for name, table in live.tables.items()
+        if name in wanted.tables and table.kind == "table"
+    ]
     ours = [index for name, index in live.indexes.items() if index.sql and name in wanted.indexes]
     others = undeclared_indexes(wanted, live)
     with closing(scratch()) as copy:
@@ -214,7 +228,6 @@ def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> It
         if others or _has_statistics(connection):
             lines = _plans_here(connection, copy)
             yield check("plans with the indexes and statistics here", "info", lines, info=True)
-        list(_make(copy, [index for index in others if index.unique], set()))
         settle(copy)
         for file in check_files("rejects"):
             with savepoint(copy):

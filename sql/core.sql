@@ -31,7 +31,7 @@ CREATE TABLE agents (
     id             TEXT PRIMARY KEY,                   -- UUID
     name           TEXT NOT NULL,
     specialization TEXT NOT NULL,
-    task_id        TEXT NOT NULL REFERENCES tasks(id),
+    task_id        TEXT NOT NULL REFERENCES tasks(id) ON DELETE CASCADE,
     state          TEXT NOT NULL,                      -- idle, working ...
     model          TEXT NOT NULL,                      -- the language model that it runs on
     spawned_at     TIMESTAMP NOT NULL,
@@ -53,12 +53,13 @@ CREATE TABLE state (
 );
 
 
--- Who did what, and when: rows are only ever added.
+-- Who did what, and when: rows are only ever added. The trail outlives its task, so task_id is no
+-- foreign key, and it is NULL where a memory was changed outside of a task.
 CREATE TABLE audit (
     id                    INTEGER PRIMARY KEY AUTOINCREMENT,
     timestamp             TIMESTAMP NOT NULL,
     agent_id              TEXT REFERENCES agents(id),
-    task_id               TEXT NOT NULL REFERENCES tasks(id),
+    task_id               TEXT,
     action_type           TEXT NOT NULL,
     action_data           TEXT,      -- JSON object: name -> value
     result                TEXT,
@@ -80,7 +81,7 @@ CREATE TABLE metrics (
 
 -- What a task that runs in a loop can go on from.
 CREATE TABLE checkpoints (
-    task_id    TEXT NOT NULL REFERENCES tasks(id),
+    task_id    TEXT NOT NULL REFERENCES tasks(id) ON DELETE CASCADE,
     iteration  INTEGER NOT NULL,     -- counted up by the loop
     state      TEXT NOT NULL,        -- JSON, of any shape
     created_at TIMESTAMP NOT NULL,

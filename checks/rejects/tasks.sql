@@ -2,8 +2,8 @@
 
 INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at)
 VALUES ('t1', 'do', 'ready', '{}', '2026-01-01', '2026-01-01');
-INSERT INTO agents (id, name, specialization, task_id, state, model, spawned_at)
-VALUES ('a1', 'ann', 'any', 't1', 'idle', 'm', '2026-01-01');
+INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at, parent_task_id)
+VALUES ('t0', 'do', 'ready', '{}', '2026-01-01', '2026-01-01', 't1');
 
 
 -- NOT NULL constraint failed: tasks.prompt
@@ -39,5 +39,5 @@ VALUES ('t2', 'do', 'ready', '{}', '2026-01-01', '2026-01-01', 'nobody');
 INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at, session_id)
 VALUES ('t2', 'do', 'ready', '{}', '2026-01-01', '2026-01-01', 'nobody');
 
--- FOREIGN KEY constraint failed: agents.task_id
+-- FOREIGN KEY constraint failed: tasks.parent_task_id
 DELETE FROM tasks WHERE id = 't1';

@@ -1,0 +1,2 @@
+-- The trail of a task outlives it: audit.task_id is no foreign key any more
+-- drops: audit(task_id) -> tasks(id)
