@@ -59,7 +59,9 @@ def _read(kind: str, path: Path) -> CheckFile:
 
 # holds/: SELECTs that return the rows that are wrong. One with the parameter `:table` is asked of
 # each table; `each:` says how what it finds begins, and with `unless: foreign keys hold` a table is
-# spared of which that is seen faster. `counts:` says what the rows are called.
+# spared of which that is seen faster. `counts:` says what the rows are called. With `own:`, what a
+# function, a collation or a module decides that only the application has is no fault. With `of:
+# declared`, only the tables of `sql/` are asked about.
 
 
 def is_of_each_table(statement: str) -> bool:

@@ -88,7 +88,7 @@ def run_restore(state: object, database: object, reports: object, as_json: bool)
             finally:
                 progress.done()
             if not as_json:
-                _say(_line(run.steps[0], run))
+                _say_step(run.steps[0], run)
             return _finish(run, draft, as_json)
         finally:
             draft.discard()
@@ -139,9 +139,7 @@ def _run(run: Run, as_json: bool, copy_folder: Path | None) -> None:
             run.steps.append(step)
             progress.done()
             if not as_json:
-                _say(_line(step, run))
-                for note in step.notes:
-                    _say(f"  note: {on_one_line(note)}", sys.stderr)
+                _say_step(step, run)
         if run.checks is None:
             run.live = read_back(database)
     finally:
@@ -242,12 +240,22 @@ def _write(sql: str) -> None:
     if sys.stdout is None or sys.stdout.isatty():
         _say(sql)
         return
+    content = f"{sql}\n".encode("utf-8", "surrogateescape")
     try:
         sys.stdout.flush()
-        sys.stdout.buffer.write(f"{sql}\n".encode("utf-8", "surrogateescape"))
-        sys.stdout.buffer.flush()
+        if hasattr(sys.stdout, "buffer"):
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+        else:  # a caller has put something else in its place
+            sys.stdout.write(content.decode("utf-8", "replace"))
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say_step(step: Step, run: Run) -> None:
+    _say(_line(step, run))
+    for note in step.notes:
+        _say(f"  note: {on_one_line(note)}", sys.stderr)
 
 
 def _line(step: Step, run: Run) -> str:

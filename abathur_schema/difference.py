@@ -120,8 +120,11 @@ def of_another_application(declared: Declared, live: Schema) -> str | None:
             if form.notnull and not form.default and (name, column) not in declared.fills
         ]
         if sum(column in names for column in must) * 2 < len(must):
-            there = ", ".join(column.name for column in table.columns) or "none"
-            return f"its table {table.name} has the columns {there}; ours has {', '.join(must)} and others."
+            there = ", ".join(column.name for column in table.columns[:10]) or "none"
+            return (
+                f"its table {table.name} has the columns {there[:200]}; ours has"
+                f" {', '.join(must)} and others."
+            )
     return None
 
 

@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from .connection import COMPANIONS, NOT_READABLE, connect
 from .declared import PRAGMA, declared
@@ -69,11 +70,16 @@ class PreservedState:
         except OSError as error:
             self.lost.append(f"database.db: {error}")
 
-    def keep_bytes(self, database: Path) -> None:
-        """Keep the database byte for byte, with what SQLite keeps beside it."""
+    def keep_bytes(self, database: Path, opened: BinaryIO | None = None) -> None:
+        """Keep the database byte for byte, with what SQLite keeps beside it. Who holds a lock on it
+        gives the file `opened`: to close another one of the same file would give the lock away
+        (POSIX, `fcntl`).
+        """
         for suffix in ("", *COMPANIONS):
             source = database.with_name(database.name + suffix)
-            if source.exists():
+            if opened and not suffix:
+                self.keep("database.db", partial(_copy_content, opened))
+            elif source.exists():
                 self.keep(f"database.db{suffix}", partial(_copy, source))
 
     def seal(self) -> None:
@@ -110,7 +116,13 @@ def _back_up(database: Path, copy: Path) -> None:
 
 
 def _copy(source: Path, copy: Path) -> None:
-    with source.open("rb") as content, new_file(copy) as target:
+    with source.open("rb") as content:
+        _copy_content(content, copy)
+
+
+def _copy_content(content: BinaryIO, copy: Path) -> None:
+    content.seek(0)
+    with new_file(copy) as target:
         shutil.copyfileobj(content, target, 1 << 20)
 
 
@@ -143,14 +155,15 @@ def keep_copy(run: Run, folder: Path) -> None:
     _hold(run, state)
 
 
-def keep_replaced(run: Run, folder: Path, *, in_wal_mode: bool) -> None:
-    """Keep the files of the database, which nobody else has open, before they are replaced.
+def keep_replaced(run: Run, folder: Path, opened: BinaryIO, *, in_wal_mode: bool) -> None:
+    """Keep the files of the database, which nobody else may write, before they are replaced;
+    `opened` is the database itself.
 
     To be alone with it one has to take it out of WAL mode: `in_wal_mode` says that it was in that.
     Raises NoCopyError when it cannot be kept.
     """
     state = PreservedState(folder)
-    state.keep_bytes(run.database)
+    state.keep_bytes(run.database, opened)
     if in_wal_mode and not state.lost:
         with closing(sqlite3.connect(folder / "database.db", isolation_level=None)) as copy:
             copy.execute("PRAGMA journal_mode = WAL")

@@ -7,12 +7,14 @@ nobody else may have the database open: who has, would go on writing to a file w
 import glob
 import json
 import os
+import re
 import sqlite3
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from .connection import (
     COMPANIONS,
@@ -34,6 +36,7 @@ from .progress import Progress
 from .report import AGENT
 from .run import RESTORE, Run
 from .schema import Schema, read_schema
+from .stand_ins import is_lacking, with_stand_ins
 from .statement import Statement
 from .steps import Attempt, Step, look
 
@@ -79,6 +82,12 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
             f"{run.database} has more than one name (hard links); the others would keep the old"
             " file. Remove them first; nothing was touched."
         )
+    if _is_mounted(run.database):
+        raise UsageError(
+            f"{run.database} is a mount point of its own (such as a file that a container is given),"
+            " and no other file can take its name. Restore it where it is mounted from, or name"
+            " another file and copy that; nothing was touched."
+        )
     if not run.database.parent.is_dir():
         raise UsageError(
             f"there is no folder {run.database.parent}. Make it, or name another file."
@@ -103,16 +112,19 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
         progress.now(f"{RESTORE}: copying {state}")
         _stage(state, staged, run.database)
         progress.now(f"{RESTORE}: checking the copy")
-        restored = _prove(staged, state)
-        with _alone(run.database) as mode:
-            if run.database.exists():
+        restored = _prove(staged, state, attempt.notes)
+        # The file stays open until it has lost its name: to close it would give the lock away.
+        with _opened(run.database) as old, _alone(run.database) as mode:
+            if old:
                 progress.now(f"{RESTORE}: keeping {run.database}")
-                keep_replaced(run, folder, in_wal_mode=mode == "wal")
+                keep_replaced(run, folder, old, in_wal_mode=mode == "wal")
             else:
                 run.made.append(run.database)
             stop_if_asked()
-            others = _processes_with(run.database) if run.copy else []
-            if others:  # that came meanwhile
+            # Who came meanwhile waits for the lock, and then SQLite tells him that the file has no
+            # name any more (SQLITE_READONLY_DBMOVED). One that cannot be read has no lock.
+            others = _processes_with(run.database) if run.copy and mode is None else []
+            if others:
                 raise UsageError(_in_use(run.database, f" ({', '.join(others)})"))
             attempt.running = statement
             _swap(staged, run.database)
@@ -129,6 +141,16 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
     return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)
 
 
+def _is_mounted(path: Path) -> bool:
+    """Whether something is mounted in the place of a file, where the system tells (Linux)."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return False
+    points = (line.split(" ")[4] for line in mounts.splitlines())
+    return str(path) in (re.sub(r"\\(\d{3})", lambda o: chr(int(o[1], 8)), one) for one in points)
+
+
 def _place_beside(database: Path) -> Path:
     """The path at which the copy is made; what killed runs left at such paths is removed."""
     for left in database.parent.glob(f".{glob.escape(database.name)}.restore-*.tmp*"):
@@ -136,6 +158,16 @@ def _place_beside(database: Path) -> Path:
         if number.isdecimal() and not Path("/proc", number).exists():
             left.unlink(missing_ok=True)
     return database.with_name(f".{database.name}.restore-{os.getpid()}.tmp")
+
+
+@contextmanager
+def _opened(database: Path) -> Iterator[BinaryIO | None]:
+    """The file of the database, open; None where there is none."""
+    if not database.exists():
+        yield None
+        return
+    with database.open("rb") as file:
+        yield file
 
 
 @contextmanager
@@ -233,8 +265,10 @@ def _stage(state: Path, staged: Path, database: Path) -> None:
         staged.chmod(before.st_mode & 0o7777)
 
 
-def _prove(staged: Path, state: Path) -> Schema:
-    """The schema of the copy. Raises UsageError unless it is whole and one of ours."""
+def _prove(staged: Path, state: Path, notes: list[str]) -> Schema:
+    """The schema of the copy; what could not be proven of it goes to `notes`. Raises UsageError
+    unless it is whole and one of ours.
+    """
     copy = state / "database.db"
     try:
         with closing(connect(staged, "rw")) as connection:
@@ -242,7 +276,7 @@ def _prove(staged: Path, state: Path) -> Schema:
             guard(connection, size)
             with watched([connection], longest_time(size)):
                 live = read_schema(connection)
-                (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+                found = _damage(connection, notes)
     except NOT_READABLE as error:
         stop_if_asked()  # "interrupted" says nothing of the copy either
         if explain(error, staged) in (*NOT_OPENED, FULL, DISK_FAILED):
@@ -262,6 +296,23 @@ def _prove(staged: Path, state: Path) -> Schema:
         if staged.with_name(staged.name + suffix).exists():
             raise StepError(f"what is beside {copy} could not be taken into it")
     return live
+
+
+def _damage(connection: sqlite3.Connection, notes: list[str]) -> str:
+    """The first damage that SQLite finds, or `ok`."""
+
+    def ask(check: str) -> str:
+        return str(connection.execute(f"PRAGMA {check}(1)").fetchone()[0])
+
+    try:
+        return ask("integrity_check")
+    except sqlite3.OperationalError as error:
+        if not is_lacking(str(error)):
+            raise
+        notes.append(
+            f"only the application can prove the order and content of some indexes: {error}"
+        )
+        return with_stand_ins(connection, lambda: ask("quick_check"))
 
 
 def _is_reported(state: Path) -> bool:
