@@ -44,6 +44,7 @@ def run_task(
         request = preflight.check(task, database, reports)
         draft = Draft(request.reports, task, datetime.now(timezone.utc))
         try:
+            preflight.check_format(task, request.database)
             preflight.check_database(task, request.database)
             run = Run(task, request.database)
             _run(run, as_json, draft.folder(BEFORE) if backup else None)
@@ -61,6 +62,7 @@ def run_plan(database: object, reports: object, as_json: bool) -> int:
         from .show_plan import look  # only this task pays for its import
 
         request = preflight.check(PLAN, database, reports)
+        preflight.check_format(PLAN, request.database)
         preflight.check_database(PLAN, request.database)
         found = look(request.database)
         (_say if as_json else _write)(found.to_json() if as_json else found.to_sql())
@@ -280,6 +282,8 @@ def _check_lines(run: Run) -> Iterator[str]:
             yield from (f"    {on_one_line(finding)}" for finding in check.findings[:MAX_SHOWN])
             if check.count > MAX_SHOWN:
                 yield f"    and {check.count - MAX_SHOWN} more; see the report"
+    for remedy in run.remedies:
+        yield f"  what to do: {remedy}"
 
 
 def _violation_lines(run: Run) -> Iterator[str]:

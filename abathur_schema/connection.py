@@ -1,5 +1,6 @@
 """The one way to open a database: by its path, with the settings of `sql/pragma.sql`."""
 
+import os
 import re
 import sqlite3
 import sys
@@ -14,6 +15,7 @@ from .declared import IN_THE_FILE, Setting, declared
 from .errors import ForeignJournalError
 from .interruption import stop_asked
 from .sql_text import is_utf8
+from .stand_ins import Lacking, asking
 
 MINIMUM_SQLITE = (3, 37, 0)
 """The first version with pragma_table_list, which tells tables from virtual tables."""
@@ -68,6 +70,8 @@ def connect(
         )
     # as_uri() quotes what has a meaning in a URI: space, ?, #, %.
     uri = f"{database.absolute().as_uri()}?mode={mode}"
+    if read_only and unwritten(database):
+        uri, factory = f"{uri}&immutable=1", Unwritten
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=not read_only, factory=factory
     )
@@ -82,6 +86,35 @@ def connect(
         connection.close()
         raise
     return connection
+
+
+class Unwritten(sqlite3.Connection):
+    """A connection to a database in WAL mode that nobody has open, by a user who may not write it.
+
+    Opened as usual, SQLite would make a `-wal` and a `-shm` of this user's beside it, and could not
+    take them away; its owner could then write no more. So SQLite takes the file as one that nobody
+    writes; whoever reads so asks `unwritten` again at the end.
+    """
+
+
+def unwritten(database: Path) -> tuple[int, ...] | None:
+    """What tells whether a database that is read as `Unwritten` was written meanwhile; None for one
+    that is read as usual.
+
+    Raises sqlite3.OperationalError where this user can read it in neither way.
+    """
+    if os.access(database, os.W_OK) or not os.access(database, os.R_OK):
+        return None
+    wal, shm = (database.with_name(f"{database.name}{suffix}") for suffix in COMPANIONS[:2])
+    if wal.exists() and shm.exists():
+        return None
+    with database.open("rb") as file:
+        if file.read(20)[18:20] != b"\2\2":  # not in WAL mode
+            return None
+    if wal.exists() and wal.stat().st_size:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+    found = database.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def foreign_super_journal(database: Path) -> str:
@@ -127,22 +160,30 @@ def longest_time(size: int) -> float:
 
 _BYTES = {0xDC00 + byte: 0x10F700 + byte for byte in range(0x80, 0x100)}
 _LETTERS = {letter: byte for byte, letter in _BYTES.items()}
-"""Python can say to SQLite only what is UTF-8: in memory, in place of each byte that is not stands a
-letter that nobody uses."""
+"""Python can say to SQLite only what is UTF-8: in memory a letter that nobody uses stands in place
+of each byte that is not."""
 
 exactly = partial(str, encoding="utf-8", errors="surrogateescape")
 """How text is read: bytes that are no UTF-8 are kept, too."""
 
 
 class Scratch(sqlite3.Connection):
-    """A database in memory that takes texts as they were read, also where they are no UTF-8."""
+    """A database in memory that takes texts as they were read, be they no UTF-8, or name what
+    only the application has, which `lacks` tells.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lacks: set[Lacking] = set()
 
     def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
         """Run a statement."""
-        return super().execute(sql if is_utf8(sql) else sql.translate(_BYTES), *args)
+        said = sql if is_utf8(sql) else sql.translate(_BYTES)
+        execute = super().execute
+        return asking(self, self.lacks, lambda: execute(said, *args))
 
 
-def scratch() -> sqlite3.Connection:
+def scratch() -> Scratch:
     """A new database in memory, guarded, in which to try what stands in the schema of a file."""
     connection = sqlite3.connect(":memory:", isolation_level=None, factory=Scratch)
     connection.text_factory = _as_it_was
@@ -211,6 +252,7 @@ def unsettled(connection: sqlite3.Connection) -> list[tuple[Setting, str]]:
     values = (
         (setting, str(connection.execute(f"PRAGMA {setting.name}").fetchone()[0]))
         for setting in declared().settings
-        if not (in_memory and setting.name == IN_THE_FILE)
+        # One that is read as Unwritten is in WAL mode, but SQLite does not say so.
+        if not (setting.name == IN_THE_FILE and (in_memory or isinstance(connection, Unwritten)))
     )
     return [(setting, value) for setting, value in values if value != setting.value]

@@ -130,7 +130,7 @@ def body(sql: str) -> tuple[int, int]:
 
 
 class Check(NamedTuple):
-    """A CHECK: its `name`, if it has one, and the text between its parentheses, as it is written."""
+    """A CHECK: its `name`, if it has one, and the text between its parentheses, as written."""
 
     name: str
     text: str

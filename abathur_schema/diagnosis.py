@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import (
+    ApplicationNeededError,
     BrokenRowsError,
     CannotReconcileError,
     ForeignJournalError,
@@ -98,7 +99,7 @@ NO_UPGRADE = Cause(
 OWN_FUNCTION = Cause(
     "an index, a column, a view or a trigger of the application needs a function, a collation or a"
     " module that only the application has",
-    "drop that index, view or trigger, run the same command again, and make it again by the"
+    "drop what the message names, run the same command again, and make it again by the"
     " application; this step changed nothing",
 )
 ORPHANED = Cause(
@@ -160,6 +161,7 @@ BY_ERRNO = {
 }
 
 BY_CLASS = {
+    ApplicationNeededError: OWN_FUNCTION,
     BrokenRowsError: BROKEN_ROWS,
     CannotReconcileError: OTHER_FORM,
     NoCopyError: NO_COPY,

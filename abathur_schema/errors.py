@@ -39,6 +39,10 @@ class CannotReconcileError(StepError):
         super().__init__(f"{lines}\n{step} cannot bring this to the declared form")
 
 
+class ApplicationNeededError(StepError):
+    """A statement needs a function or a collation that only the application has."""
+
+
 class UpgradeError(StepError):
     """A file of `sql/upgrades/` does not work on this database."""
 

@@ -23,8 +23,8 @@ EACH = "table :table,"
 class Check:
     """What came of one check. `status` is pass, fail or info; `count` is the number of findings,
     of which the first `MAX_FINDINGS` are kept, and `counts` what they are called, if anything;
-    `completed` is false when the check broke off. `duration_ms` is the time of all its parts, which
-    may have run side by side.
+    `remedy` says what to do when it fails. `completed` is false when the check broke off.
+    `duration_ms` is the time of all its parts, which may have run side by side.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Check:
     duration_ms: float
     counts: str = ""
     completed: bool = True
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,17 @@ def _cut(text: str) -> str:
 
 
 def check(
-    name: str, kind: str, findings: Iterable[str], *, info: bool = False, counts: str = ""
+    name: str,
+    kind: str,
+    findings: Iterable[str],
+    *,
+    info: bool = False,
+    counts: str = "",
+    remedy: str = "",
 ) -> Check:
     """One check of one part; with `info` its findings are no fault. Raises Interrupted."""
     stop_if_asked()
-    return joined(name, kind, [draw(findings, name)], info=info, counts=counts)
+    return joined(name, kind, [draw(findings, name)], info=info, counts=counts, remedy=remedy)
 
 
 def joined(
@@ -100,6 +107,7 @@ def joined(
     info: bool = False,
     counts: str = "",
     each: str = EACH,
+    remedy: str = "",
 ) -> Check:
     """The check whose parts these are. What a part tells of one table begins as `each` says; what
     others tell of the whole and one of those has told too is left out.
@@ -129,4 +137,5 @@ def joined(
         kept.append(f"and {count - len(kept)} more")
     status = "pass" if not count else "info" if info and not broken else "fail"
     milliseconds = sum(part.duration_ms for part in parts)
-    return Check(name, kind, status, tuple(kept), count, milliseconds, counts, not broken)
+    remedy = remedy if status == "fail" else ""
+    return Check(name, kind, status, tuple(kept), count, milliseconds, counts, not broken, remedy)

@@ -7,14 +7,16 @@ from contextlib import closing
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
-from .connection import scratch
+from .connection import Scratch, scratch
 from .declared import SCHEMA_STEPS, Declared
 from .difference import Difference, Missing, OtherIndex, OtherTable, differences, kind_of
-from .errors import CannotReconcileError, StepError, UpgradeError
+from .errors import ApplicationNeededError, CannotReconcileError, StepError, UpgradeError
 from .redundancy import repeated
-from .schema import Schema, read_schema
-from .sql_text import fold, quoted
+from .schema import Schema, Trigger, View, read_schema
+from .sql_text import ended, fold, quoted, tokens
+from .stand_ins import Lacking, lacking
 from .statement import Statement
+from .upgrades import Upgrade
 
 T = TypeVar("T")
 
@@ -74,10 +76,25 @@ def plan_all(declared: Declared, live: Schema) -> Iterator[StepPlan]:
             left = after(live, statements)
         except sqlite3.Error as error:
             # What does not work there will not work in the database either.
-            yield StepPlan(step, statements, StepError(f"in an empty copy, {error}"), live)
+            yield StepPlan(step, statements, as_step_error(live, error), live)
             return
         yield StepPlan(step, statements, None, live)
         live = left
+
+
+def as_step_error(live: Schema, error: sqlite3.Error) -> StepError:
+    """What SQLite says, and of what only the application has, who needs it."""
+    if not (found := lacking(error)):
+        return StepError(f"in an empty copy, {error}")
+    kinds = (("table", live.tables), ("index", live.indexes), ("trigger", live.triggers))
+    needed = [
+        f"{kind} {one.name}"
+        for kind, things in kinds
+        for one in things.values()
+        if any(token.text == fold(found.name) for token in tokens(one.sql))
+    ]
+    by = f", which {', '.join(needed)} needs" if needed else ""
+    return ApplicationNeededError(f"{error}{by}")
 
 
 def framed(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
@@ -108,6 +125,8 @@ def after(live: Schema, statements: Sequence[Statement]) -> Schema:
     copy, apart = copy_of(live)
     with closing(copy):
         for statement in statements:
+            if found := _names_lacking(copy.lacks, statement):
+                raise sqlite3.OperationalError(f"no such {found.kind}: {found.name}")
             drops = {fold(name) for made, name in statement.made if made == "indexes_dropped"}
             if not statement.only_rows and not drops & apart:
                 copy.execute(statement.sql)
@@ -123,7 +142,15 @@ def after(live: Schema, statements: Sequence[Statement]) -> Schema:
     )
 
 
-def copy_of(live: Schema) -> tuple[sqlite3.Connection, set[str]]:
+def _names_lacking(lacks: Set[Lacking], statement: Statement) -> Lacking | None:
+    """What a statement needs that only the application has: it works in the copy alone."""
+    if not lacks:
+        return None
+    words = {token.text for token in tokens(statement.sql) if token.kind in ("word", "quoted")}
+    return next((one for one in sorted(lacks) if fold(one.name) in words), None)
+
+
+def copy_of(live: Schema) -> tuple[Scratch, set[str]]:
     """An empty copy of a schema in memory, and the folded names of what cannot be made there."""
     copy = scratch()
     apart: set[str] = set()
@@ -156,13 +183,50 @@ def _upgrade(declared: Declared, live: Schema, step: str) -> Iterator[Statement]
                 for sql in upgrade.statements
             ]
             statements[-1] = statements[-1]._replace(made=(("upgrades_run", upgrade.path.name),))
-            try:
-                live = after(live, statements)
-            except sqlite3.Error as error:
-                raise UpgradeError(f"{upgrade.path} cannot be applied: {error}") from error
+            statements, live = _applied(live, upgrade, statements)
             if upgrade.applies(live):
                 raise UpgradeError(f"{upgrade.path} would apply again after it ran")
             yield from statements
+
+
+def _applied(
+    live: Schema, upgrade: Upgrade, statements: Sequence[Statement]
+) -> tuple[list[Statement], Schema]:
+    """The statements of an upgrade, and what they leave. SQLite changes a name only where it can
+    read every view and trigger: one that it cannot read, and that does not name what is changed, is
+    set aside meanwhile.
+    """
+    names = {part for name in (*upgrade.has, *upgrade.lacks) for part in name.split(".")[1:]}
+    before: list[Statement] = []
+    again: list[Statement] = []
+    while True:
+        every = [*before, *statements, *reversed(again)]
+        try:
+            return every, after(live, every)
+        except sqlite3.Error as error:
+            found = _in_the_way(live, str(error))
+            is_related = found and names & {token.text for token in tokens(found.sql)}
+            if not found or is_related or any(found.name in one.reason for one in before):
+                raise UpgradeError(f"{upgrade.path} cannot be applied: {error}") from error
+            kind = "VIEW" if isinstance(found, View) else "TRIGGER"
+            reason = f"{found.name} cannot be read, and stands in the way of a new name"
+            before.append(Statement(f"DROP {kind} {quoted(found.name)};", reason))
+            again += (
+                Statement(ended(one.sql), f"trigger {one.name} was there")
+                for one in live.triggers.values()
+                if isinstance(found, View) and fold(one.table) == fold(found.name)
+            )
+            again.append(Statement(ended(found.sql), f"{found.name} was there"))
+
+
+def _in_the_way(live: Schema, error: str) -> View | Trigger | None:
+    """The view or trigger that SQLite cannot read."""
+    things: list[View | Trigger] = [*live.views.values(), *live.triggers.values()]
+    for one in sorted(things, key=lambda thing: -len(thing.name)):
+        kind = "view" if isinstance(one, View) else "trigger"
+        if error.startswith(f"error in {kind} {one.name}"):
+            return one
+    return None
 
 
 def _statements(

@@ -5,6 +5,7 @@ import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from .checks import KINDS, check_files
@@ -88,6 +89,28 @@ def _database(task: str, path: Path) -> Path:
 
 def _followed(path: Path) -> Path:
     return Path(os.path.realpath(path))  # resolve() raises where links go in a circle
+
+
+FORMAT_WITH_DESC = 4
+"""Of the schema: SQLite ignores DESC in an index of a file of an older one (SQLite documentation,
+"Database File Format", section "Schema format number")."""
+
+
+def check_format(task: str, database: Path) -> None:
+    """Raise UsageError when SQLite cannot keep the declared indexes in the file. For a process that
+    has no connection to it: to open and close the file here would take their locks away.
+    """
+    if task == VERIFY or not database.exists():
+        return
+    with database.open("rb") as file:
+        header = file.read(48)
+    number = int.from_bytes(header[44:48], "big")
+    if header.startswith(b"SQLite format 3\0") and 0 < number < FORMAT_WITH_DESC:
+        raise UsageError(
+            f"{database} is a file of schema format {number}, in which SQLite keeps no descending"
+            f" index. Write it anew once, by this:\n    sqlite3 {quote(str(database))} VACUUM\n"
+            "Nothing was touched."
+        )
 
 
 def check_database(task: str, database: Path) -> None:

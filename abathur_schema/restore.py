@@ -84,7 +84,7 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
         )
     if _is_mounted(run.database):
         raise UsageError(
-            f"{run.database} is a mount point of its own (such as a file that a container is given),"
+            f"{run.database} is a mount point of its own, such as a file that a container is given,"
             " and no other file can take its name. Restore it where it is mounted from, or name"
             " another file and copy that; nothing was touched."
         )

@@ -53,6 +53,14 @@ class Run:
         return [check for check in self.checks or () if check.status == "fail"]
 
     @property
+    def remedies(self) -> list[str]:
+        """What to do about the checks that failed; once, and not what another one begins with."""
+        found = dict.fromkeys(check.remedy for check in self.faults)
+        return [
+            one for one in found if not any(one != part and one.startswith(part) for part in found)
+        ]
+
+    @property
     def ran(self) -> list[Statement]:
         """The statements that took effect, in order."""
         return [statement for step in self.steps for statement in step.ran]
@@ -98,10 +106,7 @@ class Run:
         if self.checks and self.live is None:
             return self.faults[-1].findings[-1]  # it cannot be read; what to do stands there
         if self.faults:
-            return (
-                "read the findings of the failed checks; `invoke init` makes what is missing, all"
-                " else needs a decision"
-            )
+            return "read the findings of the failed checks; " + "; ".join(self.remedies)
         if self.complete:
             return "none: applications may use the database"
         step = next(step for step in declared().steps if self.is_open(step))

@@ -48,8 +48,8 @@ def affinity(declared_type: str) -> str:
 
 
 def affinity_of(table: "Table", column: Column) -> str:
-    """The type affinity of a column of a table. In a STRICT one a column of type ANY has none, where
-    the name would else make it NUMERIC (SQLite documentation, "STRICT Tables").
+    """The type affinity of a column of a table. In a STRICT one a column of type ANY has none; in
+    another one that name makes it NUMERIC (SQLite documentation, "STRICT Tables").
     """
     return "BLOB" if table.strict and column.type == "ANY" else affinity(column.type)
 

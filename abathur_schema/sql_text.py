@@ -21,8 +21,8 @@ fold = fold_identifier_case
 """A name in the one letter case by which SQLite finds it (ASCII letters only)."""
 
 LETTERS = r"A-Za-z0-9_$\x80-\U0010ffff"
-"""What a word is made of: to SQLite every byte from 0x80 on is a letter, whatever it stands for, and
-white space is that of ASCII (`sqlite3CtypeMap` in its source).
+"""What a word is made of: to SQLite every byte from 0x80 on is a letter, whatever it stands for
+(`sqlite3CtypeMap` in its source); white space is that of ASCII.
 """
 
 SPACE = " \t\n\f\r"

@@ -18,8 +18,8 @@ class Statement(NamedTuple):
 
     `made` are pairs of a list of the report's `deliverables` and the name that belongs there once
     the statement is committed. `guards` are looked at before it runs, and so are the rows of
-    `tells`, which stop nothing. `table` is the one whose rows it goes through, `rewrites` whether it
-    writes rows that are there anew, and `only_rows` that it leaves the schema as it is.
+    `tells`, which stop nothing. `table` is the one whose rows it goes through, `rewrites` whether
+    it writes rows that are there anew, and `only_rows` that it leaves the schema as it is.
     """
 
     sql: str

@@ -24,10 +24,11 @@ from .errors import (
 from .files import make_folders, sync_folder
 from .foreign_keys import Violations, violations
 from .interruption import interrupted, stop_asked, stop_if_asked
-from .plan import changes_text, framed, is_rebuild, needed_first, plan, problems
+from .plan import as_step_error, changes_text, framed, is_rebuild, needed_first, plan, problems
 from .progress import Progress
 from .row_count import counting
 from .schema import Schema, read_schema
+from .stand_ins import lacking
 from .statement import Guard, Statement
 from .usability import works_no_longer
 
@@ -198,11 +199,22 @@ def run_step(target: Target, name: str) -> Step:
             _try(target, name, attempt)
         except Exception as error:  # whatever it is, the state is preserved and the report tells
             stopped = stop_asked() and str(error) == "interrupted"  # as SQLite says it
-            attempt.error = interrupted() if stopped else error
+            attempt.error = interrupted() if stopped else _explained(target, error)
         failure = attempt.error
         if failure is None or not may_pass(failure) or len(step.attempts) == MAX_ATTEMPTS:
             step.duration_ms = (time.perf_counter() - started) * 1000
             return step
+
+
+def _explained(target: Target, error: Exception) -> Exception:
+    """The error, with the name of what needs what only the application has."""
+    if not isinstance(error, sqlite3.Error) or not lacking(error):
+        return error
+    with suppress(Exception):  # what came first is what to tell
+        told = as_step_error(target.live(), error)
+        told.__cause__ = error
+        return told
+    return error
 
 
 def _try(target: Target, name: str, attempt: Attempt) -> None:

@@ -208,9 +208,9 @@ def _can_have_been_added(column: Column) -> bool:
 
 
 def by_text(live: Schema, kind: str, name: str, text: str, first: Statement) -> Iterator[Statement]:
-    """The statements that give a table (or what `kind` says) another text, by the procedure of the SQLite documentation
-    ("ALTER TABLE", "Making Other Kinds Of Table Schema Changes"); `first` has the reason, what to
-    look at before, and what is made.
+    """The statements that give a table (or what `kind` says) another text, by the procedure of the
+    SQLite documentation ("ALTER TABLE", "Making Other Kinds Of Table Schema Changes"); `first` has
+    the reason, what to look at before, and what is made.
     """
     view = quoted(free(SCHEMA_VERSION, live))
     yield first._replace(sql="PRAGMA writable_schema = ON;", made=())

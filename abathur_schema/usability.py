@@ -1,7 +1,6 @@
 """What an application can do with its tables, views and triggers: tried on empty copies in memory.
 
-A view or a trigger that SQLite cannot prepare fails whenever it is used, and says so to nobody until
-then.
+A view or a trigger that SQLite cannot prepare fails whenever it is used, and says so only then.
 """
 
 import sqlite3

@@ -15,8 +15,8 @@ from itertools import count
 from pathlib import Path
 
 from . import checks as trial
-from .checks import check_files, savepoint
-from .connection import scratch, settle, unsettled
+from .checks import CheckFile, check_files, savepoint
+from .connection import scratch, settle, unsettled, unwritten
 from .declared import SCHEMA_STEPS, Declared, declared
 from .diagnosis import NOT_OPENED, explain
 from .difference import differences, undeclared, undeclared_indexes
@@ -39,6 +39,14 @@ def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | No
     Raises sqlite3.OperationalError when the database is locked or may not be opened: then nothing
     is known of it, right or wrong.
     """
+    while True:
+        before = unwritten(database)
+        found = _verify(database, progress)
+        if before is None or unwritten(database) == before:
+            return found
+
+
+def _verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | None]:
     found: list[Check] = []
     try:
         with snapshot(database) as connections:
@@ -52,20 +60,24 @@ def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | No
         if cause in NOT_OPENED:
             raise
         finding = f"{error}: {cause.cause}; {cause.remedy}"
-        return [*found, check("the database can be read", "holds", iter([finding]))], None
+        unread = check("the database can be read", "holds", iter([finding]), remedy=cause.remedy)
+        return [*found, unread], None
 
 
 def _all(
     connections: Sequence[sqlite3.Connection], wanted: Declared, live: Schema, progress: Progress
 ) -> Iterator[Check]:
     connection = connections[0]
-    yield check("settings of sql/pragma.sql", "settings", _settings(connection))
+    settings = _settings(connection)
+    yield check("settings of sql/pragma.sql", "settings", settings, remedy=BY_INIT)
     for step in SCHEMA_STEPS:
-        yield check(f"{step}: as declared", "schema", _differences(wanted, live, step))
+        found_ = _differences(wanted, live, step)
+        yield check(f"{step}: as declared", "schema", found_, remedy=BY_INIT)
     names = [name for name, index in wanted.schema.indexes.items() if index.origin == "c"]
-    yield check("no declared index is redundant", "schema", _redundant(wanted.schema, names))
+    repeats = _redundant(wanted.schema, names)
+    yield check("no declared index is redundant", "schema", repeats, remedy=IN_SQL)
     unserved = without_index(wanted.schema, live)
-    yield check("every foreign key has an index", "schema", unserved)
+    yield check("every foreign key has an index", "schema", unserved, remedy=BY_INIT)
     yield from _holding(connections, wanted.schema, live, progress)
     progress.at("constraints and query plans")
     yield from _on_copy(connection, wanted.schema, live)
@@ -73,6 +85,14 @@ def _all(
     yield check("redundant indexes", "info", _redundant(live, others), info=True)
     yield check("does not work", "info", _unusable(live), info=True)
     yield check("not managed here", "info", map(str, undeclared(wanted.schema, live)), info=True)
+
+
+BY_INIT = "`invoke plan` shows what `invoke init` would do about it"
+IN_SQL = "change sql/ or checks/, which contradict themselves"
+
+
+def _remedy(file: CheckFile) -> str:
+    return f"{BY_INIT}; where that is nothing, {file.path} asks for what sql/ does not declare"
 
 
 def _unusable(live: Schema) -> Iterator[str]:
@@ -145,8 +165,10 @@ def _holding(
     for file in files:
         of_file = [part for part in parts if part.of == file.name]
         each = file.says.get("each", EACH)
-        yield joined(file.name, file.kind, of_file, counts=file.counts, each=each)
-    yield joined(CHECKS_HOLD, "holds", [part for part in parts if part.of == CHECKS_HOLD])
+        remedy = file.says.get("remedy", f"read what is asked in {file.path}, and mend it")
+        yield joined(file.name, file.kind, of_file, counts=file.counts, each=each, remedy=remedy)
+    of_rows = [part for part in parts if part.of == CHECKS_HOLD]
+    yield joined(CHECKS_HOLD, "holds", of_rows, remedy="change these rows, or delete them")
     lines = (f"{part.of} of {part.table or 'the file'}: {part.error}" for part in unproven)
     yield check("only the application can prove", "info", lines, info=True)
 
@@ -217,8 +239,8 @@ def _with_owner(finding: str, owners: Mapping[int, str]) -> str:
 def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> Iterator[Check]:
     """What is tried on an empty copy of the live schema in memory, foreign keys enforced.
 
-    All that is not declared stays out, constraints too: it is the application's, and no trial row of
-    ours must be refused by it.
+    All that is not declared stays out, constraints too: it is the application's, and no trial row
+    of ours must be refused by it.
     """
     tables = [
         replace(table, sql=only_declared(wanted, live, wanted.tables[name], table))
@@ -233,15 +255,17 @@ def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> It
         copy.execute(f"PRAGMA encoding = '{encoding}'")
         missing = list(_make(copy, [*tables, *ours], {*wanted.tables, *wanted.indexes}))
         if missing:
-            yield check("the schema can be copied", "schema", iter(missing))
+            yield check("the schema can be copied", "schema", iter(missing), remedy=BY_INIT)
             return
         # Plans before the application's own indexes: SQLite may like those better.
         for file in check_files("plans"):
-            yield check(file.name, file.kind, trial.plan_faults(copy, file))
+            faults = trial.plan_faults(copy, file)
+            yield check(file.name, file.kind, faults, remedy=_remedy(file))
         yield check(
             "every declared index has a query in checks/plans/",
             "plans",
             trial.unused_indexes(wanted),
+            remedy=IN_SQL,
         )
         if others or _has_statistics(connection):
             lines = _plans_here(connection, copy)
@@ -249,10 +273,12 @@ def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> It
         settle(copy)
         for file in check_files("rejects"):
             with savepoint(copy):
-                yield check(file.name, file.kind, trial.taken_rows(copy, live, file))
+                rows = trial.taken_rows(copy, live, file)
+                yield check(file.name, file.kind, rows, remedy=_remedy(file))
         for file in check_files("accepts"):
             with savepoint(copy):
-                yield check(file.name, file.kind, trial.refused_rows(copy, file))
+                rows = trial.refused_rows(copy, file)
+                yield check(file.name, file.kind, rows, remedy=_remedy(file))
                 if file.says.get("tries") == "subtree":
                     yield from _subtrees(copy, wanted)
 
@@ -261,7 +287,8 @@ def _subtrees(copy: sqlite3.Connection, wanted: Schema) -> Iterator[Check]:
     for file in check_files("plans"):
         if "subtree" in file.says:
             name = f"exactly the subtree: {file.name}"
-            yield check(name, "namespaces", trial.subtree_faults(copy, wanted, file))
+            faults = trial.subtree_faults(copy, wanted, file)
+            yield check(name, "namespaces", faults, remedy=_remedy(file))
 
 
 def _make(

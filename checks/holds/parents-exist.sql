@@ -1,5 +1,6 @@
 -- No table lacks the table that its foreign keys reference
 -- of: declared
+-- remedy: make the table that is named, or drop the column that references it
 -- SQLite refuses every write to such a table, with or without a value in the column.
 SELECT k."from" AS "column", k."table" AS parent
   FROM pragma_foreign_key_list(:table) AS k
