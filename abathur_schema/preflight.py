@@ -16,6 +16,7 @@ from .errors import UsageError, out_of_order
 from .run import CHAINS, PLAN, RESTORE, VERIFY
 from .schema import read_schema
 from .steps import step_needed
+from .terminal import on_one_line
 
 
 class Request(NamedTuple):
@@ -102,8 +103,11 @@ def check_format(task: str, database: Path) -> None:
     """
     if task == VERIFY or not database.exists():
         return
-    with database.open("rb") as file:
-        header = file.read(48)
+    try:
+        with database.open("rb") as file:
+            header = file.read(48)
+    except OSError:
+        return  # the step meets the same error and tells it in full
     number = int.from_bytes(header[44:48], "big")
     if header.startswith(b"SQLite format 3\0") and 0 < number < FORMAT_WITH_DESC:
         raise UsageError(
@@ -129,8 +133,8 @@ def check_database(task: str, database: Path) -> None:
         return  # the step meets the same error and tells it in full, or looks again
     if found := of_another_application(declared(), live):
         raise UsageError(
-            f"{database} belongs to another application: {found} Name another file, with --database"
-            " PATH; nothing was touched."
+            f"{database} belongs to another application: {on_one_line(found)} Name another file,"
+            " with --database PATH; nothing was touched."
         )
     if needed:
         raise UsageError(f"{out_of_order(task, needed)}; nothing was touched.")

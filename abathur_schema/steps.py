@@ -13,6 +13,7 @@ from pathlib import Path
 from .connection import connect, fully_synced, guard, settle, size_of, unsettled
 from .declared import IN_THE_FILE, PRAGMA, Setting, declared
 from .diagnosis import may_pass
+from .difference import OtherTable, differences
 from .errors import (
     BrokenRowsError,
     CannotReconcileError,
@@ -22,7 +23,7 @@ from .errors import (
     out_of_order,
 )
 from .files import make_folders, sync_folder
-from .foreign_keys import Violations, violations
+from .foreign_keys import Violations, named, violations
 from .interruption import interrupted, stop_asked, stop_if_asked
 from .plan import as_step_error, changes_text, framed, is_rebuild, needed_first, plan, problems
 from .progress import Progress
@@ -30,6 +31,7 @@ from .row_count import counting
 from .schema import Schema, read_schema
 from .stand_ins import lacking
 from .statement import Guard, Statement
+from .table_changes import FormerForeignKey
 from .usability import works_no_longer
 
 MAX_ATTEMPTS = 2
@@ -268,7 +270,7 @@ def _transaction(
 
 def _change(target: Target, name: str, wanted: Sequence[Statement], attempt: Attempt) -> None:
     connection = target.connection
-    before = _violations_before(target, wanted)
+    before = _violations_before(target, name, wanted)
     attempt.notes = works_no_longer(target.live(), wanted)
     for statement in wanted:
         if found := [line for guard in statement.guards for line in broken_rows(connection, guard)]:
@@ -315,16 +317,23 @@ def _run(connection: sqlite3.Connection, statements: Sequence[Statement], attemp
     attempt.running = None
 
 
-def _violations_before(target: Target, wanted: Sequence[Statement]) -> Violations:
-    """Those of foreign keys that no change of ours made; looked for where rows are written anew, or
-    where `asks_rows` and a table is changed.
+def _violations_before(target: Target, name: str, wanted: Sequence[Statement]) -> Violations:
+    """Those of foreign keys that no change of ours made, and that stay; looked for where rows are
+    written anew, or where `asks_rows` and a table is changed.
     """
     about = ("columns_added", "tables_changed")
     changes = any(made in about for one in wanted for made, _ in one.made)
     if not is_rebuild(wanted) and not (changes and target.asks_rows):
         return Violations(Counter(), ())
     target.progress.now("foreign keys, before anything is changed")
-    found = violations(target.connection, target.live())
+    going = {
+        named(change.key)
+        for one in differences(declared().schema, target.live(), declared().objects(name))
+        if isinstance(one, OtherTable)
+        for change in one.changes
+        if isinstance(change, FormerForeignKey)
+    }
+    found = violations(target.connection, target.live(), going)
     target.before_change(found)
     target.before_change = _nothing
     return found

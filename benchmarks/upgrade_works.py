@@ -15,16 +15,35 @@ from start import ALEMBIC_ENV, ALEMBIC_INI, ROOT, Command, run, script
 
 from abathur_schema.declared import SCHEMA_STEPS, bundled, declared
 
-COLUMNS, INDEXES, REBUILD = "columns", "indexes", "rebuild"
+COLUMNS, TEXT, INDEXES, REBUILD = "columns", "text", "indexes", "rebuild"
 INVOKE, SHELL, ALEMBIC = "invoke", "sqlite3", "alembic batch"
 WITH_COPY, CHECKED = "invoke, with a copy kept", "sqlite3, keys checked"
+AUDIT_ANEW = "sqlite3, audit made anew"
 WHOLE = ", whole process"
+
+UNGUARDED = ".dbconfig defensive off\n"
+"""Lets the text of a table be changed, which newer command lines do not."""
 
 REBUILD_BY_HAND = """\
 PRAGMA foreign_keys = OFF;
 BEGIN IMMEDIATE;
 {others}
 {create}
+{rows}
+DROP TABLE {table};
+ALTER TABLE new_{table} RENAME TO {table};
+{indexes}
+{check}
+COMMIT;
+"""
+
+ROWS_BY_HAND = {
+    "audit": """\
+INSERT INTO new_audit (id, timestamp, agent_id, task_id, action_type, action_data, result)
+SELECT id, timestamp, agent_id, task_id, action_type, action_data, result
+FROM audit;
+""",
+    "tasks": """\
 INSERT INTO new_tasks (rowid, id, prompt, priority, status, input_data, result_data, error_message,
     retry_count, max_retries, submitted_at, started_at, completed_at, last_updated_at, created_by,
     parent_task_id, dependencies)
@@ -32,12 +51,16 @@ SELECT rowid, id, template_name, priority, status, input_data, result_data, erro
     retry_count, max_retries, submitted_at, started_at, completed_at,
     coalesce(completed_at, started_at, submitted_at), created_by, parent_task_id, dependencies
 FROM tasks;
-DROP TABLE tasks;
-ALTER TABLE new_tasks RENAME TO tasks;
-{indexes}
-{check}
-COMMIT;
-"""
+""",
+}
+"""Of audit as generation 3 has it, and of tasks as generation 1 has it."""
+
+OF_OTHERS = re.compile(
+    r'^(CREATE TABLE (?!"?new_)|ALTER TABLE \S+ ADD COLUMN|UPDATE sqlite_schema'
+    r"|PRAGMA writable_schema|(CREATE|DROP) VIEW)",
+    re.MULTILINE,
+)
+"""Statements of our step that can change other tables than the one that is made anew."""
 
 ALEMBIC_VERSION = """\
 import time
@@ -89,6 +112,7 @@ class Bench:
     def works(self) -> Iterator[Work]:
         """What is measured, in order; makes the databases when they are needed."""
         yield from self._columns()
+        yield from self._text()
         yield from self._indexes()
         yield from self._rebuild()
 
@@ -105,6 +129,13 @@ class Bench:
             after = () if by == ALEMBIC else done  # it writes types and defaults its own way
             yield Work(name_of(COLUMNS, by), prepared, each, inside.get(by), after)
 
+    def _text(self) -> Iterator[Work]:
+        prepared, done = self.folder / "generation-3.db", ("core",)
+        statements = self._statements(prepared, "core")
+        anew = self._shell(rebuild(prepared, "audit", statements))
+        yield Work(name_of(TEXT, INVOKE), prepared, [self._invoke("core")], self._in_steps, done)
+        yield Work(name_of(TEXT, AUDIT_ANEW), prepared, [anew], None, done)
+
     def _indexes(self) -> Iterator[Work]:
         prepared, steps = self._without_indexes(), ("core-indexes", "memory-indexes")
         creates, names = declared().creates, declared().steps
@@ -119,23 +150,8 @@ class Bench:
             ours = [self._invoke("core", *options)]
             yield Work(name_of(REBUILD, by), prepared, ours, self._in_steps, done)
         statements = self._statements(prepared, "core", "--no-backup")
-        of_others = re.compile(
-            r'^CREATE TABLE (?!"?new_)|^ALTER TABLE \S+ ADD COLUMN', re.MULTILINE
-        )
-        with closing(sqlite3.connect(prepared)) as connection:
-            indexes = connection.execute(
-                "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'tasks'"
-                " AND sql IS NOT NULL"
-            ).fetchall()
-        by_hand = {
-            "others": "\n".join(filter(of_others.search, statements)),
-            "create": re.sub(
-                r"(?m)^CREATE TABLE tasks\b", "CREATE TABLE new_tasks", declared().creates["tasks"]
-            ),
-            "indexes": "\n".join(f"{index};" for (index,) in indexes),
-        }
         for by, check in ((SHELL, ""), (CHECKED, "PRAGMA foreign_key_check;")):
-            shell = self._shell(REBUILD_BY_HAND.format(**by_hand, check=check))
+            shell = self._shell(rebuild(prepared, "tasks", statements, check))
             yield Work(name_of(REBUILD, by), prepared, [shell], None, done)
 
     def measure(self, work: Work) -> dict[str, float]:
@@ -203,7 +219,9 @@ class Bench:
         if shell is None:
             raise FileNotFoundError("no sqlite3: this compares with the command line of SQLite")
         pragmas = (bundled("sql") / "pragma.sql").read_text("utf-8")
-        return Command(SHELL, [shell, "-batch", "-bail", str(self.copy)], stdin=pragmas + text)
+        return Command(
+            SHELL, [shell, "-batch", "-bail", str(self.copy)], stdin=UNGUARDED + pragmas + text
+        )
 
     def _alembic(self, statements: Sequence[str]) -> Command:
         """A minimal Alembic project that adds the same columns, with their foreign keys."""
@@ -255,6 +273,37 @@ class Bench:
 def transaction(statements: Iterable[str]) -> str:
     """The statements as a step runs them."""
     return "\n".join(("BEGIN IMMEDIATE;", *statements, "COMMIT;", ""))
+
+
+def rebuild(prepared: Path, table: str, statements: Iterable[str], check: str = "") -> str:
+    """A table made anew by hand, as SQLite documents it, with the other tables as `statements` (of
+    our step) change them: the end is the same.
+    """
+    others = [
+        sql
+        for sql in statements
+        if OF_OTHERS.search(sql)
+        and not sql.startswith(f'ALTER TABLE "{table}"')
+        and not sql.endswith(f" name = '{table}';")
+    ]
+    with closing(sqlite3.connect(prepared)) as connection:
+        indexes = connection.execute(
+            "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?"
+            " AND sql IS NOT NULL",
+            (table,),
+        ).fetchall()
+    return REBUILD_BY_HAND.format(
+        table=table,
+        others="\n".join(others),
+        create=re.sub(
+            rf"(?m)^CREATE TABLE {table}\b",
+            f"CREATE TABLE new_{table}",
+            declared().creates[table],
+        ),
+        rows=ROWS_BY_HAND[table],
+        indexes="\n".join(f"{index};" for (index,) in indexes),
+        check=check,
+    )
 
 
 def name_of(work: str, by: str) -> str:

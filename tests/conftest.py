@@ -104,6 +104,20 @@ def in_shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return run(["bash", "-c", script], folder)
 
 
+def command_line(database: Path, sql: str) -> subprocess.CompletedProcess[str]:
+    """Feed SQL to the command line of sqlite3, with the system's own library."""
+    need("sqlite3")
+    return subprocess.run(
+        ["sqlite3", str(database)],
+        input=sql,
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
+        env={},
+    )
+
+
 def _invoke(folder: Path, root: Path) -> Invoke:
     return lambda *arguments, **variables: run(
         invoke_command(*arguments, root=root), folder, root, **variables

@@ -386,11 +386,44 @@ class TestAnotherUser:
         no_trace(result)
         assert not (shared / "new.db").exists()
 
-    def test_verify_without_the_right_to_write(self, shared: Path) -> None:
-        """WAL needs files beside the database: nothing is known of it, right or wrong."""
+    @pytest.mark.parametrize("task", ["verify", "plan"])
+    def test_reading_without_the_right_to_write_leaves_nothing(
+        self, task: str, shared: Path
+    ) -> None:
+        """Where this user may make files beside the database, too: its owner could not write then."""
         bundle = Bundle(shared)
         assert bundle.run("init") == 0
-        result = as_nobody("verify", "-r", "out", cwd=shared)
+        for mode in (0o755, 0o777):
+            shared.chmod(mode)
+            result = as_nobody(task, "-r", "out", cwd=shared)
+            assert (result.returncode, result.stderr) == (0, "")
+            assert not list(shared.glob("abathur.db-*"))
+
+    def test_verify_of_a_database_that_its_owner_writes(self, shared: Path) -> None:
+        bundle = Bundle(shared)
+        assert bundle.run("init") == 0
+        shared.chmod(0o777)
+        with closing(sqlite3.connect(bundle.path, isolation_level=None)) as owner:
+            owner.execute("INSERT INTO metrics VALUES (1, 't', 'm', -0.0, NULL)")
+            owner.execute("PRAGMA ignore_check_constraints = ON")
+            owner.execute("INSERT INTO metrics VALUES (2, 't', 'm', -1, NULL)")
+            assert as_nobody("verify", "-r", "out", cwd=shared).returncode == 1  # it is in the -wal
+            owner.execute("DELETE FROM metrics")
+        assert as_nobody("verify", "-r", "out", cwd=shared).returncode == 0
+        assert not list(shared.glob("abathur.db-*"))
+
+    def test_verify_of_what_only_its_owner_can_put_together(self, shared: Path) -> None:
+        """The application was killed: what is in the -wal needs a -shm, which is its owner's."""
+        bundle = Bundle(shared)
+        assert bundle.run("init") == 0
+        with closing(sqlite3.connect(bundle.path)) as owner:
+            owner.execute("INSERT INTO metrics VALUES (1, 't', 'm', 1, NULL)")
+            owner.commit()
+            for suffix in ("", "-wal"):
+                shutil.copy(f"{bundle.path}{suffix}", shared / f"left.db{suffix}")
+        shared.chmod(0o777)
+        result = as_nobody("verify", "-d", "left.db", "-r", "out", cwd=shared)
+        assert not (shared / "left.db-shm").exists()
         assert result.returncode == 2
         assert "this user may not" in result.stderr
         assert "Nothing is known of it" in result.stderr

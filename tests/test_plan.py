@@ -8,7 +8,9 @@ from pathlib import Path
 
 import older
 import pytest
-from conftest import Bundle, Invoke, in_shell, need
+from conftest import Bundle, Invoke, command_line, in_shell, need
+from everything import everything
+from kept import differences
 from test_failures import digest
 from test_upgrade import digests
 
@@ -70,7 +72,9 @@ def test_each_statement_has_its_reason_and_a_rebuild_its_rows(
     older.make(empty.path, 2, tasks=40)
     lines = invoke("plan").stdout.splitlines()
     ((rows,),) = empty.rows("SELECT count(*) FROM tasks")
-    copied = next(number for number, line in enumerate(lines) if line.startswith("INSERT INTO"))
+    copied = next(
+        number for number, line in enumerate(lines) if line.startswith('INSERT INTO "new')
+    )
     assert lines[copied - 1] == f"-- every row, with its rowid ({rows} rows)"
     made = lines.index("-- table tasks is made anew:")
     assert lines[made + 1 : made + 5] == [
@@ -146,15 +150,24 @@ def test_plan_that_fails_in_sqlite3_loses_nothing(
     assert digests(empty.path) == before
 
 
-def test_statements_of_a_step_that_would_fail_are_comments(empty: Bundle, invoke: Invoke) -> None:
+def test_sql_of_a_step_that_would_fail_fails_at_the_same_place(
+    empty: Bundle, invoke: Invoke, tmp_path: Path
+) -> None:
     empty.sql(
         "CREATE TABLE metrics (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp TIMESTAMP NOT NULL,"
         " metric_name TEXT NOT NULL, metric_value REAL NOT NULL, labels TEXT);"
         "INSERT INTO metrics VALUES (7, 't', 'm', -1, NULL)"
     )
-    lines = invoke("plan").stdout.splitlines()
-    step = lines.index("-- step core")
-    assert all(line.startswith("--") or not line for line in lines[step:])
+    planned = invoke("plan").stdout
+    told = "metrics must fulfil CHECK (metric_value >= 0)"
+    assert f"-- it would fail: {told}: 1 row does not keep to that; the first is rowid 7" in planned
+    copy = tmp_path / "copy.db"
+    shutil.copy(empty.path, copy)
+    ran = command_line(copy, planned)
+    assert ran.returncode == 1
+    assert f"CHECK constraint failed: {told}" in ran.stderr
+    assert empty.run("init") == 3
+    assert differences(everything(copy), everything(empty.path)) == []
 
 
 def test_functions_of_the_application_are_told(empty: Bundle, invoke: Invoke) -> None:
@@ -164,13 +177,12 @@ def test_functions_of_the_application_are_told(empty: Bundle, invoke: Invoke) ->
         connection.execute("CREATE INDEX by_mine ON tasks(mine(priority))")
     result = invoke("plan")
     assert result.returncode == 1
-    assert "what comes after core cannot be told" in result.stderr
+    assert "core would fail: no such function: mine, which index by_mine needs" in result.stderr
     before = digests(empty.path)
     result = invoke("init")
     assert result.returncode == 3
-    assert "needs a function, a collation or a module that only the application has" in (
-        result.stderr
-    )
+    assert "core failed: no such function: mine, which index by_mine needs" in result.stderr
+    assert "drop what the message names" in result.stderr
     assert digests(empty.path) == before
 
 

@@ -30,8 +30,7 @@ def test_named_reference_of_a_column_is_kept(empty: Bundle) -> None:
     named = "created_by TEXT CONSTRAINT 'by (whom' REFERENCES agents ON DELETE CASCADE,"
     empty.sql(create("memory_entries", ("created_by  TEXT,", named), (" AUTOINCREMENT", "")))
     assert empty.run("init") == 0
-    kept = "CONSTRAINT 'by (whom' FOREIGN KEY (\"created_by\") REFERENCES agents ON DELETE CASCADE"
-    assert kept in sql_of(empty, "memory_entries")
+    assert named in sql_of(empty, "memory_entries")
 
 
 CONFLICTS = {
@@ -61,7 +60,8 @@ def test_primary_key_of_the_table_with_on_conflict_is_a_difference(empty: Bundle
     key = (last, f"{last}, PRIMARY KEY (id) ON CONFLICT REPLACE")
     empty.sql(create("agents", ("TEXT PRIMARY KEY", "TEXT"), key))
     assert empty.run("init") == 0
-    assert empty.report()["deliverables"]["tables_rebuilt"] == ["agents"]
+    assert empty.report()["deliverables"]["tables_changed"] == ["agents"]
+    assert "ON CONFLICT" not in sql_of(empty, "agents")
 
 
 NO_ROWIDS = {
@@ -120,8 +120,7 @@ def test_constraints_without_commas_are_kept(empty: Bundle) -> None:
     empty.sql(create("memory_entries", ("UNIQUE (", more), (" AUTOINCREMENT", "")))
     assert empty.run("init") == 0
     made = sql_of(empty, "memory_entries")
-    assert "CHECK (created_by <> 'x')" in made
-    assert 'UNIQUE ("updated_by" COLLATE BINARY)' in made
+    assert more in made
 
 
 def test_unique_index_of_another_collation_makes_no_parent_key(empty: Bundle) -> None:

@@ -13,6 +13,7 @@ import pytest
 from conftest import Bundle
 
 from abathur_schema.connection import connect
+from abathur_schema.declared import declared
 from abathur_schema.schema import read_schema
 
 
@@ -259,11 +260,6 @@ FAULTS = {
         "settings of sql/pragma.sql",
         "journal_mode is delete; declared is wal",
     ),
-    "an undeclared column that every row needs": (
-        rewrite("metrics", "labels ", "unit TEXT NOT NULL, labels "),
-        "metrics takes zero, fractions and very large values",
-        "NOT NULL constraint failed: metrics.unit",
-    ),
 }
 
 
@@ -292,13 +288,36 @@ def test_foreign_key_without_an_index_is_found(bundle: Bundle) -> None:
     ]
 
 
-def test_table_that_only_its_application_can_make_is_found(bundle: Bundle) -> None:
+def test_what_only_its_application_can_prove_is_no_fault(bundle: Bundle, capsys: Any) -> None:
     connection = sqlite3.connect(bundle.path, isolation_level=None)
     connection.create_function("mine", 1, str, deterministic=True)
     connection.execute("ALTER TABLE tasks ADD COLUMN short TEXT AS (mine(prompt))")
     connection.close()
+    connection = sqlite3.connect(bundle.path, isolation_level=None)
+    connection.create_collation("icu_de", lambda a, b: (a > b) - (a < b))
+    connection.execute("CREATE TABLE people (name TEXT COLLATE icu_de UNIQUE)")
+    connection.close()
+    assert bundle.run("verify") == 0
+    shown = capsys.readouterr().out
+    assert "integrity_check of people: no such collation sequence: icu_de" in shown
+    assert "integrity_check of tasks: " in shown
+
+
+def test_damage_beside_what_only_its_application_can_prove_is_found(bundle: Bundle) -> None:
+    connection = sqlite3.connect(bundle.path, isolation_level=None)
+    connection.create_collation("icu_de", lambda a, b: (a > b) - (a < b))
+    connection.execute("CREATE TABLE people (name TEXT COLLATE icu_de UNIQUE)")
+    connection.execute("INSERT INTO people VALUES ('a')")
+    (page,) = connection.execute(
+        "SELECT rootpage FROM sqlite_schema WHERE name = 'people'"
+    ).fetchone()
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    content = bytearray(bundle.path.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = bytes(4096)
+    bundle.path.write_bytes(content)
     assert bundle.run("verify") == 1
-    assert "tasks: no such function: mine" in bundle.failed()["the schema can be copied"]
+    assert "integrity_check" in bundle.failed()
 
 
 def test_text_that_sorts_otherwise_is_found(empty: Bundle) -> None:
@@ -426,14 +445,31 @@ def test_index_of_the_application_that_serves_better_is_no_fault(bundle: Bundle)
     assert any("idle" in finding and "mine" in finding for finding in here["findings"])
 
 
-def test_undeclared_constraint_that_refuses_legal_rows_is_found(bundle: Bundle) -> None:
-    bundle.sql("CREATE UNIQUE INDEX mine ON agents(name)")
-    assert bundle.run("verify") == 1
-    assert any(
-        "UNIQUE constraint failed: agents.name" in finding
-        for findings in bundle.failed().values()
-        for finding in findings
-    )
+UNDECLARED = {
+    "a unique index": "CREATE UNIQUE INDEX mine ON agents(name)",
+    "a trigger": "CREATE TRIGGER mine BEFORE INSERT ON tasks BEGIN SELECT raise(ABORT, 'no'); END",
+    "a table without parent": "CREATE TABLE mine (a REFERENCES gone(x))",
+    "a CHECK": "CHECK (length(name) > 9)",
+    "a UNIQUE": "UNIQUE (specialization)",
+    "a column that every row needs": "mine TEXT NOT NULL",
+    "a foreign key": "FOREIGN KEY (model) REFERENCES models(id)",
+}
+
+
+@pytest.mark.parametrize("own", UNDECLARED)
+def test_what_is_not_declared_fails_no_check(own: str, bundle: Bundle) -> None:
+    sql = UNDECLARED[own]
+    if not sql.startswith("CREATE"):
+        text = declared().schema.tables["agents"].sql
+        end = text.rindex("SET NULL") + len("SET NULL")
+        creates = [text for text in declared().creates.values() if " ON agents" in text]
+        sql = ";".join(
+            ["DROP TABLE agents; CREATE TABLE models (id PRIMARY KEY)", f"{text[:end]}, {sql})"]
+            + [create.rstrip(";") for create in creates]
+        )
+    bundle.sql(sql)
+    assert bundle.run("init") == 0
+    assert bundle.run("verify") == 0
 
 
 def test_foreign_key_of_the_application_needs_no_index(bundle: Bundle) -> None:
@@ -466,28 +502,27 @@ def test_every_violation_is_named(bundle: Bundle) -> None:
     assert bundle.failed() == {
         "foreign_key_check": [
             "table audit, row 9, column memory_entry_id, parent memory_entries",
-            "table audit, row 9, column task_id, parent tasks",
             "table audit, row 9, column agent_id, parent agents",
             "table state, row 7, column task_id, parent tasks",
         ]
     }
     assert (
-        "foreign_key_check: 4 violations" in (bundle.report()["deliverables"]["validation_results"])
+        "foreign_key_check: 3 violations" in (bundle.report()["deliverables"]["validation_results"])
     )
 
 
 def test_many_violations_are_in_the_report_and_counted(bundle: Bundle, capsys: Any) -> None:
     bundle.sql(
         "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12345)"
-        " INSERT INTO audit (timestamp, task_id, action_type) SELECT '2026', 'gone', 'x' FROM n"
+        " INSERT INTO audit (timestamp, agent_id, action_type) SELECT '2026', 'gone', 'x' FROM n"
     )
     capsys.readouterr()
     assert bundle.run("verify") == 1
     shown = capsys.readouterr().out
-    assert shown.count("parent tasks") == 20
+    assert shown.count("parent agents") == 20
     assert "and 12325 more; see the report" in shown
     findings = bundle.failed()["foreign_key_check"]
-    assert findings[9_999] == "table audit, row 10000, column task_id, parent tasks"
+    assert findings[9_999] == "table audit, row 10000, column agent_id, parent agents"
     assert findings[10_000:] == ["and 2345 more"]
     assert bundle.report()["deliverables"]["validation_results"].count(
         "foreign_key_check: 12345 violations"
