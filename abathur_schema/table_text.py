@@ -82,23 +82,23 @@ class _Text:
         if self.tail is not None:
             sql = f"{sql[: end + 1]}{self.tail}"
         edits = [(one.of.start, one.of.end, str(one)) for one in self.parts if one.is_changed]
+        edits += (_comma_before(sql, self.parts, start) for start, _, text in [*edits] if not text)
         last_column = max(one.of.end for one in self.parts if one.of.column)
         last = max(one.of.end for one in self.parts)
         # Where both go to the same place, the one that is put there last comes first.
         edits.append((last, last, "".join(f",\n    {one}" for one in self.constraints)))
         edits.append((last_column, last_column, "".join(f",\n    {one}" for one in self.columns)))
         for start, until, text in sorted(edits, key=lambda edit: edit[:2], reverse=True):
-            from_ = start if text or start == until else _with_comma(sql, self.parts, start)
-            sql = sql[:from_] + text + sql[until:]
+            sql = sql[:start] + text + sql[until:]
         return sql
 
 
-def _with_comma(sql: str, parts: Sequence[_Part], start: int) -> int:
-    """Where a definition that goes begins: at the comma before it, if there is one."""
+def _comma_before(sql: str, parts: Sequence[_Part], start: int) -> tuple[int, int, str]:
+    """The comma that goes with a definition, if there is one; comments between them stay."""
     before = max(one.of.end for one in parts if one.of.end <= start)
     signs = (one for one in TOKEN.finditer(sql, before, start) if one.lastgroup == "sign")
     comma = next((one for one in signs if one.group() == ","), None)
-    return comma.start() if comma else start
+    return (comma.start(), comma.end(), "") if comma else (start, start, "")
 
 
 def reformed(

@@ -149,7 +149,8 @@ def _columns(
     connection: sqlite3.Connection, table: str, objects: Mapping[tuple[str, str], Object]
 ) -> dict[str, ColumnForm]:
     with closing(sqlite3.connect(":memory:")) as copy:
-        copy.execute(str(objects["table", table].sql))
+        sql = str(objects["table", table].sql)
+        copy.execute(re.sub("[\udc80-\udcff]", "_", sql))  # what is no UTF-8 cannot be said here
         return {
             name: ColumnForm(type_, notnull, default, hidden, _collation(copy, table, name))
             for name, type_, notnull, default, hidden in connection.execute(

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -390,7 +391,7 @@ class TestAnotherUser:
     def test_reading_without_the_right_to_write_leaves_nothing(
         self, task: str, shared: Path
     ) -> None:
-        """Where this user may make files beside the database, too: its owner could not write then."""
+        """Where this user may make files beside the database, too: its owner could not write."""
         bundle = Bundle(shared)
         assert bundle.run("init") == 0
         for mode in (0o755, 0o777):

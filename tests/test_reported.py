@@ -1,0 +1,312 @@
+"""What others reported of tools that change SQLite schemas, tried here: each stands for a kind."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import older
+import pytest
+from conftest import Bundle, Invoke, command_line
+from everything import everything
+from kept import differences
+from test_upgrade_found import create, sql_of
+
+TASK = (
+    "INSERT INTO tasks (id, prompt, status, input_data, submitted_at)"
+    " VALUES ('t1', 'p', 'ready', '{}', '2024-03-01');"
+)
+TASK_3 = (
+    "INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at)"
+    " VALUES ('t1', 'p', 'ready', '{}', '2024-03-01', '2024-03-01');"
+)
+
+
+def start(bundle: Bundle, generation: int, sql: str = "") -> None:
+    """An empty database of a generation, and what `sql` adds."""
+    with closing(sqlite3.connect(bundle.path)) as connection:
+        older.APPLICATIONS[generation].start(connection)
+        connection.executescript(sql)
+
+
+def planned_as_run(bundle: Bundle, invoke: Invoke, code: int = 0) -> None:
+    """The command line of sqlite3 makes of the plan what `init` makes, or refuses it too."""
+    copy = bundle.path.with_name("copy.db")
+    copy.write_bytes(bundle.path.read_bytes())
+    ran = command_line(copy, invoke("plan").stdout)
+    assert bundle.run("init") == code
+    assert bool(ran.returncode) == bool(code), ran.stderr
+    assert differences(everything(copy), everything(bundle.path)) == []
+
+
+STRICT = (
+    "DROP TABLE metrics; CREATE TABLE metrics (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " timestamp TEXT NOT NULL, metric_name TEXT NOT NULL,"
+    " metric_value REAL NOT NULL CHECK (metric_value >= 0), labels TEXT, raw ANY) STRICT;"
+    "INSERT INTO metrics VALUES (1, 't', 'x', 1, NULL, '007'), (2, 't', 'x', 1, NULL, '1e3'),"
+    " (3, 't', 'x', 1, NULL, 7), (4, 't', 'x', 1, NULL, 1.0), (5, 't', 'x', 1, NULL, x'37');"
+)
+
+
+def test_value_of_any_type_stays_what_it_is(bundle: Bundle, invoke: Invoke) -> None:
+    bundle.sql(STRICT)
+    quoted = "SELECT typeof(raw), quote(raw) FROM metrics"
+    before = bundle.rows(quoted)
+    planned_as_run(bundle, invoke)
+    assert bundle.rows(quoted) == before
+    assert before[0] == ("text", "'007'")
+
+
+def test_declared_value_of_any_type_that_would_change_stops_the_step(
+    bundle: Bundle, invoke: Invoke
+) -> None:
+    bundle.sql(STRICT.replace("timestamp TEXT", "timestamp ANY").replace("1, 't'", "1, '007'"))
+    planned_as_run(bundle, invoke, code=3)
+    assert bundle.rows("SELECT timestamp FROM metrics WHERE id = 1") == [("007",)]
+
+
+def test_text_that_becomes_a_number_is_told_before_and_after(empty: Bundle, invoke: Invoke) -> None:
+    start(empty, 2)
+    sql = sql_of(empty, "tasks").replace("TIMESTAMP", "TEXT").replace("timestamp", "TEXT")
+    empty.sql(f"DROP TABLE tasks; {sql}; {TASK} UPDATE tasks SET submitted_at = '1709294400'")
+    told = "tasks.submitted_at (TIMESTAMP) is text, and becomes a number: 1 row"
+    planned = invoke("plan")
+    assert f"-- {told}" in planned.stdout
+    assert f"core: {told}" in planned.stderr
+    done = invoke("init")
+    assert done.returncode == 0
+    assert f"  note: {told}" in done.stderr
+    assert told in next(one for one in empty.report()["steps"] if one["name"] == "core")["notes"]
+    assert empty.rows("SELECT typeof(submitted_at) FROM tasks") == [("integer",)]
+
+
+CONTROL = {
+    "a tab in a DEFAULT": "ALTER TABLE tasks ADD COLUMN sep TEXT DEFAULT 'a\tb\x01\x7f'",
+    "a tab in a trigger": (
+        "CREATE TABLE l (x); CREATE TRIGGER app AFTER UPDATE ON tasks BEGIN\n"
+        "\tINSERT INTO l VALUES (1);\nEND"
+    ),
+    "an open comment at the end": "CREATE INDEX own ON tasks(priority) /* open",
+    "a line comment at the end": "CREATE INDEX own ON tasks(priority) -- last",
+    "strings in double quotes": 'CREATE INDEX own ON tasks(priority) WHERE status = "ready"',
+}
+
+
+@pytest.mark.parametrize("sql", CONTROL.values(), ids=CONTROL)
+def test_plan_is_sql_to_the_last_byte(sql: str, empty: Bundle, invoke: Invoke) -> None:
+    start(empty, 2, TASK)
+    with closing(sqlite3.connect(empty.path, isolation_level=None)) as connection:
+        if sql.startswith("CREATE INDEX"):
+            connection.execute(sql)  # with its open end
+        else:
+            connection.executescript(sql)
+    planned_as_run(empty, invoke)
+
+
+def test_views_and_triggers_that_work_no_longer_are_told(empty: Bundle, invoke: Invoke) -> None:
+    start(
+        empty,
+        3,
+        TASK_3 + "CREATE TABLE hist AS SELECT * FROM tasks;"
+        "CREATE TRIGGER h AFTER UPDATE ON tasks BEGIN INSERT INTO hist SELECT * FROM tasks; END;"
+        "CREATE VIEW every AS SELECT * FROM tasks UNION ALL SELECT * FROM hist;"
+        "CREATE VIEW listed (a, b) AS SELECT id, prompt FROM tasks;"
+        "CREATE VIEW broken AS SELECT * FROM nowhere",
+    )
+    told = (
+        "works no longer: view every: SELECTs to the left and right of UNION ALL do not have",
+        "works no longer: UPDATE of table tasks (trigger h): table hist has 18 columns but 19",
+    )
+    planned = invoke("plan")
+    done = invoke("init")
+    assert done.returncode == 0
+    for line in told:
+        assert f"-- {line}" in planned.stdout
+        assert line in planned.stderr
+        assert f"  note: {line}" in done.stderr
+    assert "broken" not in done.stderr
+    assert "listed" not in done.stderr
+    shown = invoke("verify").stdout
+    assert "view every: SELECTs to the left and right" in shown
+    assert "view broken: no such table: main.nowhere" in shown
+
+
+def test_full_text_table_over_a_renamed_column_is_told(empty: Bundle, invoke: Invoke) -> None:
+    start(empty, 1)
+    try:
+        empty.sql("CREATE VIRTUAL TABLE f USING fts5(template_name, content=tasks)")
+    except sqlite3.OperationalError:
+        pytest.skip("this SQLite has no FTS5")
+    assert "works no longer: virtual table f: " in invoke("plan").stderr
+
+
+def test_columns_that_a_check_names_by_their_table(empty: Bundle, invoke: Invoke) -> None:
+    start(empty, 2, TASK)
+    own = "ALTER TABLE tasks ADD COLUMN cost INTEGER CHECK (tasks.cost >= 0 AND \"tasks\".id > '')"
+    empty.sql(own)
+    planned_as_run(empty, invoke)
+    assert "CHECK (tasks.cost >= 0 AND \"tasks\".id > '')" in sql_of(empty, "tasks")
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        empty.sql("UPDATE tasks SET cost = -1")
+
+
+@pytest.mark.parametrize("change", ["", " AUTOINCREMENT"], ids=["kept", "through a rebuild"])
+def test_deferred_foreign_keys_stay_deferred(change: str, bundle: Bundle) -> None:
+    deferred = "REFERENCES tasks(id) DEFERRABLE INITIALLY DEFERRED"
+    sql = create("state", ("REFERENCES tasks(id)", deferred), (change, ""))
+    bundle.sql(f"DROP TABLE state; {sql}")
+    assert bundle.run("init") == 0
+    assert deferred in sql_of(bundle, "state")
+    assert bool(bundle.report()["deliverables"]["tables_rebuilt"]) == bool(change)
+
+
+def test_action_of_a_deferred_foreign_key_changes_and_its_deferral_stays(bundle: Bundle) -> None:
+    deferred = "REFERENCES tasks(id) DEFERRABLE INITIALLY DEFERRED"
+    sql = create("checkpoints", ("REFERENCES tasks(id) ON DELETE CASCADE", deferred))
+    bundle.sql(f"DROP TABLE checkpoints; {sql}")
+    assert bundle.run("init") == 0
+    assert bundle.report()["deliverables"]["tables_changed"] == ["checkpoints"]
+    text = "REFERENCES tasks(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED"
+    assert text in sql_of(bundle, "checkpoints")
+
+
+def test_children_in_other_letters_than_their_parent_are_told(
+    empty: Bundle, invoke: Invoke
+) -> None:
+    start(empty, 2)
+    sql = sql_of(empty, "tasks").replace(
+        '"id" text primary key', '"id" text collate nocase primary key'
+    )
+    assert "nocase" in sql
+    child = (
+        "INSERT INTO agents (id, name, specialization, task_id, state, model, spawned_at)"
+        " VALUES ('a', 'n', 's', 'T1', 'i', 'm', 'x')"
+    )
+    empty.sql(f"DROP TABLE tasks; {sql}; {TASK} {child}")
+    told = "agents(task_id) must be in the letters of its parent in tasks"
+    assert told in invoke("plan").stderr
+    planned_as_run(empty, invoke, code=3)
+    failure = empty.report()["failure"]
+    assert told in failure["error"]
+    assert "the first is task_id 'T1'" in failure["error"]
+
+
+def test_foreign_key_to_a_table_that_is_gone_is_mended(empty: Bundle, invoke: Invoke) -> None:
+    """As older versions of SQLite left it after a rename."""
+    start(empty, 2, TASK)
+    agents = sql_of(empty, "agents").replace('references "tasks"', 'references "tasks__old"')
+    assert "__old" in agents
+    empty.sql(f"DROP TABLE agents; {agents}")
+    planned_as_run(empty, invoke)
+    assert "__old" not in sql_of(empty, "agents")
+    with closing(sqlite3.connect(empty.path)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        older.APPLICATIONS[2].add(connection, "agents", task_id="t1")
+        with pytest.raises(sqlite3.IntegrityError):
+            older.APPLICATIONS[2].add(connection, "agents", task_id="gone")
+
+
+def latin(sql: str) -> Callable[[sqlite3.Connection], None]:
+    """Put `sql` into the schema with each é as the one byte of Latin-1."""
+
+    def make(connection: sqlite3.Connection) -> None:
+        connection.execute(sql)
+        connection.execute("PRAGMA writable_schema = ON")
+        for kind, name, text in connection.execute(
+            "SELECT type, name, sql FROM sqlite_schema WHERE sql LIKE '%é%'"
+        ).fetchall():
+            connection.execute(
+                "UPDATE sqlite_schema SET sql = CAST(? AS TEXT) WHERE (type, name) = (?, ?)",
+                (text.encode("latin-1"), kind, name),
+            )
+        connection.execute("PRAGMA writable_schema = RESET")
+
+    return make
+
+
+NO_UTF8 = {
+    "a view": "CREATE VIEW v AS SELECT id /* café */ FROM tasks",
+    "a trigger": "CREATE TRIGGER t AFTER INSERT ON tasks BEGIN SELECT 'café'; END",
+    "an index": "CREATE INDEX own ON tasks(priority) /* café */",
+    "a column": "ALTER TABLE tasks ADD COLUMN own TEXT /* café */",
+    "another table": "CREATE TABLE mine (a TEXT DEFAULT 'café')",
+}
+
+
+@pytest.mark.parametrize("generation", [2, 3])
+@pytest.mark.parametrize("case", NO_UTF8)
+def test_schema_text_that_is_no_utf8_is_kept(
+    case: str, generation: int, empty: Bundle, invoke: Invoke
+) -> None:
+    start(empty, generation)
+    with closing(sqlite3.connect(empty.path, isolation_level=None)) as connection:
+        latin(NO_UTF8[case])(connection)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    texts = "SELECT hex(sql) FROM sqlite_schema WHERE instr(CAST(sql AS BLOB), x'636166E9')"
+    before = empty.rows(texts)
+    assert len(before) == 1
+    planned_as_run(empty, invoke)
+    assert invoke("verify").returncode == 0
+    assert len(empty.rows(texts)) == 1
+    if case != "a column":
+        assert empty.rows(texts) == before
+
+
+def test_values_that_are_no_utf8_are_told(empty: Bundle, invoke: Invoke) -> None:
+    start(empty, 3)
+    with closing(sqlite3.connect(empty.path, isolation_level=None)) as connection:
+        connection.execute(
+            "INSERT INTO state VALUES (1, CAST(x'ff61' AS TEXT), 'k', '1', 't', 't')"
+        )
+    assert empty.run("init") == 1
+    assert set(empty.failed()) == {"foreign_key_check"}
+    assert empty.failed()["foreign_key_check"] == [
+        "table state, row 1, column task_id, parent tasks"
+    ]
+
+
+def test_names_of_letters_beyond_those_of_python(empty: Bundle, invoke: Invoke) -> None:
+    """To SQLite all that is not ASCII is a letter, white space of other scripts too."""
+    start(empty, 2, TASK)
+    empty.sql("ALTER TABLE tasks ADD COLUMN “x”\u00a0€ TEXT CHECK (“x”\u00a0€ <> 'no')")
+    planned_as_run(empty, invoke)
+    assert "CHECK (“x”\u00a0€ <> 'no')" in sql_of(empty, "tasks")
+
+
+def test_schema_of_an_old_format_says_what_mends_it(empty: Bundle, invoke: Invoke) -> None:
+    start(empty, 3, TASK_3)
+    content = bytearray(empty.path.read_bytes())
+    content[44:48] = (1).to_bytes(4, "big")
+    empty.path.write_bytes(content)
+    for task in ("init", "plan", "core-indexes"):
+        result = invoke(task)
+        assert result.returncode == 2
+        assert f"sqlite3 {empty.path} VACUUM" in result.stderr
+        assert empty.path.read_bytes() == content
+    empty.sql("VACUUM")
+    assert empty.run("init") == 0
+
+
+FOREIGN = {
+    "things to do": "CREATE TABLE tasks (id INTEGER PRIMARY KEY, title TEXT, done INTEGER)",
+    "one that has more": (
+        "CREATE TABLE tasks (id INTEGER PRIMARY KEY, title TEXT, status TEXT, priority INTEGER,"
+        " created_at TEXT)"
+    ),
+    "sessions of a site": "CREATE TABLE sessions (id TEXT PRIMARY KEY, data BLOB, expires)",
+}
+
+
+@pytest.mark.parametrize("task", ["init", "pragma", "core", "plan"])
+@pytest.mark.parametrize("sql", FOREIGN.values(), ids=FOREIGN)
+def test_database_of_another_application_is_not_touched(
+    sql: str, task: str, empty: Bundle, invoke: Invoke
+) -> None:
+    empty.sql(sql)
+    before = empty.path.read_bytes()
+    result = invoke(task)
+    assert result.returncode == 2
+    assert "belongs to another application" in result.stderr
+    assert "nothing was touched" in result.stderr
+    assert empty.path.read_bytes() == before
+    assert [path.name for path in Path(empty.path.parent).iterdir()] == ["abathur.db"]
