@@ -1,4 +1,4 @@
-"""`restore` beside others: who writes at that moment, who mounted the file, whose collation it is."""
+"""`restore` beside others: who writes just then, who mounted the file, whose collation it is."""
 
 import shutil
 import sqlite3
@@ -84,7 +84,7 @@ def test_a_thousand_writers_between_copy_and_rename(
     bundle: Bundle, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     ended = races(bundle, tmp_path, 1000)
-    record_property("faults", ("a writer between the copy and the rename of restore", ended))
+    record_property("faults", ("a writer between the copy and the rename of restore", dict(ended)))
 
 
 @needs_root
