@@ -16,6 +16,7 @@ from .schema import Schema, Trigger, View, read_schema
 from .sql_text import ended, fold, quoted, tokens
 from .stand_ins import Lacking, lacking
 from .statement import Statement
+from .table_changes import MissingColumn
 from .upgrades import Upgrade
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ def plan(declared: Declared, live: Schema, step: str) -> list[Statement]:
     return [
         *upgrades,
         *_statements(declared, live, step, found),
-        *(_drop_repeated(declared, live, step) if found else ()),
+        *(_drop_repeated(declared, live, step) if any(map(_is_older, found)) else ()),
     ]
 
 
@@ -250,16 +251,22 @@ def _statements(
         yield Statement(sql, reason, ((made, name),), table=table)
 
 
+def _is_older(difference: Difference) -> bool:
+    """Whether a table lacks what later applications gave it."""
+    return isinstance(difference, OtherTable) and any(
+        isinstance(change, MissingColumn) for change in difference.changes
+    )
+
+
 def _drop_repeated(declared: Declared, live: Schema, step: str) -> Iterator[Statement]:
-    """The step that makes the indexes of a table drops those of others that repeat them; only where
-    it has something to make: one that an application makes again at each start would go each time.
+    """The step that brings older tables up to date drops the indexes of others that repeat a key
+    or a declared index; only then: one that its application makes at each start would else go each
+    time.
     """
-    indexes = [name for name in declared.steps[step] if name in declared.schema.indexes]
-    if indexes:
-        tables = declared.steps.get(step.removesuffix("-indexes"), ())
-        found = repeated(declared.schema, live, indexes, tables)
-        for one in sorted(found, key=lambda one: one.index.name):
-            yield _drop(one.index.name, str(one))
+    indexes = declared.steps.get(f"{step}-indexes", ())
+    found = repeated(declared.schema, live, indexes, declared.steps[step])
+    for one in sorted(found, key=lambda one: one.index.name):
+        yield _drop(one.index.name, str(one))
 
 
 def _drop(index: str, reason: str) -> Statement:

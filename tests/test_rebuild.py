@@ -229,7 +229,10 @@ def test_index_is_dropped_only_where_it_repeats_column_for_column(
     create: str, bundle: Bundle
 ) -> None:
     by = INDEXES[create]
-    bundle.sql(f"DROP INDEX idx_tasks_parent; DROP INDEX idx_document_updated; {create}")
+    bundle.sql(
+        "ALTER TABLE agents DROP COLUMN resource_usage;"  # as if they were older
+        f"ALTER TABLE document_index DROP COLUMN chunk_count; {create}"
+    )
     bundle.run("init")
     report = bundle.report()
     assert report["deliverables"]["indexes_dropped"] == (["mine"] if by else [])
