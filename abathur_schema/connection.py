@@ -192,7 +192,8 @@ def scratch() -> Scratch:
 
 
 def _as_it_was(text: bytes) -> str:
-    return exactly(text).translate(_LETTERS)
+    said = exactly(text)
+    return said if said.isascii() else said.translate(_LETTERS)
 
 
 def bound(connection: sqlite3.Connection, size: int) -> None:

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -43,8 +42,7 @@ class Setting(NamedTuple):
     statement: str
 
 
-@dataclass(frozen=True)
-class Declared:
+class Declared(NamedTuple):
     """What must exist: the schema, the statement that makes each object, and whose step it is.
 
     `creates` is keyed by the folded name of a table or index, `steps` gives for each step the

@@ -5,7 +5,6 @@ it belongs to the application, and `undeclared` lists it.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from .declared import Declared
@@ -14,8 +13,7 @@ from .sql_text import fold
 from .table_changes import TableChange, reference, spelled, table_changes
 
 
-@dataclass(frozen=True)
-class Missing:
+class Missing(NamedTuple):
     """A declared table or index that is not there."""
 
     declared: Table | Index
@@ -24,8 +22,7 @@ class Missing:
         return f"{kind_of(self.declared)} {self.declared.name} is missing"
 
 
-@dataclass(frozen=True)
-class NameTaken:
+class NameTaken(NamedTuple):
     """Something else has the name of a declared table or index; `found` says what."""
 
     declared: Table | Index
@@ -36,8 +33,7 @@ class NameTaken:
         return f"{kind} {name} is missing: the name {name} is taken by {self.found}"
 
 
-@dataclass(frozen=True)
-class OtherTable:
+class OtherTable(NamedTuple):
     """A table that is there in another form; `changes` are what would make it the declared one."""
 
     declared: Table
@@ -48,8 +44,7 @@ class OtherTable:
         return f"table {self.declared.name}: " + "; ".join(map(str, self.changes))
 
 
-@dataclass(frozen=True)
-class OtherIndex:
+class OtherIndex(NamedTuple):
     """An index that is there under its name with other columns, order, uniqueness or WHERE."""
 
     declared: Index

@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .interruption import stop_asked, stop_if_asked
 
@@ -38,15 +39,14 @@ class Check:
     remedy: str = ""
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """What came of a part of the check `of`: the first `MAX_FINDINGS` findings, the number of all,
     and, if it broke off, why. `table` is the one that was asked about, if it was one.
     """
 
     of: str
     findings: list[str]
-    count: int
+    number: int
     error: str
     duration_ms: float
     table: str = ""
@@ -119,7 +119,7 @@ def joined(
     kept: list[str] = []
     count = 0
     for part in parts:
-        count += part.count
+        count += part.number
         for finding in part.findings:
             if part.table:
                 kept.append(_cut(f"{each.replace(':table', part.table)} {finding}"))

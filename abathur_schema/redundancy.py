@@ -1,7 +1,6 @@
 """Indexes that repeat what is there, and foreign keys that no index serves; pure comparison."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from .difference import undeclared_indexes
 from .schema import Index, Schema, Table
@@ -9,12 +8,12 @@ from .sql_text import fold, tokens
 from .table_changes import spelled
 
 
-@dataclass(frozen=True)
 class Repeated:
     """An undeclared index that repeats, column for column, what `by` keeps anyway."""
 
-    index: Index
-    by: str
+    def __init__(self, index: Index, by: str) -> None:
+        self.index = index
+        self.by = by
 
     def __str__(self) -> str:
         return f"index {self.index.name} repeats {self.by}"

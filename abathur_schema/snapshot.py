@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Generic, TypeVar
@@ -37,13 +36,13 @@ MAPPED = 1 << 40
 SECONDS_TO_MEET = 5.0
 
 
-@dataclass(frozen=True)
 class Job(Generic[T]):
     """Something to ask the database. `work` raises nothing; the heaviest jobs go first."""
 
-    label: str
-    weight: float
-    work: Callable[[sqlite3.Connection], T]
+    def __init__(self, label: str, weight: float, work: Callable[[sqlite3.Connection], T]) -> None:
+        self.label = label
+        self.weight = weight
+        self.work = work
 
 
 @contextmanager

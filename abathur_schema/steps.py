@@ -129,17 +129,17 @@ def look(database: Path) -> None:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
-@dataclass
 class Attempt:
     """One try of a step: the statements that it had to run, those that ran, what to know of them,
     and where and why it stopped.
     """
 
-    planned: Sequence[Statement] = ()
-    ran: list[Statement] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    running: Statement | None = None
-    error: Exception | None = None
+    def __init__(self) -> None:
+        self.planned: Sequence[Statement] = ()
+        self.ran: list[Statement] = []
+        self.notes: list[str] = []
+        self.running: Statement | None = None
+        self.error: Exception | None = None
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """What keeps a live table from being as declared, as values, one for each thing that differs."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 from sqlite_utils.db import ForeignKey
 
@@ -11,8 +11,7 @@ from .schema import CheckConstraint, Column, Schema, Table
 from .sql_text import fold
 
 
-@dataclass(frozen=True)
-class MissingColumn:
+class MissingColumn(NamedTuple):
     """A declared column that is not there."""
 
     column: Column
@@ -21,8 +20,7 @@ class MissingColumn:
         return f"column {self.column.name} is missing"
 
 
-@dataclass(frozen=True)
-class OtherColumn:
+class OtherColumn(NamedTuple):
     """A column with another type, NOT NULL, DEFAULT, or generated where a value is declared."""
 
     declared: Column
@@ -50,8 +48,7 @@ class OtherColumn:
             yield f"column {name} is generated; declared is a stored value"
 
 
-@dataclass(frozen=True)
-class OtherClauses:
+class OtherClauses(NamedTuple):
     """Another COLLATE or ON CONFLICT, of a column or of a constraint of the table."""
 
     of: str
@@ -66,8 +63,7 @@ class OtherClauses:
         )
 
 
-@dataclass(frozen=True)
-class OtherPrimaryKey:
+class OtherPrimaryKey(NamedTuple):
     """Another PRIMARY KEY."""
 
     declared: tuple[str, ...]
@@ -77,8 +73,7 @@ class OtherPrimaryKey:
         return f"PRIMARY KEY is ({', '.join(self.live)}); declared is ({', '.join(self.declared)})"
 
 
-@dataclass(frozen=True)
-class OtherOption:
+class OtherOption(NamedTuple):
     """AUTOINCREMENT, WITHOUT ROWID or STRICT, there or not."""
 
     option: str
@@ -92,8 +87,7 @@ class OtherOption:
         )
 
 
-@dataclass(frozen=True)
-class MissingCheck:
+class MissingCheck(NamedTuple):
     """A declared CHECK that is not there."""
 
     check: CheckConstraint
@@ -102,8 +96,7 @@ class MissingCheck:
         return f"CHECK ({self.check.expression}) is missing"
 
 
-@dataclass(frozen=True)
-class MissingUnique:
+class MissingUnique(NamedTuple):
     """A declared UNIQUE that is not there; `columns` are folded, with COLLATE if not BINARY."""
 
     columns: tuple[str, ...]
@@ -112,8 +105,7 @@ class MissingUnique:
         return f"UNIQUE ({', '.join(self.columns)}) is missing"
 
 
-@dataclass(frozen=True)
-class MissingForeignKey:
+class MissingForeignKey(NamedTuple):
     """A declared foreign key that is not there."""
 
     key: ForeignKey
@@ -122,8 +114,7 @@ class MissingForeignKey:
         return f"foreign key {spelled(self.key)} is missing"
 
 
-@dataclass(frozen=True)
-class OtherAction:
+class OtherAction(NamedTuple):
     """A foreign key that is there with another ON DELETE or ON UPDATE."""
 
     key: ForeignKey
@@ -137,8 +128,7 @@ class OtherAction:
         )
 
 
-@dataclass(frozen=True)
-class FormerForeignKey:
+class FormerForeignKey(NamedTuple):
     """A foreign key that older forms had, and that would keep rows from being as they may be; or
     one of a declared column that references a table which is not there, so that SQLite refuses
     every write.

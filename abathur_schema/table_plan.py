@@ -62,7 +62,7 @@ def change_table(
                 "",
                 "\n  ".join([f"table {table.name}, by its text alone:", *map(str, changes)]),
                 (("tables_changed", table.name),),
-                guards_of(declared, live, replace(difference, changes=changes)),
+                guards_of(declared, live, difference._replace(changes=changes)),
             )
             return [*adding, *by_text(live, "table", table.name, text, first)]
     from .rebuild import rebuild  # only a table that needs it pays for its import

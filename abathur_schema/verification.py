@@ -29,7 +29,6 @@ from .schema import Index, Schema, Table, read_schema
 from .snapshot import Job, map_file, side_by_side, snapshot
 from .sql_text import fold, quoted, string
 from .stand_ins import is_lacking, with_stand_ins
-from .table_text import only_declared
 from .usability import unusable
 
 
@@ -156,7 +155,7 @@ def _holding(
             else:
                 first.append(job(file.name, statement, weight=1))
     parts = side_by_side(connections, first, progress)
-    if not any(part.count or part.error for part in parts):
+    if not any(part.number or part.error for part in parts):
         map_file(connections)
     parts += side_by_side(connections, of_each, progress)
     # What only the application could tell is no fault, and not proven.
@@ -243,7 +242,7 @@ def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> It
     of ours must be refused by it.
     """
     tables = [
-        replace(table, sql=only_declared(wanted, live, wanted.tables[name], table))
+        _only_declared(wanted, live, wanted.tables[name], table)
         for name, table in live.tables.items()
         if name in wanted.tables and table.kind == "table"
     ]
@@ -281,6 +280,15 @@ def _on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> It
                 yield check(file.name, file.kind, rows, remedy=_remedy(file))
                 if file.says.get("tries") == "subtree":
                     yield from _subtrees(copy, wanted)
+
+
+def _only_declared(declared: Schema, live: Schema, wanted: Table, table: Table) -> Table:
+    """`table` as its text is without what is not declared."""
+    if table.sql == wanted.sql:
+        return table
+    from .table_text import only_declared  # only a table in another form pays for its import
+
+    return replace(table, sql=only_declared(declared, live, wanted, table))
 
 
 def _subtrees(copy: sqlite3.Connection, wanted: Schema) -> Iterator[Check]:

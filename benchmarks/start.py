@@ -4,6 +4,7 @@ import argparse
 import operator
 import os
 import platform
+import re
 import shutil
 import sqlite3
 import statistics
@@ -47,6 +48,9 @@ TARGETS = (
     Target(VERIFY, "<=", 1.6, FLOOR),
     Target(FRESH, "<", 0.5, ALEMBIC),
 )
+OF_INSTRUCTIONS = (Target(FRESH, "<=", 1.5, FLOOR),)
+
+COUNTED = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
 
 ALEMBIC_INI = """\
 [alembic]
@@ -159,9 +163,7 @@ def run(command: Command, folder: Path) -> float:
 
     Raises CalledProcessError, with what it wrote, when it does not exit with 0.
     """
-    if command.makes:
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            Path(f"{command.makes}{suffix}").unlink(missing_ok=True)
+    clear(command)
     begin = time.perf_counter()
     subprocess.run(
         command.arguments,
@@ -172,6 +174,37 @@ def run(command: Command, folder: Path) -> float:
         encoding="utf-8",
     )
     return (time.perf_counter() - begin) * 1000
+
+
+def clear(command: Command) -> None:
+    """Remove the database that must not exist before a run."""
+    if command.makes:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            Path(f"{command.makes}{suffix}").unlink(missing_ok=True)
+
+
+def millions_of_instructions(command: Command, folder: Path) -> float:
+    """What the whole process runs in user mode, by valgrind: the same on a busy machine, and nearly
+    the same from run to run, as names are hashed alike and all modules are in Python's cache.
+
+    Raises CalledProcessError when it does not exit with 0.
+    """
+    alike = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    for counted in ((), COUNTED):  # the first time fills the cache
+        clear(command)
+        result = subprocess.run(
+            [*counted, *command.arguments],
+            input=command.stdin,
+            capture_output=True,
+            check=True,
+            cwd=folder,
+            encoding="utf-8",
+            env={**alike, "PYTHONHASHSEED": "0"},
+        )
+    found = re.search(r"Collected : (\d+)", result.stderr)
+    if not found:
+        raise ValueError(f"{command.label}: valgrind counted nothing:\n{result.stderr}")
+    return int(found[1]) / 1e6
 
 
 def check_result(command: Command) -> None:
@@ -188,8 +221,9 @@ def check_result(command: Command) -> None:
         raise ValueError(f"{command.label}: missing, or too much: {', '.join(sorted(wrong))}")
 
 
-def measure(runs: int) -> dict[str, list[float]]:
-    """Milliseconds of each run by label, after one run of each that warms up and is checked.
+def measure(runs: int, count: bool) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Milliseconds of each run by label, after one run of each that warms up and is checked; and
+    with `count` the millions of instructions of one more run.
 
     The commands take turns, so that a slow moment of the machine hits all alike.
     """
@@ -203,18 +237,22 @@ def measure(runs: int) -> dict[str, list[float]]:
         for _ in range(runs):
             for command in rows:
                 times[command.label].append(run(command, folder))
-        return times
+        counts = {row.label: [millions_of_instructions(row, folder)] for row in rows if count}
+        return times, counts
 
 
-def table(times: Mapping[str, Sequence[float]]) -> list[str]:
-    """The lines of the table, its head first."""
+def table(times: Mapping[str, Sequence[float]], counts: Mapping[str, Sequence[float]]) -> list[str]:
+    """The lines of the table, its head first; the instructions where they were counted."""
     floor = statistics.median(times[FLOOR])
     lines = [f"{'command':<28}{'median ms':>10}{'min':>8}{'max':>8}{'x floor':>9}"]
+    if counts:
+        lines[0] += f"{'million instr.':>16}{'x floor':>9}"
     for label, row in times.items():
         median = statistics.median(row)
-        lines.append(
-            f"{label:<28}{median:>10.1f}{min(row):>8.1f}{max(row):>8.1f}{median / floor:>9.2f}"
-        )
+        line = f"{label:<28}{median:>10.1f}{min(row):>8.1f}{max(row):>8.1f}{median / floor:>9.2f}"
+        if counts:
+            line += f"{counts[label][0]:>16.1f}{counts[label][0] / counts[FLOOR][0]:>9.2f}"
+        lines.append(line)
     return lines
 
 
@@ -244,9 +282,15 @@ def main() -> int:
         metavar="N",
         help=f"runs of each command (default: 15; at least {RUNS_FOR_A_VERDICT} for a verdict)",
     )
-    runs = parser.parse_args().runs
+    parser.add_argument(
+        "--instructions",
+        action="store_true",
+        help="count the instructions of each command, too, by valgrind: half a minute more",
+    )
+    options = parser.parse_args()
+    runs = options.runs
     try:
-        times = measure(runs)
+        times, counts = measure(runs, options.instructions)
     except subprocess.CalledProcessError as error:
         print(f"{error}\n{error.stderr or error.stdout}", file=sys.stderr)
         return 2
@@ -257,12 +301,16 @@ def main() -> int:
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version},"
         f" {os.cpu_count()} cores, {runs} runs of each command\n"
     )
-    print(*table(times), sep="\n", end="\n\n")
+    print(*table(times, counts), sep="\n", end="\n\n")
+    verdicts = [judge(target, counts) for target in OF_INSTRUCTIONS if counts]
+    for _, line in verdicts:
+        print(f"in instructions: {line}")
     if runs < RUNS_FOR_A_VERDICT:
         print(f"No verdict: it needs at least {RUNS_FOR_A_VERDICT} runs.")
         return 1
-    verdicts = [judge(target, times) for target in TARGETS]
-    print(*(line for _, line in verdicts), sep="\n")
+    in_time = [judge(target, times) for target in TARGETS]
+    print(*(line for _, line in in_time), sep="\n")
+    verdicts += in_time
     return 0 if all(holds for holds, _ in verdicts) else 1
 
 
