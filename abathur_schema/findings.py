@@ -137,5 +137,5 @@ def joined(
         kept.append(f"and {count - len(kept)} more")
     status = "pass" if not count else "info" if info and not broken else "fail"
     milliseconds = sum(part.duration_ms for part in parts)
-    remedy = remedy if status == "fail" else ""
+    remedy = (remedy or "report what could not be checked") if status == "fail" else ""
     return Check(name, kind, status, tuple(kept), count, milliseconds, counts, not broken, remedy)

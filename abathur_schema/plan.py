@@ -16,7 +16,6 @@ from .schema import Schema, Trigger, View, read_schema
 from .sql_text import ended, fold, quoted, tokens
 from .stand_ins import Lacking, lacking
 from .statement import Statement
-from .table_changes import MissingColumn
 from .upgrades import Upgrade
 
 T = TypeVar("T")
@@ -50,7 +49,7 @@ def plan(declared: Declared, live: Schema, step: str) -> list[Statement]:
     return [
         *upgrades,
         *_statements(declared, live, step, found),
-        *(_drop_repeated(declared, live, step) if any(map(_is_older, found)) else ()),
+        *_drop_repeated(declared, live, step),
     ]
 
 
@@ -251,22 +250,31 @@ def _statements(
         yield Statement(sql, reason, ((made, name),), table=table)
 
 
-def _is_older(difference: Difference) -> bool:
-    """Whether a table lacks what later applications gave it."""
-    return isinstance(difference, OtherTable) and any(
-        isinstance(change, MissingColumn) for change in difference.changes
-    )
+def _is_of_older_application(declared: Declared, live: Schema, step: str) -> bool:
+    """Whether none of the indexes of `step` is there on a column that older applications do not
+    have: on a reference to a table of a later step.
+    """
+    schema = declared.schema
+    newer = [
+        name
+        for name in declared.steps[step]
+        if (index := schema.indexes.get(name))
+        for key in schema.tables[fold(index.table)].foreign_keys
+        if fold(key.columns[0]) == fold(index.columns[0].name)
+        and declared.step_of(key.other_table) != declared.step_of(index.table)
+    ]
+    return bool(newer) and not any(name in live.indexes for name in newer)
 
 
 def _drop_repeated(declared: Declared, live: Schema, step: str) -> Iterator[Statement]:
-    """The step that brings older tables up to date drops the indexes of others that repeat a key
-    or a declared index; only then: one that its application makes at each start would else go each
-    time.
+    """The step that makes the indexes of a table drops those of others that repeat them, where an
+    older application made them; only then: one that is made at each start would else go each time.
     """
-    indexes = declared.steps.get(f"{step}-indexes", ())
-    found = repeated(declared.schema, live, indexes, declared.steps[step])
-    for one in sorted(found, key=lambda one: one.index.name):
-        yield _drop(one.index.name, str(one))
+    if _is_of_older_application(declared, live, step):
+        tables = declared.steps.get(step.removesuffix("-indexes"), ())
+        found = repeated(declared.schema, live, declared.steps[step], tables)
+        for one in sorted(found, key=lambda one: one.index.name):
+            yield _drop(one.index.name, str(one))
 
 
 def _drop(index: str, reason: str) -> Statement:

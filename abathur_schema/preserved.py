@@ -19,7 +19,7 @@ from .errors import NoCopyError
 from .escalation import escalation
 from .files import create, make_folders, new_file, sync_folder
 from .naming import as_called
-from .plan import COMMIT, ROLL_BACK, framed
+from .plan import COMMIT, ROLL_BACK, changes_text, framed
 from .report import compose, to_json
 from .run import Run
 from .steps import Attempt, Step
@@ -194,6 +194,8 @@ def complete_copy(run: Run, write: Callable[[], str]) -> str:
 def statements_sql(steps: Sequence[Step]) -> str:
     """What ran, in order and by step, ready to run again; the statement that failed is marked."""
     lines = ["-- What ran, in order; each step is one transaction.\n"]
+    if any(changes_text(attempt.planned) for step in steps for attempt in step.attempts):
+        lines.append("-- In the command line of sqlite3 run `.dbconfig defensive off` first.\n")
     lines += [setting.statement for setting in declared().settings]
     for step in steps:
         lines.append(f"\n-- step {step.name}: {step.status}")

@@ -26,7 +26,8 @@ from .usability import works_no_longer
 class Plan:
     """What each step would run. `rows` are the numbers of rows of the tables that would be rebuilt,
     `broken` the rows that would stop a step and `notes` what else is to be known, a line each, by
-    step, and `unchecked` the tables of whose foreign keys SQLite cannot tell.
+    step, and `unchecked` the tables of whose foreign keys SQLite cannot tell. `version` is that of
+    the schema (`PRAGMA schema_version`) for which all this was planned.
     """
 
     database: Path
@@ -35,6 +36,7 @@ class Plan:
     broken: dict[str, list[str]]
     notes: dict[str, list[str]]
     unchecked: frozenset[str]
+    version: int
 
     @property
     def has_work(self) -> bool:
@@ -118,6 +120,9 @@ class Plan:
         before, after = _frame(step)
         for statement in before:
             yield from _statement(statement, "")
+        if step is next((one for one in self.steps if one.statements and _frame(one)[0]), None):
+            other = f"(SELECT schema_version <> {self.version} FROM pragma_schema_version)"
+            yield from refusal(ANOTHER_SCHEMA, other, numbers)
         counts = is_rebuild(step.statements)
         if counts:
             yield "-- rows without a parent: no more of them afterwards"
@@ -146,6 +151,7 @@ def refusal(says: str, rows: str, numbers: Iterator[int]) -> Iterator[str]:
     yield f"INSERT INTO {name} VALUES ({rows});"
 
 
+ANOTHER_SCHEMA = "the schema is as it was when this was planned; if not, run plan again"
 ORPHANS = "abathur_orphans"
 ORPHANED = "rows that had a parent would have none"
 
@@ -231,6 +237,7 @@ def _plan(connection: sqlite3.Connection, database: Path) -> Plan:
         {step: lines for step, lines in broken.items() if lines},
         {step: lines for step, lines in notes.items() if lines},
         frozenset(_unchecked(connection, live) if rows else ()),
+        connection.execute("PRAGMA schema_version").fetchone()[0],
     )
 
 

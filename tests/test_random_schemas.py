@@ -20,9 +20,11 @@ from random_schemas import SCHEMA, create_tables, indexes, made, older_databases
 from abathur_schema.create_table import definitions
 from abathur_schema.declared import declared
 from abathur_schema.foreign_keys import violations
+from abathur_schema.progress import Progress
 from abathur_schema.redundancy import repeated
 from abathur_schema.schema import Index, read_schema
 from abathur_schema.show_plan import look
+from abathur_schema.verification import BY_INIT, verify
 
 MANY = settings(max_examples=8 * settings().max_examples)
 """For what takes no run of `init`."""
@@ -135,6 +137,19 @@ def test_plan_is_sql_that_does_the_same(statements: list[str]) -> None:
         ran = command_line(copy, plan)
         assert bool(ran.stderr) == (done.code == 3), ran.stderr
         assert differences(everything(copy), done.after) == []
+
+
+@given(older_databases(), st.booleans())
+def test_what_verify_says_has_a_remedy(statements: list[str], is_finished: bool) -> None:
+    """What `init` can mend `plan` tells; what it cannot has a remedy of its own."""
+    with older(statements) as bundle:
+        if is_finished:
+            run(bundle, "init")
+        checks, _ = verify(bundle.path, Progress(None))
+        faults = [check for check in checks if check.status == "fail"]
+        assert [check.name for check in faults if not check.remedy] == []
+        if not look(bundle.path).has_work:
+            assert not [check for check in faults if check.remedy == BY_INIT]
 
 
 @MANY

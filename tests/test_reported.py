@@ -80,6 +80,20 @@ def test_text_that_becomes_a_number_is_told_before_and_after(empty: Bundle, invo
     assert empty.rows("SELECT typeof(submitted_at) FROM tasks") == [("integer",)]
 
 
+@pytest.mark.parametrize("generation", [2, 3])
+def test_plan_for_another_schema_changes_nothing(
+    generation: int, empty: Bundle, invoke: Invoke
+) -> None:
+    start(empty, generation)
+    planned = invoke("plan").stdout
+    empty.sql("ALTER TABLE audit ADD COLUMN mine; ALTER TABLE tasks ADD COLUMN mine")  # meanwhile
+    before = everything(empty.path)
+    ran = command_line(empty.path, planned)
+    assert ran.returncode == 1
+    assert "the schema is as it was when this was planned; if not, run plan again" in ran.stderr
+    assert differences(everything(empty.path), before) == []
+
+
 CONTROL = {
     "a tab in a DEFAULT": "ALTER TABLE tasks ADD COLUMN sep TEXT DEFAULT 'a\tb\x01\x7f'",
     "a tab in a trigger": (
