@@ -1,234 +1,362 @@
-"""The application of generation 4: what it makes at each start, what it would migrate, and what it
-does all day.
+"""The application of generation 4: what it makes at each start, what it migrates, and what it does
+all day.
 
 `python generation_4.py DATABASE LOG` works until its standard input ends, and writes a line for
-each transaction that SQLite has acknowledged.
+each transaction that SQLite has acknowledged. With a number of rounds it kills itself after them.
 """
 
 import json
+import os
+import re
 import select
+import signal
 import sqlite3
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 SCHEMA = (Path(__file__).parent / "generations" / "4.sql").read_text("utf-8")
-
-VIRTUAL = "CREATE VIRTUAL TABLE document_embeddings USING vec0(embedding float[384])"
-"""Of a vector module that is not loaded here."""
-
-SHADOWS = (
-    "CREATE TABLE document_embeddings_info (key TEXT PRIMARY KEY, value ANY)",
-    "CREATE TABLE document_embeddings_chunks (chunk_id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " size INTEGER NOT NULL, validity BLOB NOT NULL, rowids BLOB NOT NULL)",
-    "CREATE TABLE document_embeddings_rowids (rowid INTEGER PRIMARY KEY AUTOINCREMENT, id,"
-    " chunk_id INTEGER, chunk_offset INTEGER)",
-    "CREATE TABLE document_embeddings_vector_chunks00 (rowid PRIMARY KEY, vectors BLOB NOT NULL)",
-)
-
-WANTED = {
-    "tasks": (
-        "prompt",
-        "max_execution_timeout_seconds",
-        "last_updated_at",
-        "session_id",
-        "summary",
-    ),
-    "agents": ("session_id",),
-    "audit": ("memory_operation_type", "memory_namespace", "memory_entry_id"),
-    "checkpoints": ("session_id",),
-}
-"""The columns that it looks for at each start."""
+STATEMENTS = [sql.strip() for sql in SCHEMA.split(";") if sql.strip()]
+CREATES = {found[1]: sql for sql in STATEMENTS if (found := re.search(r"TABLE .*?(\w+) \(", sql))}
 
 NOW = "2025-10-20T12:00:00+00:00"
+NAMESPACE = "user:alice:preferences"
+
+USUAL: dict[str, dict[str, Any]] = {
+    "tasks": {
+        **dict.fromkeys(("submitted_at", "last_updated_at", "deadline"), NOW),
+        **dict.fromkeys(("prompt", "summary", "feature_branch"), "Do it"),
+        "status": "ready",
+        "input_data": "{}",
+        "source": "agent_planner",
+        "dependency_type": "parallel",
+        "calculated_priority": 7.5,
+    },
+    "task_dependencies": {"dependency_type": "sequential", "created_at": NOW},
+    "agents": {
+        **dict.fromkeys(("name", "specialization", "model"), "reviewer"),
+        "state": "idle",
+        "spawned_at": NOW,
+    },
+    "audit": {"timestamp": NOW, "action_type": "worked"},
+    "metrics": {"timestamp": NOW, "metric_name": "tokens"},
+    "checkpoints": {"state": "{}", "created_at": NOW},
+    "sessions": {"app_name": "chat", "user_id": "alice", "project_id": "p"},
+    "memory_entries": {"namespace": NAMESPACE, "value": '{"ü": 1}', "created_by": "alice"},
+    "document_index": {"title": "t", "content_hash": "h", "embedding_blob": b"\0\0\x80?"},
+    "document_embedding_metadata": {"namespace": NAMESPACE, "embedding_model": "m"},
+}
+"""What it writes into a new row when it is not told."""
+
+Row = tuple[str, int, dict[str, Any] | None]
+"""A table, a rowid, and the values that are there now; None when the row is gone."""
+
+Tell = Callable[[list[Row]], None]
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection as it opens them."""
-    connection = sqlite3.connect(path)
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
+def ignore(done: list[Row]) -> None:
+    """Whoever does not want to hear."""
 
 
-def start(connection: sqlite3.Connection) -> list[str]:
-    """What it does at each start; returns what it found and would migrate."""
-    connection.executescript(SCHEMA)
-    connection.commit()
-    return list(to_migrate(connection))
+class Application:
+    """It, at work on one database. Each of its verbs is one transaction, of whose rows `tell`
+    hears as soon as SQLite has acknowledged it.
+    """
 
+    def __init__(self, path: Path, tell: Tell) -> None:
+        self.connection = sqlite3.connect(path, isolation_level=None)
+        self.connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+            self.connection.execute(f"PRAGMA {pragma}")
+        self.tell = tell
+        self.touched: dict[tuple[str, int], None] = {}
 
-def to_migrate(connection: sqlite3.Connection) -> Iterator[str]:
-    """What it would rebuild a table for."""
-    for table, wanted in WANTED.items():
-        columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-        yield from (f"{table}.{name} is missing" for name in wanted if name not in columns)
-    for table in ("agents", "checkpoints"):
-        for row in connection.execute(f"PRAGMA foreign_key_list({table})"):
-            if row[2] == "tasks" and row[6] != "CASCADE":
-                yield f"{table} does not go with its task"
-    if any(
-        row[1] == "task_id" and row[3] for row in connection.execute("PRAGMA table_info(audit)")
-    ):
-        yield "audit.task_id is NOT NULL"
-    if any(row[2] == "tasks" for row in connection.execute("PRAGMA foreign_key_list(audit)")):
-        yield "audit.task_id is a foreign key"
+    def start(self) -> list[str]:
+        """What it does at each start; returns what it found amiss and has migrated."""
+        for create in CREATES.values():
+            self.connection.execute(create)
+        migrated = []
+        with closing(sqlite3.connect(":memory:")) as model:
+            model.executescript(SCHEMA)
+            for table in CREATES:
+                there = definitions(self.connection, table)
+                for name, definition in definitions(model, table).items():
+                    if name not in there:
+                        self.connection.execute(f"ALTER TABLE {table} ADD COLUMN {definition}")
+                        migrated.append(f"{table}.{name}")
+        for table in unfit(self.connection):
+            self._rebuild(table)
+            migrated.append(table)
+        for sql in STATEMENTS:
+            self.connection.execute(sql)
+        return migrated
 
-
-def make_vectors(connection: sqlite3.Connection) -> None:
-    """The virtual table and its shadow tables, as they stand in a file without the module."""
-    for sql in SHADOWS:
-        connection.execute(sql)
-    connection.execute("INSERT INTO document_embeddings_chunks VALUES (1, 8, x'01', x'0100')")
-    connection.execute("INSERT INTO document_embeddings_rowids VALUES (1, NULL, 1, 0)")
-    connection.execute("INSERT INTO document_embeddings_vector_chunks00 VALUES (1, x'0000803f')")
-    connection.commit()
-    (version,) = connection.execute("PRAGMA schema_version").fetchone()
-    connection.execute("PRAGMA writable_schema = ON")
-    connection.execute(
-        "INSERT INTO sqlite_schema VALUES ('table', 'document_embeddings', 'document_embeddings',"
-        " 0, ?)",
-        (VIRTUAL,),
-    )
-    connection.execute(f"PRAGMA schema_version = {version + 1}")
-    connection.execute("PRAGMA writable_schema = RESET")
-    connection.commit()
-
-
-def add_task(
-    connection: sqlite3.Connection, parent: str | None = None, status: str = "ready"
-) -> str:
-    """A task, what depends on its parent, its agent, checkpoint and trail."""
-    task = str(uuid.uuid4())
-    with connection:
-        connection.execute(
-            "INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at,"
-            " parent_task_id, source, dependency_type, calculated_priority, summary)"
-            " VALUES (?, 'do', ?, '{}', ?, ?, ?, 'agent_planner', 'parallel', 7.5, 'Do it')",
-            (task, status, NOW, NOW, parent),
-        )
-        if parent:
-            connection.execute(
-                "INSERT INTO task_dependencies VALUES (?, ?, ?, 'sequential', ?, NULL)",
-                (str(uuid.uuid4()), task, parent, NOW),
+    def _rebuild(self, table: str) -> None:
+        names = ", ".join(definitions(self.connection, table))
+        create = CREATES[table].replace(f"IF NOT EXISTS {table} ", f"{table}_new ")
+        self.connection.execute("PRAGMA foreign_keys = OFF")
+        self.connection.execute("BEGIN IMMEDIATE")
+        with self.connection:
+            self.connection.execute(create)
+            self.connection.execute(
+                f"INSERT INTO {table}_new ({names}) SELECT {names} FROM {table}"
             )
-        connection.execute(
-            "INSERT INTO agents (id, name, specialization, task_id, state, model, spawned_at)"
-            " VALUES (?, 'n', 's', ?, 'idle', 'm', ?)",
-            (str(uuid.uuid4()), task, NOW),
+            self.connection.execute(f"DROP TABLE {table}")
+            self.connection.execute(f"ALTER TABLE {table}_new RENAME TO {table}")
+        self.connection.execute("PRAGMA foreign_keys = ON")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.touched = {}
+        self.connection.execute("BEGIN IMMEDIATE")
+        with self.connection:
+            yield
+            done: list[Row] = [
+                (table, at, rows(self.connection, table, "rowid = ?", at).get(at))
+                for table, at in self.touched
+            ]
+        self.tell(done)
+
+    def _find(self, table: str, where: str, *given: object) -> list[int]:
+        """The rowids of rows that this transaction changes."""
+        query = f"SELECT rowid FROM {table} WHERE {where}"
+        found = [rowid for (rowid,) in self.connection.execute(query, given)]
+        self.touched |= {(table, rowid): None for rowid in found}
+        return found
+
+    def _insert(self, table: str, **row: object) -> int:
+        row = {**USUAL.get(table, {}), **row}
+        marks = ", ".join("?" * len(row))
+        insert = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})"
+        rowid = self.connection.execute(insert, tuple(row.values())).lastrowid
+        assert rowid
+        self.touched[table, rowid] = None
+        return rowid
+
+    def _update(self, table: str, change: str, where: str, *given: object) -> None:
+        for rowid in self._find(table, where, *given):
+            self.connection.execute(f"UPDATE {table} SET {change} WHERE rowid = ?", (rowid,))
+
+    def _delete(self, table: str, where: str, *given: object) -> None:
+        self._find(table, where, *given)
+        self.connection.execute(f"DELETE FROM {table} WHERE {where}", given)
+
+    def add(self, table: str, **row: object) -> None:
+        """A row of its own: an agent, a checkpoint, what an agent has done, a metric, a session."""
+        with self._transaction():
+            self._insert(table, **row)
+
+    def add_task(self, after: str | None = None, **row: object) -> str:
+        """A task, which may wait for another one."""
+        task = str(uuid.uuid4())
+        with self._transaction():
+            self._insert("tasks", id=task, status="blocked" if after else "ready", **row)
+            if after:
+                waits = {"dependent_task_id": task, "prerequisite_task_id": after}
+                self._insert("task_dependencies", id=str(uuid.uuid4()), **waits)
+            self._insert("audit", task_id=task, action_type="submitted")
+        return task
+
+    def finish(self, task: str) -> None:
+        """A task is done; those that waited for it may go on."""
+        with self._transaction():
+            change = f"status = 'completed', completed_at = '{NOW}', result_data = '{{}}'"
+            self._update("tasks", change, "id = ?", task)
+            waits = "SELECT dependent_task_id FROM task_dependencies WHERE prerequisite_task_id = ?"
+            self._update("tasks", "status = 'ready'", f"id IN ({waits})", task)
+            self._update(
+                "task_dependencies", f"resolved_at = '{NOW}'", "prerequisite_task_id = ?", task
+            )
+
+    def keep(self, task: str, value: int) -> None:
+        """The state of a task, added or changed."""
+        with self._transaction():
+            self.connection.execute(
+                "INSERT INTO state (task_id, key, value, created_at, updated_at)"
+                " VALUES (?, 'k', ?, ?, ?) ON CONFLICT(task_id, key) DO UPDATE"
+                " SET value = excluded.value, updated_at = excluded.updated_at",
+                (task, str(value), NOW, NOW),
+            )
+            self._find("state", "task_id = ? AND key = 'k'", task)
+
+    def remember(self, key: str, kind: str = "semantic") -> int:
+        """The next version of a memory, outside of a task; returns its id."""
+        query = "SELECT max(version) FROM memory_entries WHERE namespace = ? AND key = ?"
+        with self._transaction():
+            (last,) = self.connection.execute(query, (NAMESPACE, key)).fetchone()
+            version = (last or 0) + 1
+            memory = self._insert("memory_entries", key=key, memory_type=kind, version=version)
+            self._trail("update" if last else "create", memory)
+        return memory
+
+    def forget(self, key: str, *, for_good: bool = False) -> None:
+        """Mark a memory as deleted, or take away all of its versions."""
+        with self._transaction():
+            if for_good:
+                ids = "SELECT id FROM memory_entries WHERE key = ?"
+                self._find("audit", f"memory_entry_id IN ({ids})", key)
+                self._delete("memory_entries", "key = ?", key)
+            else:
+                self._update("memory_entries", "is_deleted = 1", "key = ?", key)
+            self._trail("consolidate" if for_good else "delete")
+
+    def _trail(self, operation: str, memory: int | None = None) -> None:
+        row = {"memory_operation_type": operation, "memory_entry_id": memory}
+        action = f"memory_{operation}"
+        self._insert("audit", task_id=None, action_type=action, memory_namespace=NAMESPACE, **row)
+
+    def say(self, session: str) -> None:
+        """An event of a session."""
+        event = "events = json_insert(events, '$[#]', json('{}')), status = 'active'"
+        with self._transaction():
+            self._update("sessions", event, "id = ?", session)
+
+    def close_session(self, session: str) -> None:
+        """A session goes, and what was made in it stays."""
+        with self._transaction():
+            for table in ("tasks", "agents", "checkpoints"):
+                self._find(table, "session_id = ?", session)
+            self._delete("sessions", "id = ?", session)
+
+    def index_document(self, path: str) -> None:
+        """A document and its embedding."""
+        with self._transaction():
+            document = self._insert("document_index", file_path=path, sync_status="stale")
+            change = f"sync_status = 'synced', last_synced_at = '{NOW}', embedding_model = 'm'"
+            self._update("document_index", change, "id = ?", document)
+            self._insert("document_embedding_metadata", document_id=document, file_path=path)
+
+    def prune(self, task: str) -> int:
+        """A task and all below it go, with their agents and checkpoints; their trail stays.
+        Returns how many tasks went.
+        """
+        with self._transaction():
+            below = self.connection.execute(
+                "WITH RECURSIVE below(id) AS (SELECT ? UNION SELECT tasks.id FROM tasks JOIN below"
+                " ON parent_task_id = below.id) SELECT json_group_array(id) FROM below",
+                (task,),
+            ).fetchone()[0]
+            going = "(SELECT value FROM json_each(?1))"
+            agents = f"SELECT id FROM agents WHERE task_id IN {going}"
+            self._update("audit", "agent_id = NULL", f"agent_id IN ({agents})", below)
+            for table in ("agents", "checkpoints"):
+                self._find(table, f"task_id IN {going}", below)
+            either = f"dependent_task_id IN {going} OR prerequisite_task_id IN {going}"
+            self._find("task_dependencies", either, below)
+            self._delete("state", f"task_id IN {going}", below)
+            self._delete("tasks", f"id IN {going}", below)
+        return len(json.loads(below))
+
+    def look(self) -> list[Any]:
+        """What it reads."""
+        queries = (
+            "SELECT id FROM tasks WHERE status = 'ready' ORDER BY calculated_priority DESC",
+            "SELECT t.id FROM tasks t JOIN task_dependencies d ON d.dependent_task_id = t.id"
+            " WHERE d.resolved_at IS NULL",
+            "SELECT value, max(version) FROM memory_entries WHERE is_deleted = 0 GROUP BY key",
+            "SELECT id, json_array_length(events) FROM sessions WHERE user_id = 'alice'",
+            "SELECT timestamp FROM audit WHERE memory_namespace > '' ORDER BY timestamp DESC",
         )
-        connection.execute(
-            "INSERT INTO checkpoints (task_id, iteration, state, created_at)"
-            " VALUES (?, 1, '{}', ?)",
-            (task, NOW),
-        )
-        connection.execute(
-            "INSERT INTO audit (timestamp, task_id, action_type) VALUES (?, ?, 'submitted')",
-            (NOW, task),
-        )
-        connection.execute(
-            "INSERT INTO metrics (timestamp, metric_name, metric_value) VALUES (?, 'tokens', 12)",
-            (NOW,),
-        )
-        connection.execute(
-            "INSERT INTO state (task_id, key, value, created_at, updated_at)"
-            " VALUES (?, 'k', '1', ?, ?)",
-            (task, NOW, NOW),
-        )
-    return task
+        return [self.connection.execute(query).fetchall() for query in queries]
+
+    def work(self) -> None:
+        """A round of all that it does."""
+        session = str(uuid.uuid4())
+        self.add("sessions", id=session)
+        self.say(session)
+        parent = self.add_task(session_id=session)
+        child = self.add_task(parent_task_id=parent)
+        other = self.add_task(after=parent, session_id=session)
+        for task in (parent, child, other):
+            agent = str(uuid.uuid4())
+            self.add("agents", id=agent, task_id=task, session_id=session)
+            self.add("audit", task_id=task, agent_id=agent, result="ok")
+            for number in (1, 2):
+                self.add("checkpoints", task_id=task, iteration=number, session_id=session)
+                self.keep(task, number)
+        self.finish(parent)
+        assert self.prune(parent) == 2
+        for key in (f"kept {parent}", f"marked {parent}", f"gone {parent}"):
+            self.remember(key)
+            self.remember(key, "episodic")
+        self.forget(f"marked {parent}")
+        self.forget(f"gone {parent}", for_good=True)
+        self.index_document(f"{parent}.md")
+        self.add("metrics", metric_value=12.5)
+        self.close_session(session)
+        self.add("sessions", id=parent)
+        self.say(parent)
+        assert all(self.look()[0])
 
 
-def remember(connection: sqlite3.Connection, key: str, version: int = 1) -> int:
-    """A version of a memory, outside of a task; returns its id."""
-    with connection:
-        memory = connection.execute(
-            "INSERT INTO memory_entries (namespace, key, value, memory_type, version, created_by)"
-            " VALUES ('user:alice', ?, '{}', 'semantic', ?, 'alice')",
-            (key, version),
-        ).lastrowid
-        connection.execute(
-            "INSERT INTO audit (timestamp, task_id, action_type, memory_operation_type,"
-            " memory_namespace, memory_entry_id) VALUES (?, NULL, 'memory', ?, 'user:alice', ?)",
-            (NOW, "create" if version == 1 else "update", memory),
-        )
-    assert memory
-    return memory
+@contextmanager
+def running(path: Path, tell: Tell = ignore) -> Iterator[Application]:
+    """It, with its connection open."""
+    application = Application(path, tell)
+    with closing(application.connection):
+        yield application
 
 
-def forget(connection: sqlite3.Connection, key: str) -> None:
-    """Mark a memory, and take away its versions for good."""
-    with connection:
-        connection.execute("UPDATE memory_entries SET is_deleted = 1 WHERE key = ?", (key,))
-        connection.execute(
-            "INSERT INTO audit (timestamp, action_type, memory_operation_type, memory_namespace)"
-            " VALUES (?, 'memory', 'delete', 'user:alice')",
-            (NOW,),
-        )
-        connection.execute("DELETE FROM memory_entries WHERE key = ?", (key,))
+def definitions(connection: sqlite3.Connection, table: str) -> dict[str, str]:
+    """The columns of a table by name, as ALTER TABLE takes them."""
+    keys = {
+        row[3]: f" REFERENCES {row[2]}({row[4]}) ON DELETE {row[6]}"
+        for row in connection.execute(f"PRAGMA foreign_key_list({table})")
+    }
+    return {
+        name: f"{name} {kind}{' NOT NULL' * needed}"
+        + (f" DEFAULT {default}" if default else "")
+        + keys.get(name, "")
+        for _, name, kind, needed, default, _ in connection.execute(f"PRAGMA table_info({table})")
+    }
 
 
-def talk(connection: sqlite3.Connection) -> None:
-    """A session, an event of it, and a document."""
-    name = str(uuid.uuid4())
-    with connection:
-        connection.execute(
-            "INSERT INTO sessions (id, app_name, user_id) VALUES (?, 'chat', 'alice')", (name,)
-        )
-        connection.execute(
-            "UPDATE sessions SET events = json_insert(events, '$[#]', json('{}')),"
-            " status = 'active' WHERE id = ?",
-            (name,),
-        )
-        document = connection.execute(
-            "INSERT INTO document_index (file_path, title, content_hash) VALUES (?, 't', 'h')",
-            (f"{name}.md",),
-        ).lastrowid
-        connection.execute(
-            "INSERT INTO document_embedding_metadata (document_id, namespace, file_path,"
-            " embedding_model) VALUES (?, 'user:alice', ?, 'm')",
-            (document, f"{name}.md"),
-        )
+def unfit(connection: sqlite3.Connection) -> list[str]:
+    """The tables that it makes anew: agents and checkpoints that do not go with their task, and
+    an audit that does not outlive it or must have one.
+    """
+    found = []
+    for table in ("agents", "checkpoints", "audit"):
+        keys = connection.execute(f"PRAGMA foreign_key_list({table})").fetchall()
+        actions = {row[6] for row in keys if row[2] == "tasks"}
+        needed = definitions(connection, table)["task_id"] == "task_id TEXT NOT NULL"
+        if (actions or needed) if table == "audit" else actions != {"CASCADE"}:
+            found.append(table)
+    return found
 
 
-def prune(connection: sqlite3.Connection, task: str) -> None:
-    """A task goes with all that hangs on it, and leaves its trail behind."""
-    with connection:
-        connection.execute(
-            "UPDATE tasks SET parent_task_id = NULL WHERE parent_task_id = ?", (task,)
-        )
-        connection.execute("DELETE FROM state WHERE task_id = ?", (task,))
-        connection.execute("DELETE FROM tasks WHERE id = ?", (task,))
-    for table in ("agents", "checkpoints"):
-        count = f"SELECT count(*) FROM {table} WHERE task_id = ?"
-        assert connection.execute(count, (task,)).fetchone() == (0,), table
-    trail = "SELECT count(*) FROM audit WHERE task_id = ?"
-    assert connection.execute(trail, (task,)).fetchone() != (0,)
-
-
-def work(connection: sqlite3.Connection, number: int) -> dict[str, str]:
-    """A round of all that it does; what must be there afterwards, by table."""
-    parent = add_task(connection)
-    child = add_task(connection, parent)
-    prune(connection, parent)
-    key = f"key {number} {uuid.uuid4()}"
-    remember(connection, key)
-    remember(connection, key, 2)
-    other = f"other {number} {uuid.uuid4()}"
-    remember(connection, other)
-    forget(connection, other)
-    talk(connection)
-    return {"tasks": child, "memory_entries": key}
+def rows(
+    connection: sqlite3.Connection, table: str, where: str = "1", *given: object
+) -> dict[int, dict[str, Any]]:
+    """The rows of a table by rowid, as they can be written into a log."""
+    cursor = connection.execute(f"SELECT rowid AS at, * FROM {table} WHERE {where}", given)
+    names = [column[0] for column in cursor.description[1:]]
+    return {
+        at: {
+            name: value.hex() if isinstance(value, bytes) else value
+            for name, value in zip(names, row, strict=True)
+        }
+        for at, *row in cursor
+    }
 
 
 def main() -> None:
-    """Work until standard input ends."""
-    with closing(connect(Path(sys.argv[1]))) as connection, Path(sys.argv[2]).open("w") as log:
-        number = 0
-        while not select.select([sys.stdin], [], [], 0.002)[0]:
-            number += 1
-            print(json.dumps(work(connection, number)), file=log, flush=True)
+    """Work until standard input ends, or so many rounds."""
+    rounds = int(sys.argv[3]) if len(sys.argv) > 3 else None
+    with Path(sys.argv[2]).open("w") as log:
+
+        def tell(done: list[Row]) -> None:
+            print(json.dumps(done), file=log, flush=True)
+
+        with running(Path(sys.argv[1]), tell) as application:
+            application.start()
+            while not select.select([sys.stdin], [], [], 0.002)[0]:
+                application.work()
+                if rounds is not None and not (rounds := rounds - 1):
+                    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

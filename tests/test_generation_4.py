@@ -2,104 +2,257 @@
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-import generation_4
 import older
 import pytest
 from conftest import Bundle, Invoke, command_line, environment
 from everything import everything
+from generation_4 import CREATES, SCHEMA, Row, definitions, rows, running
 from kept import differences
 from test_upgrade import columns, old_digests, plan
 
-SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
+OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
+REMADE = ["idx_memory_episodic_ttl", "idx_document_sync_status"]
+PROGRAM = Path(__file__).with_name("generation_4.py")
+
+VECTORS = (
+    "CREATE TABLE document_embeddings_info (key TEXT PRIMARY KEY, value ANY)",
+    "CREATE TABLE document_embeddings_chunks (chunk_id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " size INTEGER NOT NULL, validity BLOB NOT NULL, rowids BLOB NOT NULL)",
+    "CREATE TABLE document_embeddings_rowids (rowid INTEGER PRIMARY KEY AUTOINCREMENT, id,"
+    " chunk_id INTEGER, chunk_offset INTEGER)",
+    "CREATE TABLE document_embeddings_vector_chunks00 (rowid PRIMARY KEY, vectors BLOB NOT NULL)",
+    "INSERT INTO document_embeddings_chunks VALUES (1, 8, x'01', x'0100')",
+    "INSERT INTO document_embeddings_rowids VALUES (1, NULL, 1, 0)",
+    "INSERT INTO document_embeddings_vector_chunks00 VALUES (1, x'0000803f')",
+    "PRAGMA writable_schema = ON",
+    "INSERT INTO sqlite_schema VALUES ('table', 'document_embeddings', 'document_embeddings', 0,"
+    " 'CREATE VIRTUAL TABLE document_embeddings USING vec0(embedding float[384])')",
+)
+"""A virtual table of a module that is not loaded here, as it stands in a file."""
+
+ODD = (
+    "UPDATE tasks SET error_message = CAST(x'c328ff' AS TEXT), input_data = x'00ff'",
+    "UPDATE tasks SET priority = 'high', submitted_at = -0.0, retry_count = 9e999",
+    "UPDATE tasks SET summary = '', last_updated_at = 9223372036854775807, deadline = '1e3x'",
+    "UPDATE audit SET result = 'a' || char(0) || 'b' WHERE id % 2",
+    "UPDATE agents SET resource_usage = '{not json', terminated_at = 'never'",
+    "UPDATE memory_entries SET is_deleted = 'yes' WHERE version = 1",
+    "UPDATE document_index SET chunk_count = 'many', embedding_blob = 'text'",
+    "INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at)"
+    " VALUES (NULL, '', '', '', '', '')",
+    "INSERT INTO checkpoints SELECT id, 'first', '', '', NULL FROM tasks WHERE id IS NOT NULL",
+    "INSERT INTO state (task_id, key, value, created_at, updated_at)"
+    " SELECT id, x'00', 'not json', '', '' FROM tasks WHERE id IS NOT NULL",
+    "INSERT INTO audit (timestamp, task_id, action_type) VALUES ('', 'gone', ''), ('', x'ff', '')",
+)
+
+REFUSED = {
+    "agents": "INSERT INTO agents VALUES ('a', 'n', 's', 'gone', 'idle', 'm', '', NULL, '', NULL)",
+    "checkpoint": "INSERT INTO checkpoints VALUES ('gone', 1, '{}', '', NULL)",
+    "trail": "INSERT INTO audit (timestamp, action_type, agent_id) VALUES ('', '', 'gone')",
+    "parent": "UPDATE tasks SET parent_task_id = 'gone' WHERE id = (SELECT max(id) FROM tasks)",
+    "kind": "INSERT INTO memory_entries (namespace, key, value, memory_type) VALUES ('', '', 1, 0)",
+    "version": "INSERT INTO memory_entries (namespace, key, value, memory_type, version)"
+    " SELECT namespace, key, value, memory_type, version FROM memory_entries",
+    "path": "INSERT INTO document_index (file_path, title, content_hash)"
+    " SELECT file_path, '', '' FROM document_index",
+    "events": "UPDATE sessions SET events = 'none'",
+    "dependency": "UPDATE task_dependencies SET prerequisite_task_id = dependent_task_id",
+    "metric": "INSERT INTO metrics (timestamp, metric_name, metric_value) VALUES ('', '', -1)",
+}
+"""What it relies on being refused."""
 
 
 @pytest.fixture
 def fourth(empty: Bundle) -> Bundle:
     """A database of generation 4 that has been worked with, and odd values in it."""
-    with closing(generation_4.connect(empty.path)) as connection:
-        assert generation_4.start(connection) == []
-        generation_4.make_vectors(connection)
-        for number in range(5):
-            generation_4.work(connection, number)
-        connection.execute("UPDATE tasks SET error_message = CAST(x'c328ff' AS TEXT)")
-        connection.execute("UPDATE audit SET result = 'a' || char(0) || 'b' WHERE id % 2")
-        connection.commit()
+    with running(empty.path) as application:
+        assert application.start() == []
+        for sql in VECTORS:
+            application.connection.execute(sql)
+        (version,) = application.connection.execute("PRAGMA schema_version").fetchone()
+        application.connection.execute(f"PRAGMA schema_version = {version + 1}")
+        application.connection.execute("PRAGMA writable_schema = RESET")
+        for _ in range(5):
+            application.work()
+        other = application.add_task(after=application.add_task())
+        application.add("agents", id="agent", task_id=other)
+        application.add("audit", task_id=other, agent_id="agent")
+        for sql in ODD:
+            application.connection.execute(sql)
+    gone = "task_id NOT IN (SELECT id FROM tasks WHERE id IS NOT NULL)"
+    assert empty.rows(f"SELECT count(*) > 9 FROM audit WHERE {gone}") == [(1,)]
+    assert empty.rows("SELECT count(*) > 9 FROM audit WHERE task_id IS NULL") == [(1,)]
     return empty
 
 
 def unchanged(bundle: Bundle) -> bool:
     """Whether an `init` finds nothing to do, and says so for each step."""
+    before = bundle.rows(OBJECTS)
     assert bundle.run("init") == 0
-    return {step["status"] for step in bundle.report()["steps"]} == {"unchanged"}
+    statuses = {step["status"] for step in bundle.report()["steps"]}
+    return statuses == {"unchanged"} and bundle.rows(OBJECTS) == before
+
+
+def stored(path: Path) -> dict[tuple[str, int], Any]:
+    """All rows of its own tables, by table and rowid."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+        return {
+            (table, at): row for table in CREATES for at, row in rows(connection, table).items()
+        }
+
+
+def after(before: dict[tuple[str, int], Any], log: Path) -> dict[tuple[str, int], Any]:
+    """The rows that must be there, once all that was acknowledged has been done."""
+    there = dict(before)
+    for line in log.read_text().splitlines():
+        done: list[Row] = json.loads(line)
+        for table, at, row in done:
+            there[table, at] = row
+    return {key: row for key, row in there.items() if row is not None}
+
+
+def lines(log: Path) -> int:
+    """How many transactions have been acknowledged."""
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
+def beside(bundle: Bundle, log: Path, *rounds: str) -> subprocess.Popen[str]:
+    """The application in a process of its own."""
+    command = [sys.executable, str(PROGRAM), str(bundle.path), str(log), *rounds]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stderr=pipe, env=environment(), text=True)
+
+
+def wait_for(application: subprocess.Popen[str], log: Path, number: int) -> None:
+    """Until so many transactions have been acknowledged."""
+    deadline = time.monotonic() + 30
+    while lines(log) < number:
+        assert application.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def refusals(bundle: Bundle) -> dict[str, str]:
+    """What SQLite says of each statement of `REFUSED`."""
+    said = {}
+    with running(bundle.path) as application:
+        for name, sql in REFUSED.items():
+            with pytest.raises(sqlite3.IntegrityError) as error:
+                application.connection.execute(sql)
+            said[name] = str(error.value)
+    return said
 
 
 def test_it_comes_up_to_date_and_nothing_is_lost(fourth: Bundle, invoke: Invoke) -> None:
     there = columns(fourth.path)
-    rows = old_digests(fourth.path, there)
-    objects = set(fourth.rows("SELECT type, name FROM sqlite_schema"))
+    values, counters = old_digests(fourth.path, there), "SELECT * FROM sqlite_sequence ORDER BY 1"
+    sequence = fourth.rows(counters)
+    objects = {row for row in fourth.rows(OBJECTS) if row[1] not in REMADE}
     assert fourth.run("init") == 0
     made = fourth.report()["deliverables"]
     assert made["tables_rebuilt"] == made["tables_changed"] == made["columns_added"] == []
-    assert made["indexes_dropped"] == ["idx_memory_episodic_ttl", "idx_document_sync_status"]
-    assert set(made["indexes_dropped"]) <= set(made["indexes_created"])
-    assert old_digests(fourth.path, there) == rows
-    assert objects <= set(fourth.rows("SELECT type, name FROM sqlite_schema"))
+    assert made["tables_created"] == []
+    assert made["indexes_dropped"] == REMADE
+    assert sorted(made["indexes_created"]) == sorted(REMADE)
+    assert fourth.report()["copy_before"] is None
+    assert columns(fourth.path) == there
+    assert old_digests(fourth.path, there) == values
+    assert fourth.rows(counters) == sequence
+    now = set(fourth.rows(OBJECTS))
+    assert now - objects == {row for row in now if row[1] in REMADE}
+    assert objects <= now
     assert plan(fourth, invoke) == []
     assert fourth.run("verify") == 0
 
 
+def test_sqlite3_makes_of_the_plan_what_init_makes(
+    fourth: Bundle, invoke: Invoke, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.db"
+    shutil.copy(fourth.path, copy)
+    result = command_line(copy, invoke("plan").stdout)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert fourth.run("init") == 0
+    assert Bundle(tmp_path / "x").path.parent.exists() is False
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute(OBJECTS).fetchall() == fourth.rows(OBJECTS)
+    assert stored(copy) == stored(fourth.path)
+
+
 def test_its_next_start_and_our_next_init_change_nothing(fourth: Bundle) -> None:
     assert fourth.run("init") == 0
-    for _ in range(2):
-        before = fourth.rows(SCHEMA)
-        with closing(generation_4.connect(fourth.path)) as connection:
-            assert generation_4.start(connection) == []
-            generation_4.work(connection, 9)
-        assert fourth.rows(SCHEMA) == before
+    for _ in range(3):
+        before = fourth.rows(OBJECTS)
+        with running(fourth.path) as application:
+            assert application.start() == []
+            application.work()
+        assert fourth.rows(OBJECTS) == before
         assert unchanged(fourth)
+        assert fourth.run("verify") == 0
+
+
+def test_what_was_refused_is_refused_and_nothing_else(fourth: Bundle) -> None:
+    before = refusals(fourth)
+    assert fourth.run("init") == 0
+    assert refusals(fourth) == before
+
+
+def test_it_goes_on_without_a_new_start(fourth: Bundle) -> None:
+    """Its connection is older than the `init`."""
+    with running(fourth.path) as application:
+        application.start()
+        application.work()
+        assert fourth.run("init") == 0
+        application.work()
+        assert unchanged(fourth)
+        application.work()
 
 
 def test_it_works_while_init_runs(fourth: Bundle, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    command = [sys.executable, generation_4.__file__, str(fourth.path), str(log)]
-    application = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True
-    )
-    while not log.exists() or not log.stat().st_size:
-        assert application.poll() is None
-        time.sleep(0.01)
+    log, before = tmp_path / "log", stored(fourth.path)
+    application = beside(fourth, log)
+    wait_for(application, log, 1)
     for task in ("init", "verify", "init", "verify"):
         assert fourth.run(task) == 0
-    lines = len(log.read_text().splitlines())
-    while len(log.read_text().splitlines()) < lines + 5:
-        assert application.poll() is None
-        time.sleep(0.01)
-    _, errors = application.communicate("")
-    assert errors == ""
-    for line in log.read_text().splitlines():
-        for table, key in json.loads(line).items():
-            name = {"tasks": "id", "memory_entries": "key"}[table]
-            assert fourth.rows(f"SELECT 1 FROM {table} WHERE {name} = '{key}'")
-    assert fourth.run("verify") == 0
+    wait_for(application, log, lines(log) + 100)
+    _, errors = application.communicate("", timeout=60)
+    assert (application.returncode, errors) == (0, "")
+    assert stored(fourth.path) == after(before, log)
+    assert unchanged(fourth)
 
 
-def test_what_is_in_the_wal_only_is_kept(fourth: Bundle, tmp_path: Path) -> None:
-    """The application was killed: its last rows are in the -wal."""
+def test_what_is_in_the_wal_only_is_kept_when_it_was_killed(fourth: Bundle, tmp_path: Path) -> None:
+    log, before = tmp_path / "log", stored(fourth.path)
+    with beside(fourth, log, "3") as application:  # its standard input stays open
+        assert application.wait(timeout=60) == -9
+    alone = tmp_path / "alone.db"
+    shutil.copy(fourth.path, alone)
+    expected = after(before, log)
+    assert stored(alone) != expected  # the rest is in the -wal
+    assert fourth.run("init") == 0
+    assert stored(fourth.path) == expected
+
+
+def test_what_is_in_the_wal_only_is_kept_in_copied_files(fourth: Bundle, tmp_path: Path) -> None:
     left = Bundle(tmp_path / "left")
     left.path.parent.mkdir()
-    with closing(generation_4.connect(fourth.path)) as connection:
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
-        there = generation_4.work(connection, 1)
+    with running(fourth.path) as application:
+        application.work()
         for suffix in ("", "-wal"):
             shutil.copy(f"{fourth.path}{suffix}", f"{left.path}{suffix}")
+        expected = stored(fourth.path)
     assert left.run("init") == 0
-    assert left.rows(f"SELECT 1 FROM tasks WHERE id = '{there['tasks']}'") == [(1,)]
+    assert stored(left.path) == expected
 
 
 def older_form(sql: str) -> str:
@@ -116,44 +269,72 @@ def older_form(sql: str) -> str:
     return sql
 
 
+def make_older_form(bundle: Bundle) -> None:
+    with running(bundle.path) as application:
+        application.connection.executescript(older_form(SCHEMA))
+        for number in range(20):
+            task = application.add_task(after=application.add_task())
+            application.add("agents", id=f"{number}", task_id=task)
+            application.add("checkpoints", task_id=task, iteration=number)
+            application.add("audit", task_id=task, agent_id=f"{number}", result="odd\0")
+
+
 def test_what_an_older_contract_made_is_brought_to_this_one(
     empty: Bundle, invoke: Invoke, tmp_path: Path
 ) -> None:
-    schema = older_form(generation_4.SCHEMA)
-    with closing(generation_4.connect(empty.path)) as connection:
-        connection.executescript(schema)
-        assert len(list(generation_4.to_migrate(connection))) == 4
-        generation_4.add_task(connection)
-    there = columns(empty.path)
-    rows = old_digests(empty.path, there)
-    copy = tmp_path / "copy.db"
+    make_older_form(empty)
+    there, copy = columns(empty.path), tmp_path / "copy.db"
+    values = old_digests(empty.path, there)
     shutil.copy(empty.path, copy)
     assert command_line(copy, invoke("plan").stdout).returncode == 0
     assert empty.run("init") == 0
     made = empty.report()["deliverables"]
-    assert made["tables_rebuilt"] == []
+    assert made["tables_rebuilt"] == made["columns_added"] == []
     assert made["tables_changed"] == ["agents", "audit", "checkpoints"]
-    assert old_digests(empty.path, there) == rows
+    assert made["indexes_dropped"] == REMADE
+    assert old_digests(empty.path, there) == values
     assert differences(everything(copy), everything(empty.path)) == []
-    with closing(generation_4.connect(empty.path)) as connection:
-        assert generation_4.start(connection) == []
-        generation_4.work(connection, 1)
+    with running(empty.path) as application:
+        assert application.start() == []
+        application.work()
     assert unchanged(empty)
 
 
-def test_it_starts_on_what_we_made_and_on_what_older_ones_left(empty: Bundle) -> None:
-    older.make(empty.path, 3)
+def test_without_init_it_migrates_that_itself_and_init_agrees(empty: Bundle) -> None:
+    make_older_form(empty)
+    with running(empty.path) as application:
+        assert application.start() == ["agents", "checkpoints", "audit"]
     assert empty.run("init") == 0
-    empty.sql("ALTER TABLE tasks ADD COLUMN source TEXT NOT NULL DEFAULT 'human'")
-    for column in (
-        "dependency_type TEXT NOT NULL DEFAULT 'sequential'",
-        "calculated_priority REAL NOT NULL DEFAULT 5.0",
-        "deadline TIMESTAMP",
-        "feature_branch TEXT",
-        "summary TEXT NOT NULL DEFAULT 'Task'",
-    ):
-        empty.sql(f"ALTER TABLE tasks ADD COLUMN {column}")  # its own migration
-    with closing(generation_4.connect(empty.path)) as connection:
-        assert generation_4.start(connection) == []
-        generation_4.work(connection, 1)
+    made = empty.report()["deliverables"]
+    assert made["tables_rebuilt"] == made["tables_changed"] == made["columns_added"] == []
+    with running(empty.path) as application:
+        assert application.start() == []
+        application.work()
     assert unchanged(empty)
+
+
+@pytest.mark.parametrize("init_first", [True, False], ids=["after init", "before init"])
+def test_it_takes_over_a_database_of_generation_3(init_first: bool, empty: Bundle) -> None:
+    older.make(empty.path, 3)
+    there = columns(empty.path)
+    values = old_digests(empty.path, there)
+    if init_first:
+        assert empty.run("init") == 0
+    with running(empty.path) as application:
+        migrated = application.start()
+        application.work()
+        own = definitions(application.connection, "tasks")
+    if init_first:  # nothing but what the contract does not have
+        assert migrated == [f"tasks.{name}" for name in list(own)[-10:]]
+        assert unchanged(empty)
+    else:
+        assert migrated[-3:] == ["agents", "checkpoints", "audit"]
+        assert empty.run("init") == 0
+        assert empty.report()["deliverables"]["indexes_dropped"] == REMADE
+    for _ in range(2):
+        with running(empty.path) as application:
+            assert application.start() == []
+            application.work()
+        assert unchanged(empty)
+    assert set(there) <= set(columns(empty.path))
+    assert values
