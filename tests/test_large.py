@@ -74,7 +74,8 @@ def rows(path: Path, query: str) -> list[tuple[float, ...]]:
 
 
 def test_connections_see_one_state_while_another_process_writes(written: Path) -> None:
-    met, states, tries = 0, set(), 0
+    states: set[int] = set()
+    met = tries = 0
     give_up = time.monotonic() + 30
     while tries < 50 or (len(states) <= 2 and time.monotonic() < give_up):  # the writer is slow
         tries += 1
