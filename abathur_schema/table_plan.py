@@ -6,12 +6,12 @@ of the table where that leaves its content alone, and only otherwise it is rebui
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 
 from .connection import scratch
-from .create_table import Definition, definitions, plain
+from .create_table import Definition, definitions, plain, reference_of
 from .declared import Declared
 from .difference import OtherTable
 from .errors import CannotReconcileError
@@ -21,7 +21,10 @@ from .sql_text import fold, quoted, string
 from .statement import Statement
 from .table_changes import (
     FormerForeignKey,
+    MissingCheck,
     MissingColumn,
+    MissingForeignKey,
+    TableChange,
     folded,
     reference,
     spelled,
@@ -50,6 +53,9 @@ def change_table(
         and (fold(wanted.name), fold(one.column.name)) not in declared.fills
     ]
     adding = [_add(table, text) for text in added]
+    columns = {fold(text.column): text for text in added}
+    if all(_comes_with(change, columns) for change in difference.changes):
+        return adding
     longer = _with_columns(live, table, adding) if adding else table
     changes = tuple(table_changes(declared.schema, live, wanted, longer))
     if not changes:
@@ -81,6 +87,19 @@ def _can_be_added(missing: MissingColumn, text: Definition) -> bool:
     return is_constant(column.default) if has_value else not column.notnull
 
 
+def _comes_with(change: TableChange, added: Mapping[str, Definition]) -> bool:
+    """Whether `change` is done when these columns are added."""
+    match change:
+        case MissingColumn(column):
+            return fold(column.name) in added
+        case MissingCheck(check):
+            return bool(check.column) and fold(check.column) in added
+        case MissingForeignKey(key) if len(key.columns) == 1:
+            text = added.get(fold(key.columns[0]))
+            return text is not None and text.has("references")
+    return False
+
+
 def is_constant(default: str) -> bool:
     """Whether a DEFAULT, in normal form, is one that `ALTER TABLE` takes where there are rows."""
     constant = r"[-+]? ?[\d.]\S*|x?'.*'"
@@ -106,14 +125,19 @@ def _made(live: Schema, table: Table, sql: Sequence[str]) -> Schema:
     those that SQLite keeps for the constraints. Raises sqlite3.Error.
     """
     with closing(scratch()) as connection:
-        parents = {fold(key.other_table) for key in table.foreign_keys} & live.tables.keys()
-        for parent in sorted(parents - {fold(table.name)}):
-            with suppress(sqlite3.Error):  # asked for its key alone
+        for parent in sorted(_asked_for_their_keys(table) & live.tables.keys()):
+            with suppress(sqlite3.Error):
                 connection.execute(live.tables[parent].sql)
         for statement in sql:
             connection.execute(statement)
         made = read_schema(connection)
     return replace(made, tables={**live.tables, fold(table.name): made.tables[fold(table.name)]})
+
+
+def _asked_for_their_keys(table: Table) -> set[str]:
+    """The other tables that foreign keys reference without saying which columns."""
+    found = (reference_of(one, clause) for one in definitions(table.sql) for clause in one.clauses)
+    return {key.parent for key in found if key and not key.key} - {fold(table.name)}
 
 
 def prove(declared: Schema, live: Schema, step: str, difference: OtherTable, text: str) -> Schema:
