@@ -6,7 +6,7 @@ of the table where that leaves its content alone, and only otherwise it is rebui
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 
@@ -56,10 +56,8 @@ def change_table(
     columns = {fold(text.column): text for text in added}
     if all(_comes_with(change, columns) for change in difference.changes):
         return adding
-    longer = _with_columns(live, table, adding) if adding else table
-    changes = tuple(table_changes(declared.schema, live, wanted, longer))
-    if not changes:
-        return adding
+    changes = tuple(one for one in difference.changes if not _comes_with(one, columns))
+    longer = _with_columns(table, wanted, adding, columns) if adding else table
     if not any(isinstance(one, MissingColumn) for one in changes):
         text = reformed(declared.schema, live, wanted, longer, changes)
         made = prove(declared.schema, live, step, difference, text)
@@ -114,10 +112,18 @@ def _add(table: Table, text: Definition) -> Statement:
     )
 
 
-def _with_columns(live: Schema, table: Table, adding: Sequence[Statement]) -> Table:
+def _with_columns(
+    table: Table, wanted: Table, adding: Sequence[Statement], columns: Iterable[str]
+) -> Table:
     """The table when the columns are added: as SQLite writes it."""
-    sql = [table.sql, *(statement.sql for statement in adding)]
-    return _made(live, table, sql).tables[fold(table.name)]
+    with closing(scratch()) as connection:
+        for sql in (table.sql, *(statement.sql for statement in adding)):
+            connection.execute(sql)
+        (text,) = connection.execute(
+            "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", (table.name,)
+        ).fetchone()
+    every = (*table.columns, *(wanted.column[name] for name in columns))
+    return replace(table, sql=text, columns=every)
 
 
 def _made(live: Schema, table: Table, sql: Sequence[str]) -> Schema:
