@@ -233,8 +233,7 @@ def _say(text: str, stream: TextIO | None = None) -> None:
         line = shown(text).encode(encoding, "backslashreplace").decode(encoding)
         print(line, file=stream, flush=True)
     except OSError:
-        # What is left in the buffer would fail again, with a trace, when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        _fall_silent(stream)
 
 
 def _write(sql: str) -> None:
@@ -251,7 +250,12 @@ def _write(sql: str) -> None:
         else:  # a caller has put something else in its place
             sys.stdout.write(content.decode("utf-8", "replace"))
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _fall_silent(sys.stdout)
+
+
+def _fall_silent(stream: TextIO) -> None:
+    # What is left in the buffer would fail again, with a trace, when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _say_step(step: Step, run: Run) -> None:

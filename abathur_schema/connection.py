@@ -4,18 +4,20 @@ import os
 import re
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from .declared import IN_THE_FILE, Setting, declared
 from .errors import ForeignJournalError
 from .interruption import stop_asked
 from .sql_text import is_utf8
 from .stand_ins import Lacking, asking
+
+T = TypeVar("T")
 
 MINIMUM_SQLITE = (3, 37, 0)
 """The first version with pragma_table_list, which tells tables from virtual tables."""
@@ -93,7 +95,7 @@ class Unwritten(sqlite3.Connection):
 
     Opened as usual, SQLite would make a `-wal` and a `-shm` of this user's beside it, and could not
     take them away; its owner could then write no more. So SQLite takes the file as one that nobody
-    writes; whoever reads so asks `unwritten` again at the end.
+    writes; whoever reads much so asks by `undisturbed`.
     """
 
 
@@ -115,6 +117,15 @@ def unwritten(database: Path) -> tuple[int, ...] | None:
         raise sqlite3.OperationalError("attempt to write a readonly database")
     found = database.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def undisturbed(database: Path, ask: Callable[[], T]) -> T:
+    """What `ask` reads; asked again where a database that is read as Unwritten was written."""
+    while True:
+        before = unwritten(database)
+        found = ask()
+        if before is None or unwritten(database) == before:
+            return found
 
 
 def foreign_super_journal(database: Path) -> str:

@@ -1,8 +1,10 @@
 """Where a run took place: versions, operating system, file system."""
 
 import os
+import re
 import sqlite3
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,16 +27,21 @@ def environment(task: str, database: Path) -> dict[str, str]:
 
 def file_system(folder: Path) -> str:
     """The type of the file system that holds `folder`, where the system tells it (Linux)."""
-    try:
-        mounts = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape")
-    except OSError:
-        return "unknown"
     path = os.path.realpath(folder)
     best = ("", "unknown")
-    for line in mounts.splitlines():
-        _, mounted, kind, *_ = line.split(" ")
-        point = mounted.replace(r"\040", " ")
+    for point, kind in mounts():
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best[0]):
             best = (point, kind)
     return best[1]
+
+
+def mounts() -> Iterator[tuple[str, str]]:
+    """Where something is mounted, and the type of its file system, where the system tells."""
+    try:
+        lines = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, mounted, kind, *_ = line.split(" ")
+        yield re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), mounted), kind

@@ -148,28 +148,20 @@ def constraint_guards(
 def collation_guards(declared: Schema, live: Schema, difference: OtherTable) -> Iterator[Guard]:
     """The rows of other tables that find their parent only by a collation that is not declared."""
     parent = difference.live
-    collations = {
-        one.of.removeprefix("column ")
+    others = {
+        fold(one.of.removeprefix("column "))
         for one in difference.changes
         if isinstance(one, OtherClauses) and one.of.startswith("column ")
     }
-    others = {fold(name) for name in collations}
     for name, child in live.tables.items():
-        wanted = declared.tables.get(name)
+        former = declared.tables[name].former_keys if name in declared.tables else ()
         for key in sorted(child.foreign_keys, key=spelled):
-            if fold(key.other_table) != fold(parent.name) or not others & {
-                *map(fold, map(str, key.other_columns))
-            }:
+            ours, of_parent, theirs = reference(key)
+            if of_parent != fold(parent.name) or not others & {*theirs} or reference(key) in former:
                 continue
-            if wanted and reference(key) in wanted.former_keys:
-                continue
-            pairs = [
-                *zip(
-                    map(quoted, key.columns), map(quoted, map(str, key.other_columns)), strict=False
-                )
-            ]
-            now = " AND ".join(f"p.{theirs} = c.{ours}" for ours, theirs in pairs)
-            then = " AND ".join(f"p.{theirs} COLLATE BINARY = c.{ours}" for ours, theirs in pairs)
+            pairs = [*zip(map(quoted, ours), map(quoted, theirs), strict=False)]
+            now = " AND ".join(f"p.{its} = c.{mine}" for mine, its in pairs)
+            then = " AND ".join(f"p.{its} COLLATE BINARY = c.{mine}" for mine, its in pairs)
             of = quoted(parent.name)
             yield Guard(
                 f"{child.name}({', '.join(key.columns)}) must be in the letters of its parent in"

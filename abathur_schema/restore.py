@@ -7,7 +7,6 @@ nobody else may have the database open: who has, would go on writing to a file w
 import glob
 import json
 import os
-import re
 import sqlite3
 import stat
 import time
@@ -27,6 +26,7 @@ from .connection import (
 )
 from .declared import declared
 from .diagnosis import DISK_FAILED, FULL, NOT_OPENED, explain
+from .environment import mounts
 from .errors import StepError, UsageError
 from .files import create, sync_folder
 from .findings import reason
@@ -82,7 +82,7 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
             f"{run.database} has more than one name (hard links); the others would keep the old"
             " file. Remove them first; nothing was touched."
         )
-    if _is_mounted(run.database):
+    if any(point == str(run.database) for point, _ in mounts()):
         raise UsageError(
             f"{run.database} is a mount point of its own, such as a file that a container is given,"
             " and no other file can take its name. Restore it where it is mounted from, or name"
@@ -139,16 +139,6 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
         with suppress(OSError):  # the next `restore` tries again
             _remove(staged)
     return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)
-
-
-def _is_mounted(path: Path) -> bool:
-    """Whether something is mounted in the place of a file, where the system tells (Linux)."""
-    try:
-        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
-    except OSError:
-        return False
-    points = (line.split(" ")[4] for line in mounts.splitlines())
-    return str(path) in (re.sub(r"\\(\d{3})", lambda o: chr(int(o[1], 8)), one) for one in points)
 
 
 def _place_beside(database: Path) -> Path:

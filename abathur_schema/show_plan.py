@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .connection import connect, scratch, unsettled
+from .connection import connect, scratch, undisturbed, unsettled
 from .declared import IN_THE_FILE, PRAGMA, declared
 from .diagnosis import explain
 from .errors import AbathurError, UsageError
@@ -200,8 +200,7 @@ def look(database: Path) -> Plan:
         if not database.exists():
             with closing(scratch()) as connection:
                 return _plan(connection, database)
-        with closing(connect(database, "ro")) as connection:
-            return _plan(connection, database)
+        return undisturbed(database, lambda: _read(database))
     except AbathurError:
         raise
     except Exception as error:  # whatever stands in the schema of somebody else's file
@@ -210,6 +209,11 @@ def look(database: Path) -> Plan:
             f"{database} cannot be read ({error}): {cause.cause}. Nothing was touched;"
             f" {cause.remedy}."
         ) from error
+
+
+def _read(database: Path) -> Plan:
+    with closing(connect(database, "ro")) as connection:
+        return _plan(connection, database)
 
 
 def _plan(connection: sqlite3.Connection, database: Path) -> Plan:

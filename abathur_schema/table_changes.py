@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlite_utils.db import ForeignKey
 
-from .create_table import definitions, key_name
+from .create_table import Reference, definitions, key_name
 from .schema import CheckConstraint, Column, Schema, Table
 from .sql_text import fold
 
@@ -216,9 +216,9 @@ def _foreign_keys(
                 yield OtherAction(key, event, getattr(there, event))
 
 
-def reference(key: ForeignKey) -> tuple[object, ...]:
+def reference(key: ForeignKey) -> Reference:
     """What a foreign key references and from where, to compare: its actions left out."""
-    return folded(key.columns), fold(key.other_table), folded(key.other_columns)
+    return Reference(folded(key.columns), fold(key.other_table), folded(key.other_columns))
 
 
 def spelled(key: ForeignKey) -> str:

@@ -155,8 +155,6 @@ def only_declared(declared: Schema, live: Schema, wanted: Table, table: Table) -
 
     A foreign key that is enforced late is enforced at once, so that a trial row hears of it.
     """
-    if table.sql == wanted.sql:
-        return table.sql
     uniques = {f"UNIQUE ({', '.join(names)})" for names in declared.uniques_of(wanted.name)}
     checks = {check.text for check in table.check_constraints if check.expression in wanted.checks}
     keys = {reference(key) for key in wanted.foreign_keys}
@@ -275,11 +273,11 @@ def _foreign_key(
         for clause in one.clauses:
             found = reference_of(one, clause)
             if found and _with_key(found, declared) == wanted:
-                return of_table(one.spelled, clause.text)
+                return _of_table(one.spelled, clause.text)
     raise ValueError(f"no foreign key {wanted} is declared")
 
 
-def of_table(column: str, clause: str) -> str:
+def _of_table(column: str, clause: str) -> str:
     """A foreign key as a constraint of the table, its name kept, if it stands at a `column`."""
     if not column:
         return clause

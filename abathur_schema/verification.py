@@ -16,7 +16,7 @@ from pathlib import Path
 
 from . import checks as trial
 from .checks import CheckFile, check_files, savepoint
-from .connection import scratch, settle, unsettled, unwritten
+from .connection import scratch, settle, undisturbed, unsettled
 from .declared import SCHEMA_STEPS, Declared, declared
 from .diagnosis import NOT_OPENED, explain
 from .difference import differences, undeclared, undeclared_indexes
@@ -38,11 +38,7 @@ def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | No
     Raises sqlite3.OperationalError when the database is locked or may not be opened: then nothing
     is known of it, right or wrong.
     """
-    while True:
-        before = unwritten(database)
-        found = _verify(database, progress)
-        if before is None or unwritten(database) == before:
-            return found
+    return undisturbed(database, lambda: _verify(database, progress))
 
 
 def _verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | None]:
