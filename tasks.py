@@ -17,8 +17,8 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 # Invoke keeps Python from caching bytecode, so each start would compile the package anew.
 sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
 
-from abathur_schema.commands import run_plan, run_restore, run_task
-from abathur_schema.usage import exit_2_on_wrong_usage
+from abathur_schema.commands.chain import run_plan, run_restore, run_task
+from abathur_schema.commands.usage import exit_2_on_wrong_usage
 
 gc.freeze()  # what is imported stays: to look through it for garbage takes a tenth of a short run
 

@@ -8,14 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .database import Database
+    from .application.database import Database
+    from .application.queries import query
     from .errors import AbathurError
-    from .queries import query
 
 __version__ = "0.1.0"
 __all__ = ["AbathurError", "Database", "query"]
 
-_HOMES = {"AbathurError": "errors", "Database": "database", "query": "queries"}
+_HOMES = {
+    "AbathurError": "errors",
+    "Database": "application.database",
+    "query": "application.queries",
+}
 
 
 def __getattr__(name: str) -> object:

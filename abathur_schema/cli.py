@@ -5,8 +5,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from invoke.collection import Collection
 from invoke.program import Program
 
-from . import __version__, naming
-from .declared import bundled
+from . import __version__, wording
+from .declared.declaration import bundled
 
 
 def _tasks() -> Collection:
@@ -20,5 +20,5 @@ def _tasks() -> Collection:
     return namespace
 
 
-naming.called = naming.CONSOLE
-program = Program(version=__version__, namespace=_tasks(), name=naming.CONSOLE)
+wording.called = wording.CONSOLE
+program = Program(version=__version__, namespace=_tasks(), name=wording.CONSOLE)

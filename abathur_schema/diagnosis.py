@@ -7,6 +7,7 @@ its errno, our own by the class itself. Never by a part of a message that a path
 import errno
 import shutil
 import sqlite3
+import traceback
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,11 @@ from .errors import (
     UpgradeError,
     WalRefusedError,
 )
+
+
+def trace(error: BaseException) -> str:
+    """The stack trace of an error, as Python prints it."""
+    return "".join(traceback.format_exception(error))
 
 
 class Cause(NamedTuple):

@@ -14,6 +14,15 @@ from types import FrameType
 
 from .errors import Interrupted
 
+GIVEN_UP = "it took SQLite longer than any sound file of this size can, and was given up"
+
+
+def reason(error: Exception) -> str:
+    """Why reading broke off."""
+    given_up = str(error) == "interrupted" and not stop_asked()
+    return GIVEN_UP if given_up else str(error) or type(error).__name__
+
+
 _received = 0
 _bell = -1
 """The end of a pipe from which something can be read once a signal has come. Python runs what is to

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-from .terminal import on_one_line
+from .wording import on_one_line
 
 
 class Progress:

@@ -22,9 +22,9 @@ from typing import NamedTuple
 import corpus
 from database import make
 
-from abathur_schema import snapshot
 from abathur_schema.progress import Progress
-from abathur_schema.verification import verify
+from abathur_schema.proof.verification import verify
+from abathur_schema.storage import snapshot
 
 PAGE = 1024
 PROOFS = ("integrity_check", "foreign_key_check", "the database can be read")

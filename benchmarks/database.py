@@ -3,8 +3,8 @@
 from contextlib import closing
 from pathlib import Path
 
-from abathur_schema.connection import connect
-from abathur_schema.declared import SCHEMA_STEPS, declared
+from abathur_schema.declared.declaration import SCHEMA_STEPS, declared
+from abathur_schema.storage.connection import connect
 
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :count)"
 

@@ -15,7 +15,7 @@ from database import make
 from start import positive
 from verify import run
 
-from abathur_schema.preserved import PreservedState
+from abathur_schema.storage.kept import PreservedState
 
 TARGET = 1.1
 """The two are the same work of SQLite's backup: what is above 1 is the noise of the disk."""

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from swarm import DAYS, DOCUMENT_TYPES, METRICS, MODELS, OPERATIONS, STATES, TYPES, Swarm, at
 
-from abathur_schema.queries import queries
-from abathur_schema.report import READ_TARGET_MS
+from abathur_schema.application.queries import queries
+from abathur_schema.record.report import READ_TARGET_MS
 
 TASKS_AT_ONCE = 8
 LIMIT = 50

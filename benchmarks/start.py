@@ -17,8 +17,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from abathur_schema.declared import bundled, declared
-from abathur_schema.sql_text import fold
+from abathur_schema.declared.declaration import bundled, declared
+from abathur_schema.schema.text import fold
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS_FOR_A_VERDICT = 10

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from start import ALEMBIC_ENV, ALEMBIC_INI, ROOT, Command, run, script
 
-from abathur_schema.declared import SCHEMA_STEPS, bundled, declared
+from abathur_schema.declared.declaration import SCHEMA_STEPS, bundled, declared
 
 COLUMNS, TEXT, INDEXES, REBUILD = "columns", "text", "indexes", "rebuild"
 INVOKE, SHELL, ALEMBIC = "invoke", "sqlite3", "alembic batch"

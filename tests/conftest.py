@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, Phase, settings
 from jsonschema import Draft202012Validator
 
 from abathur_schema import Database
-from abathur_schema.commands import run_task
+from abathur_schema.commands.chain import run_task
 
 ROOT = Path(__file__).parent.parent
-SCHEMA = json.loads((ROOT / "abathur_schema" / "report.schema.json").read_text("utf-8"))
+SCHEMA = json.loads((ROOT / "abathur_schema" / "record" / "report.schema.json").read_text("utf-8"))
 
 # The same few examples each time; `pytest --hypothesis-profile=long` hunts among new ones, and
 # looks for the smallest of those that fail.

@@ -8,10 +8,10 @@ from functools import cache
 
 from everything import Cell, Everything, IndexForm, quoted
 
-from abathur_schema.create_table import definitions
-from abathur_schema.declared import declared
-from abathur_schema.schema import affinity
-from abathur_schema.sql_text import normal
+from abathur_schema.declared.declaration import declared
+from abathur_schema.schema.create_table import definitions
+from abathur_schema.schema.model import affinity
+from abathur_schema.schema.text import normal
 
 OLD_NAMES = {("tasks", "template_name"): "prompt"}
 """What `sql/upgrades/` renames."""

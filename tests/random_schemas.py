@@ -13,9 +13,9 @@ from pathlib import Path
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from abathur_schema.create_table import definitions
-from abathur_schema.declared import declared
-from abathur_schema.schema import Table
+from abathur_schema.declared.declaration import declared
+from abathur_schema.schema.create_table import definitions
+from abathur_schema.schema.model import Table
 
 SCHEMA = declared().schema
 TABLES = tuple(table.name for table in SCHEMA.tables.values())

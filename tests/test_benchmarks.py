@@ -8,8 +8,8 @@ from pathlib import Path
 
 from conftest import ROOT, Bundle, environment
 
-from abathur_schema.connection import connect
-from abathur_schema.queries import queries
+from abathur_schema.application.queries import queries
+from abathur_schema.storage.connection import connect
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from load import lost

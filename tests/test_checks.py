@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from conftest import Bundle, Invoke, valid
 
-from abathur_schema.checks import KINDS, check_files, indexes_of, refusals_expected
-from abathur_schema.declared import declared
-from abathur_schema.sql_text import normal
+from abathur_schema.declared.check_files import KINDS, check_files, indexes_of
+from abathur_schema.declared.declaration import declared
+from abathur_schema.proof.trials import refusals_expected
+from abathur_schema.schema.text import normal
 
 SCHEMA = declared().schema
 INDEXES = sorted(index.name for index in SCHEMA.indexes.values() if index.origin == "c")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from abathur_schema.create_table import body, definitions, plain
+from abathur_schema.schema.create_table import body, definitions, plain
 
 CASES = {
     "a INT, b": [("a", []), ("b", [])],

@@ -12,8 +12,8 @@ import hostile
 import pytest
 from conftest import Bundle, Invoke, environment, invoke_command
 
-from abathur_schema import connection, snapshot
-from abathur_schema.commands import run_restore
+from abathur_schema.commands.chain import run_restore
+from abathur_schema.storage import connection, snapshot
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from conftest import STATE, TASK, Bundle, count, environment, reports
 
 from abathur_schema import AbathurError, Database
-from abathur_schema.declared import declared
+from abathur_schema.declared.declaration import declared
 from abathur_schema.errors import InitializationError, NoQueryError, UsageError
 
 

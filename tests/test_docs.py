@@ -1,4 +1,4 @@
-"""The code of README.md and `docs/` is run, block after block, and prints what the page shows."""
+"""The code of README.md and `docs/` is run, block by block, and prints what the page shows."""
 
 import re
 import subprocess
@@ -10,9 +10,10 @@ from conftest import ROOT, environment
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\(([^)#]+)\)")
+LINK = re.compile(r"\]\(([^)#]*)(?:#([^)]+))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
-SHOWN = {"README.md": '"dark" 1\n'}  # what a block prints and the page tells in words
+SHOWN = {"README.md": '"dark" 1\n'}  # printed by a block, but not shown on the page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
@@ -37,5 +38,13 @@ def test_code_of_the_page_prints_what_is_shown(page: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_links_of_the_page_lead_somewhere(page: Path) -> None:
-    for link in LINK.findall(page.read_text("utf-8")):
-        assert (page.parent / link).exists(), link
+    for link, heading in LINK.findall(page.read_text("utf-8")):
+        target = page.parent / link if link else page
+        assert target.exists(), link
+        assert not heading or heading in anchors(target), f"{link}#{heading}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The names by which the headings of a page are linked to."""
+    titles = HEADING.findall(page.read_text("utf-8"))
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import Bundle
 
-from abathur_schema.files import create, new_file
+from abathur_schema.storage.durable_files import create, new_file
 
 
 @pytest.fixture

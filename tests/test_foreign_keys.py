@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from abathur_schema.foreign_keys import all_hold
-from abathur_schema.schema import read_schema
+from abathur_schema.schema.reading import read_schema
+from abathur_schema.storage.foreign_keys import all_hold
 
 HELD = {
     "a column of the parent is called as the child's": (

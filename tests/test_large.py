@@ -17,11 +17,11 @@ from conftest import Bundle, environment, invoke_command, reports
 from database import make
 from test_terminal import read_all, start_on_terminal
 
-from abathur_schema import snapshot
-from abathur_schema.connection import connect
 from abathur_schema.progress import Progress
-from abathur_schema.snapshot import Job, meet, side_by_side
-from abathur_schema.verification import verify
+from abathur_schema.proof.verification import verify
+from abathur_schema.storage import snapshot
+from abathur_schema.storage.connection import connect
+from abathur_schema.storage.snapshot import Job, meet, side_by_side
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_what_one_of_them_finds_is_told_once_and_in_order(large: Path) -> None:
 def test_large_database_is_mapped_only_once_it_is_sound(large: Path, tmp_path: Path) -> None:
     def maps(path: Path) -> bool:
         script = (
-            "import sys; from pathlib import Path; from abathur_schema import verification\n"
+            "import sys; from pathlib import Path; from abathur_schema.proof import verification\n"
             "from abathur_schema.progress import Progress\n"
             "run = verification.side_by_side\n"
             "def watched(*arguments):\n"

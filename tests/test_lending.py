@@ -14,10 +14,11 @@ import aiosqlite
 import pytest
 from conftest import STATE, TASK, count, environment
 
-from abathur_schema import Database, pool
-from abathur_schema.async_connection import in_its_thread
-from abathur_schema.connection import COMPANIONS, unsettled
+from abathur_schema import Database
+from abathur_schema.application import pool
+from abathur_schema.application.connection import in_its_thread
 from abathur_schema.errors import UsageError
+from abathur_schema.storage.connection import COMPANIONS, unsettled
 
 
 async def test_settings_of_every_connection_read_back(db: Database) -> None:

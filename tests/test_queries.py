@@ -7,11 +7,12 @@ import pytest
 from conftest import Bundle
 
 from abathur_schema import Database, query
-from abathur_schema.checks import CheckFile, check_files, plan_faults
-from abathur_schema.connection import connect
+from abathur_schema.application.queries import queries
+from abathur_schema.declared.check_files import CheckFile, check_files
 from abathur_schema.errors import UsageError
-from abathur_schema.queries import queries
-from abathur_schema.sql_text import parameters
+from abathur_schema.proof.trials import plan_faults
+from abathur_schema.schema.text import parameters
+from abathur_schema.storage.connection import connect
 
 FILES = check_files("plans")
 TASKS = """

@@ -17,14 +17,16 @@ from hypothesis import strategies as st
 from kept import differences, lost
 from random_schemas import SCHEMA, create_tables, indexes, made, older_databases, references
 
-from abathur_schema.create_table import definitions
-from abathur_schema.declared import declared
-from abathur_schema.foreign_keys import violations
+from abathur_schema.commands.show_plan import look
+from abathur_schema.declared.declaration import declared
 from abathur_schema.progress import Progress
-from abathur_schema.redundancy import repeated
-from abathur_schema.schema import Index, read_schema
-from abathur_schema.show_plan import look
-from abathur_schema.verification import BY_INIT, verify
+from abathur_schema.proof.findings import BY_INIT
+from abathur_schema.proof.verification import verify
+from abathur_schema.schema.create_table import definitions
+from abathur_schema.schema.model import Index
+from abathur_schema.schema.reading import read_schema
+from abathur_schema.schema.undeclared import repeated
+from abathur_schema.storage.foreign_keys import violations
 
 MANY = settings(max_examples=8 * settings().max_examples)
 """For what takes no run of `init`."""

@@ -1,5 +1,6 @@
-"""The README's commands are run, one after the other, and what it shows is what they print."""
+"""The commands of the README and of the reference are run in order, and print what is shown."""
 
+import json
 import os
 import re
 import shutil
@@ -10,16 +11,24 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, environment, need
 
-README = (ROOT / "README.md").read_text("utf-8")
+README, REFERENCE = PAGES = [ROOT / "README.md", ROOT / "docs" / "reference.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STEM = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 NEWER = "20261124T133000.123456Z"
 SHOWN_FOLDER = "/home/you/abathur"
 INSTALL = "python3 -m venv .venv"
+TASK = re.compile(r"^\| `invoke ([a-z-]+)(?: STATE)?` \|", re.MULTILINE)
+OPTION = re.compile(r"^\| `(--[a-z-]+)[^|]*\| ([^|]*) \|", re.MULTILINE)
+FIELD = re.compile(r"^\| `([a-z_]+)` \|", re.MULTILINE)
 
 
-def blocks(language: str) -> list[str]:
-    return [text for found, text in BLOCK.findall(README) if found == language]
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for found, text in BLOCK.findall(page.read_text("utf-8")) if found == language]
+
+
+def section(page: Path, title: str) -> str:
+    """The text of a page from a heading to the next one."""
+    return page.read_text("utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
 def commands(text: str) -> list[tuple[str, str]]:
@@ -54,7 +63,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def shell(command: str, folder: Path, *, installed: bool) -> str:
-    """What a command of the README prints, errors included."""
+    """What a command of a page prints, errors included."""
     scripts = folder / ".venv" / "bin" if installed else Path(sys.executable).parent
     path = os.pathsep.join([str(scripts), f"{sys.base_prefix}/bin", os.environ["PATH"]])
     variables = {key: value for key, value in environment().items() if key != "PYTHONPATH"}
@@ -69,16 +78,20 @@ def shell(command: str, folder: Path, *, installed: bool) -> str:
     ).stdout
 
 
-def test_every_console_command_prints_what_is_shown(clone: Path) -> None:
-    """The first of them makes the environment that the others use."""
-    code = 0
-    for command, expected in [pair for text in blocks("console") for pair in commands(text)]:
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_every_console_command_prints_what_is_shown(page: Path, clone: Path) -> None:
+    """What installs makes the environment of the commands after it; without it they use ours."""
+    code, installed = 0, False
+    shown = [pair for text in blocks(page, "console") for pair in commands(text)]
+    assert shown
+    for command, expected in shown:
         if command == "echo $?":
             assert f"{code}\n" == expected
             continue
         stems = sorted(path.stem for path in clone.glob("reports/*.json"))
         command = command.replace(NEWER + "-init", stems[-1] if stems else "")
-        printed = shell(f"{command}\necho $?", clone, installed=INSTALL not in command)
+        printed = shell(f"{command}\necho $?", clone, installed=installed)
+        installed = installed or INSTALL in command
         output, _, last = printed.rstrip("\n").rpartition("\n")
         output, code = output + "\n" if output else "", int(last)
         if expected.startswith("...\n"):
@@ -87,8 +100,13 @@ def test_every_console_command_prints_what_is_shown(clone: Path) -> None:
         assert plain(output, clone) == plain(expected, clone), command
 
 
+def test_every_console_block_is_on_a_page_that_is_run() -> None:
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page in PAGES or not blocks(page, "console"), page.name
+
+
 def test_makefile(clone: Path) -> None:
-    (text,) = blocks("make")
+    (text,) = blocks(README, "make")
     (clone / "Makefile").write_text(text)
     command = "make --silent database"
     variables = environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
@@ -97,7 +115,7 @@ def test_makefile(clone: Path) -> None:
 
 
 def test_ci_job(clone: Path) -> None:
-    (text,) = blocks("yaml")
+    (text,) = blocks(README, "yaml")
     install, *runs = re.findall(r"^  - run: (.*)$", text, re.MULTILINE)
     assert install.startswith(INSTALL)
     scripts = Path(sys.executable).parent
@@ -108,13 +126,34 @@ def test_ci_job(clone: Path) -> None:
 
 
 def test_command_of_the_tests_is_what_ci_runs() -> None:
-    (command,) = blocks("sh")
+    (command,) = blocks(README, "sh")
     assert f"\n{command}" in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
-def test_every_task_and_link_is_there(clone: Path) -> None:
+def test_every_task_and_option_is_in_the_reference(clone: Path) -> None:
     listed = shell("invoke --list", clone, installed=False)
     tasks = set(re.findall(r"^  ([a-z-]+) ", listed, re.MULTILINE))
-    assert set(re.findall(r"^\| `invoke ([a-z-]+)(?: STATE)?` \|", README, re.MULTILINE)) == tasks
-    for link in re.findall(r"\]\(([^)]+)\)", README):
-        assert (clone / link).exists()
+    assert set(TASK.findall(section(REFERENCE, "Tasks"))) == tasks
+    options = {
+        (option, task)
+        for option, of in OPTION.findall(section(REFERENCE, "Options"))
+        for task in (tasks if of == "all" else re.findall(r"`([a-z-]+)`", of))
+    }
+    found = set()
+    for task in tasks:
+        text = shell(f"invoke --help {task}", clone, installed=False)
+        for no, name in re.findall(r", --(\[no-\])?([a-z-]+)", text):
+            found.add((f"--no-{name}" if no else f"--{name}", task))
+    assert options == found - {("--state", "restore")}  # STATE, which needs no option
+
+
+def test_every_field_of_a_report_is_in_the_reference(clone: Path) -> None:
+    report = json.loads(shell("invoke pragma --json", clone, installed=False))
+    assert FIELD.findall(section(REFERENCE, "The report")) == list(report)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_every_link_is_in_a_clone(page: Path, clone: Path) -> None:
+    folder = clone / page.parent.relative_to(ROOT)
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
+        assert (folder / link).exists(), link

@@ -10,7 +10,7 @@ import pytest
 from conftest import Bundle, Invoke
 from test_upgrade import digests, plan
 
-from abathur_schema.declared import declared
+from abathur_schema.declared.declaration import declared
 
 # A table in another form: what its declared text is changed to, and what must be there afterwards.
 
@@ -361,7 +361,8 @@ def test_rebuild_stops_where_no_copy_can_be_kept(
 
 
 def test_foreign_keys_are_enforced_again_after_a_rebuild(empty: Bundle) -> None:
-    from abathur_schema.steps import Target, run_step
+    from abathur_schema.steps.execution import run_step
+    from abathur_schema.steps.target import Target
 
     older.make(empty.path, 1)
     target = Target(empty.path)

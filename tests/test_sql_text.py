@@ -2,7 +2,7 @@
 
 import pytest
 
-from abathur_schema import sql_text
+from abathur_schema.schema import text as sql_text
 
 SAME = [
     ("a>=0", "A >= 0"),

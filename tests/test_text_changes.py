@@ -14,16 +14,17 @@ from kept import differences
 from random_schemas import SCHEMA, made, older_databases
 from test_upgrade_found import create, sql_of
 
-from abathur_schema.create_table import body
-from abathur_schema.declared import declared
-from abathur_schema.difference import OtherTable
-from abathur_schema.difference import differences as schema_differences
+from abathur_schema.declared.declaration import declared
 from abathur_schema.errors import CannotReconcileError
-from abathur_schema.rebuild import rebuild
-from abathur_schema.schema import Schema, read_schema
-from abathur_schema.sql_text import normal
-from abathur_schema.statement import Statement
-from abathur_schema.table_plan import change_table
+from abathur_schema.planning.rebuild import rebuild
+from abathur_schema.planning.statement import Statement
+from abathur_schema.planning.table_plan import change_table
+from abathur_schema.schema.create_table import body
+from abathur_schema.schema.difference import OtherTable
+from abathur_schema.schema.difference import differences as schema_differences
+from abathur_schema.schema.model import Schema
+from abathur_schema.schema.reading import read_schema
+from abathur_schema.schema.text import normal
 
 
 def run(path: Path, statements: Sequence[Statement]) -> bool:

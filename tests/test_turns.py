@@ -2,7 +2,7 @@
 
 import asyncio
 
-from abathur_schema.turns import Block, Turns
+from abathur_schema.application.turns import Block, Turns
 
 
 async def test_who_asks_first_is_first() -> None:

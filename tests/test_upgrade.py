@@ -15,9 +15,9 @@ import pytest
 from conftest import Bundle, Invoke, environment, invoke_command
 from test_terminal import read_all, start_on_terminal
 
-from abathur_schema import row_count
+from abathur_schema.planning.statement import Statement
 from abathur_schema.progress import Progress
-from abathur_schema.statement import Statement
+from abathur_schema.steps import row_count
 
 CORE = ("tasks", "agents", "state", "audit", "metrics", "checkpoints")
 REPEATED = ["idx_checkpoints_task", "idx_state_task_key"]

@@ -6,10 +6,10 @@ from contextlib import closing
 import pytest
 from conftest import Bundle
 
-from abathur_schema.declared import declared
-from abathur_schema.foreign_keys import violations
-from abathur_schema.schema import read_schema
-from abathur_schema.show_plan import look
+from abathur_schema.commands.show_plan import look
+from abathur_schema.declared.declaration import declared
+from abathur_schema.schema.reading import read_schema
+from abathur_schema.storage.foreign_keys import violations
 
 
 def create(table: str, *changes: tuple[str, str]) -> str:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from conftest import Bundle
 
-from abathur_schema.connection import connect
-from abathur_schema.declared import declared
-from abathur_schema.schema import read_schema
+from abathur_schema.declared.declaration import declared
+from abathur_schema.schema.reading import read_schema
+from abathur_schema.storage.connection import connect
 
 
 def rewrite(name: str, old: str, new: str) -> Callable[[Bundle], None]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, environment, reports
 
-from abathur_schema.declared import declared
+from abathur_schema.declared.declaration import declared
 
 COMMANDS = [
     # what is typed, exit code, what is printed (of either stream)

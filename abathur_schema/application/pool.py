@@ -1,0 +1,217 @@
+"""The connections that `Database` lends: each to one block of code at a time, and each as new.
+
+Opening one costs a thread, the settings and reading the schema: some ten times what a read by an
+index costs. So they are kept and lent again, after all that a block may have left behind is undone:
+a transaction, an unread result, another setting. And only so many are lent at once: SQLite has one
+writer at a time and no queue (who waits for the lock looks again from time to time, see
+`sqliteDefaultBusyCallback` in its source), so that fifty connections that write would keep one
+another from the lock for seconds.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import aiosqlite
+
+from ..declared.declaration import declared
+from ..errors import AbathurError
+from .connection import interrupt, is_as_new, open_connection, open_file, open_memory
+from .turns import Block, Turns
+
+AT_ONCE = 4
+"""How many connections are lent at once; the other blocks wait, in order."""
+
+PATIENCE_SECONDS = 1.0
+"""After so long a block gets a connection all the same: others may hold theirs while they wait for
+something else than the database, such as a model."""
+
+Identity = tuple[int, int] | None
+"""Which file it is, whatever its name: device and inode; None when there is none."""
+
+T = TypeVar("T")
+
+
+class Lender(Protocol):
+    """What `Database` needs of its connections."""
+
+    def lend(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
+        """A connection for one block."""
+
+    async def close(self) -> None:
+        """Close them all; a later block opens new ones."""
+
+
+class Pool:
+    """The connections to one file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._turns = Turns(AT_ONCE)
+        self._idle: list[tuple[aiosqlite.Connection, Identity]] = []
+        self._keep = False
+        self._unfinished = Unfinished()
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[aiosqlite.Connection]:
+        """A connection for one block. Raises UsageError when there is no file yet."""
+        self._keep = True
+        is_inside = Block.around(self) is not None
+        async with self._turns.turn(0.0 if is_inside else PATIENCE_SECONDS):
+            file = _identity(self._path)
+            connection = await self._idle_one(file) or await self._open(file)
+            succeeded = False
+            try:
+                with Block(self):
+                    yield connection
+                succeeded = True
+            except asyncio.CancelledError:
+                await interrupt(connection)
+                raise
+            finally:
+                await self._unfinished.finish(self._take_back(connection, file, succeeded))
+
+    async def close(self) -> None:
+        """Close those that are not lent now; the others are closed when they come back."""
+        self._keep = False
+        await self._unfinished.wait()
+        while self._idle:
+            connection, _ = self._idle.pop()
+            await connection.close()
+
+    async def _idle_one(self, file: Identity) -> aiosqlite.Connection | None:
+        while self._idle:
+            connection, opened = self._idle.pop()
+            if opened == file:
+                return connection
+            # Another file is in its place now, and what is written to the old one would be lost.
+            await self._unfinished.finish(connection.close())
+        return None
+
+    async def _open(self, file: Identity) -> aiosqlite.Connection:
+        opening = self._unfinished.start(open_connection(lambda: open_file(self._path)))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # aiosqlite loses a connection whose opening is cancelled, and its thread with it.
+            self._unfinished.start(self._take_back_when_open(opening, file))
+            raise
+
+    async def _take_back_when_open(
+        self, opening: "asyncio.Task[aiosqlite.Connection]", file: Identity
+    ) -> None:
+        with suppress(sqlite3.Error, AbathurError):  # nobody waits for it any more
+            await self._take_back(await opening, file, succeeded=True)
+
+    async def _take_back(
+        self, connection: aiosqlite.Connection, file: Identity, succeeded: bool
+    ) -> None:
+        # What failed may have left more than can be undone; it is rare enough to open a new one.
+        is_wanted = self._keep and succeeded and len(self._idle) < AT_ONCE
+        if is_wanted and await is_as_new(connection):
+            self._idle.append((connection, file))
+        else:
+            await connection.close()
+
+
+class Shared:
+    """The one connection of a `:memory:` database, lent to one block after the other.
+
+    A block inside a block, and one in a task that it started, gets its turn inside that block.
+    """
+
+    def __init__(self) -> None:
+        self._turns = Turns(1)
+        self._opening: asyncio.Task[aiosqlite.Connection] | None = None
+        self._unfinished = Unfinished()
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[aiosqlite.Connection]:
+        """The connection, for one block. Raises sqlite3.OperationalError, as SQLite itself does for
+        a file, when other blocks keep it for longer than busy_timeout.
+        """
+        around = Block.around(self)
+        seconds = busy_timeout_seconds()
+        async with (around.inside if around else self._turns).turn(seconds) as came:
+            if not came:
+                raise sqlite3.OperationalError(
+                    f"database is locked: another block has kept the one connection of :memory: for"
+                    f" {seconds:g} s. Leave blocks before waiting for something else, or use a file"
+                )
+            if self._opening is None:
+                self._opening = self._unfinished.start(open_connection(open_memory))
+            connection = await asyncio.shield(self._opening)
+            was_writing = connection.in_transaction
+            block = Block(self)
+            try:
+                with block:
+                    yield connection
+            except asyncio.CancelledError:
+                if not around:  # otherwise what runs may be of the block around it
+                    await interrupt(connection)
+                raise
+            finally:
+                await self._unfinished.finish(self._leave(block, connection, around, was_writing))
+
+    async def close(self) -> None:
+        """Close the connection, and with it the database is gone."""
+        await self._unfinished.wait()
+        opening, self._opening = self._opening, None
+        if opening:
+            await (await opening).close()
+
+    async def _leave(
+        self,
+        block: Block,
+        connection: aiosqlite.Connection,
+        around: Block | None,
+        was_writing: bool,
+    ) -> None:
+        # A task that the block started may be in a block of its own, and have begun to write.
+        async with block.inside.turn(busy_timeout_seconds()):
+            if not around:
+                await is_as_new(connection)
+            elif not was_writing:  # cursors and settings are of the block around it
+                await connection.rollback()
+
+
+class Unfinished:
+    """Work that goes on to its end when the task that began it is cancelled."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Begin `work`."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Begin `work` and wait for its end; when cancelled, only the waiting ends."""
+        return await asyncio.shield(self.start(work))
+
+    async def wait(self) -> None:
+        """Wait for the end of all that is going on."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+def _identity(path: Path) -> Identity:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def busy_timeout_seconds() -> float:
+    """How long `sql/pragma.sql` lets a connection wait for a lock."""
+    (milliseconds,) = (
+        setting.value for setting in declared().settings if setting.name == "busy_timeout"
+    )
+    return int(milliseconds) / 1000

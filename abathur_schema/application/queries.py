@@ -1,0 +1,70 @@
+"""The queries of `checks/plans/` by name: the query that `verify` proves is the query that runs."""
+
+import sqlite3
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+from ..declared.check_files import check_files
+from ..errors import UsageError
+from ..schema.text import parameters
+
+if TYPE_CHECKING:  # the sync side does not need it
+    import aiosqlite
+    from aiosqlite.context import Result
+
+
+class Query(NamedTuple):
+    """A query of `checks/plans/`: the stem of its file, its first comment line, its text and the
+    names of its parameters.
+    """
+
+    name: str
+    title: str
+    sql: str
+    parameters: frozenset[str]
+
+    @overload
+    def execute(self, connection: sqlite3.Connection, **values: Any) -> sqlite3.Cursor: ...
+
+    @overload
+    def execute(
+        self, connection: "aiosqlite.Connection", **values: Any
+    ) -> "Result[aiosqlite.Cursor]": ...
+
+    def execute(self, connection: Any, **values: Any) -> Any:
+        """What `connection.execute` returns for it; of aiosqlite's that is to be awaited.
+
+        Raises UsageError when the values are not those of its parameters.
+        """
+        self.check(values)
+        return connection.execute(self.sql, values)
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raise UsageError when these are not the values of its parameters. SQLite would notice one
+        that is missing, but not one too many, such as a limit for a query that has none.
+        """
+        if values.keys() != self.parameters:
+            takes = ", ".join(sorted(self.parameters)) or "nothing"
+            given = ", ".join(sorted(values)) or "nothing"
+            raise UsageError(f"query {self.name} takes {takes}; given was {given}.")
+
+
+@cache
+def queries() -> Mapping[str, Query]:
+    """All of them, by name. Raises UsageError when a file of `checks/plans/` cannot be read."""
+    return {
+        file.path.stem: Query(
+            file.path.stem, file.name, file.statements[0], parameters(file.statements[0])
+        )
+        for file in check_files("plans")
+    }
+
+
+def query(name: str) -> Query:
+    """The query in `checks/plans/NAME.sql`. Raises UsageError when there is none."""
+    try:
+        return queries()[name]
+    except KeyError:
+        known = ", ".join(queries())
+        raise UsageError(f"there is no query {name}. There are: {known}.") from None

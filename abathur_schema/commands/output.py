@@ -1,0 +1,98 @@
+"""What a person reads on the terminal: a line for each step, findings, failures."""
+
+import os
+import sys
+from collections.abc import Iterator
+from shlex import quote
+from typing import TextIO
+
+from ..declared.declaration import VERIFY
+from ..planning.statement import Step
+from ..record.run import Run, what_changed
+from ..wording import as_called, on_one_line, shown
+
+MAX_SHOWN = 20
+"""How many findings of one check are printed; the report has more."""
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print at once. That nobody can read it (a closed pipe, a full disk) stops no work."""
+    stream = stream or sys.stdout
+    if stream is None:  # closed before this program began
+        return
+    text = as_called(text)
+    encoding = stream.encoding or "ascii"
+    try:
+        # A path may have bytes that no terminal can show.
+        line = shown(text).encode(encoding, "backslashreplace").decode(encoding)
+        print(line, file=stream, flush=True)
+    except OSError:
+        _fall_silent(stream)
+
+
+def write_sql(sql: str) -> None:
+    """Print SQL to be run, byte for byte; on a terminal it is to be read, and can do no harm."""
+    if sys.stdout is None or sys.stdout.isatty():
+        say(sql)
+        return
+    content = f"{sql}\n".encode("utf-8", "surrogateescape")
+    try:
+        sys.stdout.flush()
+        if hasattr(sys.stdout, "buffer"):
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+        else:  # a caller has put something else in its place
+            sys.stdout.write(content.decode("utf-8", "replace"))
+    except OSError:
+        _fall_silent(sys.stdout)
+
+
+def _fall_silent(stream: TextIO) -> None:
+    # What is left in the buffer would fail again, with a trace, when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def say_step(step: Step, run: Run) -> None:
+    """Tell what became of a step."""
+    say(_line(step, run))
+    for note in step.notes:
+        say(f"  note: {on_one_line(note)}", sys.stderr)
+
+
+def _line(step: Step, run: Run) -> str:
+    if step.status == "skipped":
+        return f"{step.name:<15} skipped"
+    if step.error:
+        what = f"FAILED: {str(step.error).splitlines()[0]}"
+    elif step.name == VERIFY:
+        number = len(run.checks or ())
+        what = f"FAILED: {len(run.faults)} of {number} checks" if run.faults else ""
+        what = what or f"{number} checks passed"
+    else:
+        what = what_changed(step.ran) or "unchanged"
+    return f"{step.name:<15} {what:<40} {step.duration_ms:>6.0f} ms"
+
+
+def check_lines(run: Run) -> Iterator[str]:
+    """The findings of the checks that did not simply pass."""
+    for check in run.checks or ():
+        if check.status != "pass":
+            yield f"  {check.status}: {check.name}"
+            yield from (f"    {on_one_line(finding)}" for finding in check.findings[:MAX_SHOWN])
+            if check.count > MAX_SHOWN:
+                yield f"    and {check.count - MAX_SHOWN} more; see the report"
+    for remedy in run.remedies:
+        yield f"  what to do: {remedy}"
+
+
+def violation_lines(run: Run) -> Iterator[str]:
+    """What to know of rows that had no parent before this run changed anything."""
+    found = run.violations
+    if found and found.total:
+        yield f"violations of foreign keys that were there before: {found.total}"
+        yield from (f"  {on_one_line(line)}" for line in found.first)
+        if found.total > len(found.first):
+            yield f"  and {found.total - len(found.first)} more"
+        yield "  this run makes none and mends none; verify fails on them. To list them all:"
+        yield f'    sqlite3 {quote(str(run.database))} "PRAGMA foreign_key_check"'
+        yield "  To mend one: add its parent, set its column to NULL, or delete the row."

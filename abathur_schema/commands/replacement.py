@@ -1,0 +1,125 @@
+"""One file in the place of another: nobody else has the database open, then one rename."""
+
+import glob
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import UsageError
+from ..storage.connection import COMPANIONS, NOT_READABLE, connect, fully_synced, look
+from ..storage.durable_files import sync_folder
+
+
+def place_beside(database: Path) -> Path:
+    """The path at which the copy is made; what killed runs left at such paths is removed."""
+    for left in database.parent.glob(f".{glob.escape(database.name)}.restore-*.tmp*"):
+        number = left.name.rpartition(".restore-")[2].partition(".tmp")[0]
+        if number.isdecimal() and not Path("/proc", number).exists():
+            left.unlink(missing_ok=True)
+    return database.with_name(f".{database.name}.restore-{os.getpid()}.tmp")
+
+
+@contextmanager
+def opened(database: Path) -> Iterator[BinaryIO | None]:
+    """The file of the database, open; None where there is none."""
+    if not database.exists():
+        yield None
+        return
+    with database.open("rb") as file:
+        yield file
+
+
+@contextmanager
+def alone(database: Path) -> Iterator[str | None]:
+    """Inside, no other process has the database open, and its file alone has all that it holds.
+
+    Gives the journal mode that it had; None for a file that SQLite cannot read. That cannot be
+    locked, and only the system tells who has it open. Raises UsageError.
+    """
+    if not database.exists():
+        yield None
+        return
+    if others := processes_with(database):
+        raise UsageError(in_use(database, f" ({', '.join(others)})"))
+    try:
+        look(database)
+        connection = connect(database, "rw")
+    except NOT_READABLE:
+        yield None
+        return
+    with closing(connection):
+        mode = _lock(connection, database)
+        try:
+            yield mode
+        except BaseException:
+            if mode == "wal" and connection.in_transaction:
+                with suppress(sqlite3.Error):  # what came first is what to tell
+                    connection.execute("ROLLBACK")
+                    with fully_synced(connection):
+                        connection.execute("PRAGMA journal_mode = WAL")
+            raise
+
+
+def _lock(connection: sqlite3.Connection, database: Path) -> str | None:
+    """Take the database for this connection alone, out of WAL mode, for which SQLite moves what is
+    in its `-wal` into it; the mode that it had. None when it cannot be read.
+    """
+    mode = "delete"
+    try:
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        with fully_synced(connection):
+            connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        if "is locked" not in str(error):
+            raise
+        with suppress(sqlite3.Error), fully_synced(connection):
+            connection.execute(f"PRAGMA journal_mode = {mode}")
+        raise UsageError(in_use(database, "")) from error
+    except NOT_READABLE:
+        return None
+    return str(mode)
+
+
+def in_use(database: Path, who: str) -> str:
+    """The message that somebody else has the database open."""
+    return (
+        f"another process has {database} open{who}, and would go on with the old file. Stop it,"
+        " then run the same command again; nothing was touched."
+    )
+
+
+def processes_with(database: Path) -> list[str]:
+    """Other processes that have the file open, where the system tells (Linux, as far as this user
+    may look).
+    """
+    wanted = database.stat()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) != os.getpid():
+            with suppress(OSError):
+                opened = (descriptor.stat() for descriptor in (process / "fd").iterdir())
+                if any(os.path.samestat(one, wanted) for one in opened):
+                    found.append(f"process {process.name}")
+    return found
+
+
+def swap(staged: Path, database: Path) -> None:
+    """Give the copy the name of the database, on the disk as well."""
+    # What is beside a file that SQLite cannot read is kept with it, and is not for the new one.
+    for suffix in COMPANIONS:
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
+    # Nor is what SQLite removed: a power loss must not leave it beside the new one.
+    sync_folder(database.parent)
+    staged.rename(database)
+    with suppress(OSError):  # it is there, though a power loss may take it
+        sync_folder(database.parent)
+
+
+def remove(staged: Path) -> None:
+    """Remove the copy and what SQLite keeps beside it."""
+    for suffix in ("", *COMPANIONS):
+        staged.with_name(staged.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,210 @@
+"""`restore`: put a preserved state back, whole or not at all, and keep what it replaces.
+
+The copy is made beside the database, proven there, and takes its name in one rename. Until then
+nobody else may have the database open: who has, would go on writing to a file without a name.
+"""
+
+import json
+import os
+import sqlite3
+import stat
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+from ..declared.declaration import RESTORE, declared
+from ..diagnosis import DISK_FAILED, FULL, NOT_OPENED, explain
+from ..errors import StepError, UsageError
+from ..interruption import reason, stop_if_asked, watched
+from ..planning.statement import Attempt, Statement, Step
+from ..progress import Progress
+from ..record.environment import mounts
+from ..record.preserved import keep_replaced
+from ..record.report import AGENT
+from ..record.run import Run
+from ..schema.model import Schema
+from ..schema.reading import read_schema
+from ..schema.scratch import guard
+from ..schema.stand_ins import is_lacking, with_stand_ins
+from ..storage.connection import COMPANIONS, NOT_READABLE, connect, longest_time, size_of
+from ..storage.durable_files import create
+from .replacement import alone, in_use, opened, place_beside, processes_with, remove, swap
+
+CHUNK = 1 << 20
+"""Bytes copied at a time; between two a Ctrl-C is heard."""
+
+
+def check_state(state: object, database: Path) -> Path:
+    """The folder of a preserved state as the user named it (or the `database.db` in it).
+
+    Raises UsageError when it is none, or is in the place of `database`.
+    """
+    if not isinstance(state, str) or not state or "\0" in state:
+        raise UsageError(f"{state!r} is no path for a preserved state. Name its folder.")
+    path = Path(state).absolute()
+    folder = path.parent if path.name == "database.db" else path
+    copy = folder / "database.db"
+    try:
+        is_there = stat.S_ISREG(copy.stat().st_mode)
+        may_read = os.access(copy, os.R_OK)
+    except PermissionError:
+        is_there, may_read = True, False
+    except (OSError, ValueError):
+        is_there = may_read = False
+    if not is_there:
+        raise UsageError(
+            f"{path} is no preserved state: there is no {copy}. Name the folder that a report calls"
+            " `preserved_state` or `copy_before`."
+        )
+    if not may_read:
+        raise UsageError(f"{copy} may not be read by this user. Run as the user who owns it.")
+    if database.exists() and copy.samefile(database):
+        raise UsageError(f"{copy} is the database itself. Name the database with --database PATH.")
+    return folder
+
+
+def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
+    """Put the database of `state` in the place of `run.database`; what was there is kept in
+    `folder`. Raises UsageError when `state` is not good or the database is open elsewhere.
+    """
+    if run.database.exists() and run.database.stat().st_nlink > 1:
+        raise UsageError(
+            f"{run.database} has more than one name (hard links); the others would keep the old"
+            " file. Remove them first; nothing was touched."
+        )
+    if any(point == str(run.database) for point, _ in mounts()):
+        raise UsageError(
+            f"{run.database} is a mount point of its own, such as a file that a container is given,"
+            " and no other file can take its name. Restore it where it is mounted from, or name"
+            " another file and copy that; nothing was touched."
+        )
+    if not run.database.parent.is_dir():
+        raise UsageError(
+            f"there is no folder {run.database.parent}. Make it, or name another file."
+        )
+    for path in (
+        run.database.with_name(run.database.name + suffix) for suffix in ("", *COMPANIONS)
+    ):
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            raise UsageError(
+                f"{path} may not be read and written by this user. Run as the user who owns it;"
+                " nothing was touched."
+            )
+    started = time.perf_counter()
+    attempt = Attempt()
+    statement = Statement(
+        f"-- {state / 'database.db'} took the place of {run.database}",
+        f"restore {state}",
+        (("databases_restored", str(state)),),
+    )
+    staged = place_beside(run.database)
+    try:
+        progress.now(f"{RESTORE}: copying {state}")
+        _stage(state, staged, run.database)
+        progress.now(f"{RESTORE}: checking the copy")
+        restored = _prove(staged, state, attempt.notes)
+        # The file stays open until it has lost its name: to close it would give the lock away.
+        with opened(run.database) as old, alone(run.database) as mode:
+            if old:
+                progress.now(f"{RESTORE}: keeping {run.database}")
+                keep_replaced(run, folder, old, in_wal_mode=mode == "wal")
+            else:
+                run.made.append(run.database)
+            stop_if_asked()
+            # Who came meanwhile waits for the lock, and then SQLite tells him that the file has no
+            # name any more (SQLITE_READONLY_DBMOVED). One that cannot be read has no lock.
+            others = processes_with(run.database) if run.copy and mode is None else []
+            if others:
+                raise UsageError(in_use(run.database, f" ({', '.join(others)})"))
+            attempt.running = statement
+            swap(staged, run.database)
+        run.live = restored
+        attempt.ran.append(statement)
+        attempt.running = None
+    except UsageError:
+        raise
+    except Exception as error:  # whatever it is, the report tells
+        attempt.error = error
+    finally:
+        with suppress(OSError):  # the next `restore` tries again
+            remove(staged)
+    return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)
+
+
+def _stage(state: Path, staged: Path, database: Path) -> None:
+    """Copy the preserved database, with its `-wal` where it has one, to `staged`."""
+    remove(staged)  # of a run that was killed
+    for suffix in ("", *COMPANIONS):
+        source = state / f"database.db{suffix}"
+        if source.exists() and suffix != "-shm":
+            target = staged.with_name(staged.name + suffix)
+            with source.open("rb") as content, os.fdopen(create(target), "wb") as copy:
+                while chunk := content.read(CHUNK):
+                    stop_if_asked()
+                    copy.write(chunk)
+                copy.flush()
+                os.fsync(copy.fileno())
+    if database.exists():
+        before = database.stat()
+        for owner in (-1, before.st_uid):  # who may not give it away may still give it to the group
+            with suppress(PermissionError):
+                os.chown(staged, owner, before.st_gid)
+        staged.chmod(before.st_mode & 0o7777)
+
+
+def _prove(staged: Path, state: Path, notes: list[str]) -> Schema:
+    """The schema of the copy; what could not be proven of it goes to `notes`. Raises UsageError
+    unless it is whole and one of ours.
+    """
+    copy = state / "database.db"
+    try:
+        with closing(connect(staged, "rw")) as connection:
+            size = size_of(staged)
+            guard(connection, size)
+            with watched([connection], longest_time(size)):
+                live = read_schema(connection)
+                found = _damage(connection, notes)
+    except NOT_READABLE as error:
+        stop_if_asked()  # "interrupted" says nothing of the copy either
+        if explain(error, staged) in (*NOT_OPENED, FULL, DISK_FAILED):
+            raise  # which says nothing of the copy
+        found, live = reason(error), None
+    if found != "ok" or live is None:
+        raise UsageError(
+            f"{copy} is damaged ({found}), and would be no better in its place. Save what can be"
+            f" read: sqlite3 {copy} .recover | sqlite3 NEW; nothing was touched."
+        )
+    if not declared().schema.tables.keys() & live.tables.keys() and not _is_reported(state):
+        raise UsageError(
+            f"{copy} is none of ours: it has none of the tables of sql/, and there is no report"
+            " beside it; nothing was touched."
+        )
+    for suffix in COMPANIONS:
+        if staged.with_name(staged.name + suffix).exists():
+            raise StepError(f"what is beside {copy} could not be taken into it")
+    return live
+
+
+def _damage(connection: sqlite3.Connection, notes: list[str]) -> str:
+    """The first damage that SQLite finds, or `ok`."""
+
+    def ask(check: str) -> str:
+        return str(connection.execute(f"PRAGMA {check}(1)").fetchone()[0])
+
+    try:
+        return ask("integrity_check")
+    except sqlite3.OperationalError as error:
+        if not is_lacking(str(error)):
+            raise
+        notes.append(
+            f"only the application can prove the order and content of some indexes: {error}"
+        )
+        return with_stand_ins(connection, lambda: ask("quick_check"))
+
+
+def _is_reported(state: Path) -> bool:
+    try:
+        report = json.loads((state / "report.json").read_text("utf-8"))
+        return bool(report["execution_status"]["agent_name"] == AGENT)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

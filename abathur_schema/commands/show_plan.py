@@ -1,0 +1,278 @@
+"""`plan`: what `init` would run, as SQL or as data, read from a database and changing nothing."""
+
+import itertools
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..declared.declaration import IN_THE_FILE, PRAGMA, declared
+from ..diagnosis import explain
+from ..errors import AbathurError, UsageError
+from ..planning.broken_rows import broken_rows, told_rows
+from ..planning.plan import StepPlan, changes_text, framed, is_rebuild, plan_all, setting_statement
+from ..planning.statement import Statement
+from ..planning.usability import works_no_longer
+from ..schema.model import Schema
+from ..schema.reading import read_schema
+from ..schema.scratch import scratch
+from ..schema.text import quoted, string, utf8
+from ..storage.connection import connect, undisturbed, unsettled
+from ..wording import as_called, shown
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each step would run. `rows` are the numbers of rows of the tables that would be rebuilt,
+    `broken` the rows that would stop a step and `notes` what else is to be known, a line each, by
+    step, and `unchecked` the tables of whose foreign keys SQLite cannot tell. `version` is that of
+    the schema (`PRAGMA schema_version`) for which all this was planned.
+    """
+
+    database: Path
+    steps: Sequence[StepPlan]
+    rows: dict[str, int]
+    broken: dict[str, list[str]]
+    notes: dict[str, list[str]]
+    unchecked: frozenset[str]
+    version: int
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something to do, possible or not."""
+        return any(step.statements or step.blocked for step in self.steps)
+
+    def blocked(self) -> Iterator[str]:
+        """Why `init` would stop, a line each."""
+        for step in self.steps:
+            if step.blocked:
+                yield f"{step.step} would fail: {step.blocked}"
+            yield from (
+                f"{step.step} would fail: {line}" for line in self.broken.get(step.step, ())
+            )
+            yield from (f"{step.step}: {line}" for line in self.notes.get(step.step, ()))
+
+    def to_json(self) -> str:
+        """The plan as data."""
+        steps = [
+            {
+                "name": step.step,
+                "before": [one.sql for one in _frame(step)[0]],
+                "statements": [
+                    {
+                        "sql": one.sql,
+                        "reason": one.reason,
+                        "rows": self._rows(one),
+                        "guards": [f"SELECT {guard.label} {guard.rows}" for guard in one.guards],
+                    }
+                    for one in step.statements
+                ],
+                "after": [one.sql for one in _frame(step)[1]],
+                "blocked": str(step.blocked) if step.blocked else None,
+                "broken_rows": self.broken.get(step.step, []),
+                "notes": self.notes.get(step.step, []),
+            }
+            for step in self.steps
+        ]
+        return json.dumps({"database": str(self.database), "steps": steps}, indent=2)
+
+    def to_sql(self) -> str:
+        """The plan as SQL that the `sqlite3` command line runs as it stands, and that ends there as
+        `init` would: at the same place, for the same rows.
+        """
+        if not self.has_work:
+            return f"-- nothing to do: {shown(str(self.database))} is as sql/ declares"
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield from _comment(f"What `invoke init` would run on {self.database}.")
+        yield ""
+        # The command line goes on after an error: past a failed copy it would drop the old table.
+        yield ".bail on"
+        every = [statement for step in self.steps for statement in step.statements]
+        if changes_text(every):
+            yield "-- lets the text of a table be changed, which newer command lines do not"
+            yield ".dbconfig defensive off"
+        if is_rebuild(every):
+            yield "-- the application's own SQL may have strings in double quotes"
+            yield ".dbconfig dqs_ddl on"
+            yield ".dbconfig dqs_dml on"
+        yield from (
+            setting.statement for setting in declared().settings if setting.name != IN_THE_FILE
+        )
+        numbers = itertools.count(1)
+        for step in self.steps:
+            yield from self._step(step, numbers)
+
+    def _step(self, step: StepPlan, numbers: Iterator[int]) -> Iterator[str]:
+        if step.blocked or step.statements:
+            yield ""
+            yield f"-- step {step.step}"
+        for line in self.notes.get(step.step, ()):
+            yield from _comment(line)
+        for line in self.broken.get(step.step, ()):
+            yield from _comment(f"it would fail: {line}")
+        if step.blocked:
+            yield from _comment(f"it would fail: {step.blocked}")
+            yield from refusal(f"{step.step} would fail: {step.blocked}", "1", numbers)
+            return
+        before, after = _frame(step)
+        for statement in before:
+            yield from _statement(statement, "")
+        if step is next((one for one in self.steps if one.statements and _frame(one)[0]), None):
+            other = f"(SELECT schema_version <> {self.version} FROM pragma_schema_version)"
+            yield from refusal(ANOTHER_SCHEMA, other, numbers)
+        counts = is_rebuild(step.statements)
+        if counts:
+            yield "-- rows without a parent: no more of them afterwards"
+            found = orphans([one for one in _with_keys(step.live) if one not in self.unchecked])
+            yield f"CREATE TEMP TABLE {ORPHANS} AS {found};"
+        for statement in step.statements:
+            for guard in statement.guards:
+                yield from refusal(guard.says, f"(SELECT count(*) {guard.rows})", numbers)
+            rows = self._rows(statement)
+            yield from _statement(statement, "" if rows is None else f" ({rows} rows)")
+        if counts:
+            yield from refusal(ORPHANED, more_than_before(found), numbers)
+            yield f"DROP TABLE temp.{ORPHANS};"
+        for statement in after:
+            yield from _statement(statement, "")
+
+    def _rows(self, statement: Statement) -> int | None:
+        return self.rows.get(statement.table) if statement.rewrites else None
+
+
+def refusal(says: str, rows: str, numbers: Iterator[int]) -> Iterator[str]:
+    """SQL that ends with an error, named by what is wrong, unless the expression `rows` is 0."""
+    name = f"temp.abathur_guard_{next(numbers)}"
+    says = " ".join(utf8(says).split())
+    yield f"CREATE TABLE {name} (found CONSTRAINT {quoted(says)} CHECK (found = 0));"
+    yield f"INSERT INTO {name} VALUES ({rows});"
+
+
+ANOTHER_SCHEMA = "the schema is as it was when this was planned; if not, run plan again"
+ORPHANS = "abathur_orphans"
+ORPHANED = "rows that had a parent would have none"
+
+
+def orphans(tables: Sequence[str]) -> str:
+    """A SELECT that counts the rows without a parent by table, columns and parent."""
+    names = ", ".join(f"({string(table)})" for table in tables) or "(NULL)"
+    return (
+        'SELECT v."table" AS child, (SELECT group_concat(k."from") FROM'
+        ' pragma_foreign_key_list(v."table") AS k WHERE k.id = v.fkid) AS columns,'
+        f" v.parent AS parent, count(*) AS number FROM (VALUES {names}) AS t,"
+        " pragma_foreign_key_check(t.column1) AS v GROUP BY 1, 2, 3"
+    )
+
+
+def more_than_before(found: str) -> str:
+    """An expression for how many of the counts of `orphans` are higher than they were."""
+    return (
+        f"(SELECT count(*) FROM ({found}) AS n LEFT JOIN temp.{ORPHANS} AS o ON"
+        " lower(n.child || n.columns || n.parent) = lower(o.child || o.columns || o.parent)"
+        " WHERE n.number > coalesce(o.number, 0))"
+    )
+
+
+def _with_keys(live: Schema) -> list[str]:
+    return [table.name for table in live.tables.values() if table.foreign_keys]
+
+
+def _unchecked(connection: sqlite3.Connection, live: Schema) -> Iterator[str]:
+    """The tables with a foreign key that references columns which are not there, or not unique."""
+    for table in _with_keys(live):
+        try:
+            connection.execute(
+                "SELECT 1 FROM pragma_foreign_key_check(?) LIMIT 1", (table,)
+            ).fetchone()
+        except sqlite3.OperationalError:
+            yield table
+
+
+def look(database: Path) -> Plan:
+    """Plan all steps for a database, or for a file that does not exist yet.
+
+    Raises UsageError when it cannot be read.
+    """
+    try:
+        if not database.exists():
+            with closing(scratch()) as connection:
+                return _plan(connection, database)
+        return undisturbed(database, lambda: _read(database))
+    except AbathurError:
+        raise
+    except Exception as error:  # whatever stands in the schema of somebody else's file
+        cause = explain(error, database)
+        raise UsageError(
+            f"{database} cannot be read ({error}): {cause.cause}. Nothing was touched;"
+            f" {cause.remedy}."
+        ) from error
+
+
+def _read(database: Path) -> Plan:
+    with closing(connect(database, "ro")) as connection:
+        return _plan(connection, database)
+
+
+def _plan(connection: sqlite3.Connection, database: Path) -> Plan:
+    connection.execute("BEGIN")
+    live = read_schema(connection)
+    modes = unsettled(connection)
+    if not database.exists():
+        modes = [(setting, "delete") for setting in declared().settings]  # as SQLite makes a file
+    pending = [
+        setting_statement(setting, value) for setting, value in modes if setting.name == IN_THE_FILE
+    ]
+    steps = [StepPlan(PRAGMA, pending), *plan_all(declared(), live)]
+    rows = {
+        one.table: connection.execute(f"SELECT count(*) FROM {quoted(one.table)}").fetchone()[0]
+        for step in steps
+        for one in step.statements
+        if one.rewrites and one.table
+    }
+    broken = {step.step: list(_broken(connection, step)) for step in steps}
+    notes = {step.step: list(_notes(connection, step)) for step in steps}
+    return Plan(
+        database,
+        steps,
+        rows,
+        {step: lines for step, lines in broken.items() if lines},
+        {step: lines for step, lines in notes.items() if lines},
+        frozenset(_unchecked(connection, live) if rows else ()),
+        connection.execute("PRAGMA schema_version").fetchone()[0],
+    )
+
+
+def _notes(connection: sqlite3.Connection, step: StepPlan) -> Iterator[str]:
+    """What is to be known of a step that can be done."""
+    if not step.blocked:
+        yield from works_no_longer(step.live, step.statements)
+        for rows in (rows for statement in step.statements for rows in statement.tells):
+            with suppress(sqlite3.OperationalError):  # of what earlier statements of the step make
+                yield from told_rows(connection, rows)
+
+
+def _broken(connection: sqlite3.Connection, step: StepPlan) -> Iterator[str]:
+    for guard in (guard for statement in step.statements for guard in statement.guards):
+        try:
+            yield from broken_rows(connection, guard)
+        except sqlite3.OperationalError:
+            continue  # it asks for what earlier statements of the step make
+
+
+def _frame(step: StepPlan) -> tuple[list[Statement], list[Statement]]:
+    """What runs before and after the statements of a step."""
+    return framed(step.statements) if step.statements and step.step != PRAGMA else ([], [])
+
+
+def _statement(statement: Statement, more: str) -> Iterator[str]:
+    if statement.reason:
+        yield from _comment(statement.reason + more)
+    yield statement.sql
+
+
+def _comment(text: str) -> list[str]:
+    return [f"-- {shown(as_called(line))}" for line in text.splitlines()]

@@ -1,0 +1,137 @@
+"""`sql/upgrades/`: what no difference can tell of an older database, as SQL.
+
+The first comment line of a file says what it is for; `key: value` lines below it say when it
+applies. There are three kinds:
+
+- `step: STEP`, `has: ...` and `lacks: ...`, then statements. They run first in that step, once,
+  where the database has all that the one names and nothing that the other names (a table, or
+  `table.column`; several are separated by commas).
+- `fills: table.column`, then `SELECT expression FROM table;`. Where that column is missing, the
+  rows that are there get the value of the expression; without such a file, its DEFAULT or NULL.
+- `drops: table(column) -> parent(column)`, and no statement: a foreign key that older forms had and
+  the declared one has not. Any other that is not declared is the application's, and stays.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import UsageError
+from ..schema import text as sql_text
+from ..schema.create_table import Reference
+from ..schema.model import Schema
+from ..schema.text import fold
+
+
+class Upgrade(NamedTuple):
+    """Statements that run in `step` where the database has `has` and lacks `lacks`."""
+
+    path: Path
+    name: str
+    step: str
+    has: tuple[str, ...]
+    lacks: tuple[str, ...]
+    statements: tuple[str, ...]
+
+    def applies(self, live: Schema) -> bool:
+        """Whether `live` is in need of it."""
+        return all(_is_there(live, name) for name in self.has) and not any(
+            _is_there(live, name) for name in self.lacks
+        )
+
+
+class Fill(NamedTuple):
+    """The value that a new column gets in the rows that are there: an SQL `expression` of them."""
+
+    path: Path
+    name: str
+    table: str
+    column: str
+    expression: str
+
+
+class Former(NamedTuple):
+    """A foreign key that `table` had in older forms; all names are folded."""
+
+    path: Path
+    table: str
+    reference: Reference
+
+
+Fills = Mapping[tuple[str, str], Fill]
+"""By the folded names of table and column."""
+
+
+def read_upgrades(
+    folder: Path, steps: Sequence[str]
+) -> tuple[tuple[Upgrade, ...], Fills, tuple[Former, ...]]:
+    """The files of the folder, in the order of their names; an upgrade is for one of `steps`.
+
+    Raises UsageError, with the file, when something in it is not right.
+    """
+    upgrades: list[Upgrade] = []
+    fills: dict[tuple[str, str], Fill] = {}
+    former: list[Former] = []
+    for path in sorted(folder.glob("*.sql")):
+        match _read(path, steps):
+            case Upgrade() as upgrade:
+                upgrades.append(upgrade)
+            case Fill() as fill:
+                fills[fill.table, fill.column] = fill
+            case Former() as key:
+                former.append(key)
+    return tuple(upgrades), fills, tuple(former)
+
+
+_KEY = re.compile(r"(\w+)\((\w+)\) -> (\w+)\((\w+)\)")
+
+
+def _read(path: Path, steps: Sequence[str]) -> Upgrade | Fill | Former:
+    name, says, statements = sql_text.read(path, without_sql="drops")
+    if "drops" in says:
+        found = _KEY.fullmatch(says["drops"])
+        if not found or statements:
+            raise UsageError(
+                f"{path} says `drops:`, so it needs `-- drops: table(column) -> parent(column)` and"
+                " no statement."
+            )
+        table, column, parent, key = map(fold, found.groups())
+        return Former(path, table, Reference((column,), parent, (key,)))
+    if "fills" in says:
+        table, _, column = says["fills"].partition(".")
+        selects = re.fullmatch(
+            r"SELECT\s+(.+)\s+FROM\s+\S+\s*;", _bare(statements[0]), re.DOTALL | re.IGNORECASE
+        )
+        if not table or not column or not selects or len(statements) != 1:
+            raise UsageError(
+                f"{path} says `fills:`, so it needs `-- fills: table.column` and then one"
+                " statement, SELECT expression FROM table;"
+            )
+        return Fill(path, name, fold(table), fold(column), selects[1])
+    has, lacks = (_names(says.get(key, "")) for key in ("has", "lacks"))
+    if says.get("step") not in steps or not has + lacks:
+        raise UsageError(
+            f"{path} needs `-- step: STEP` at its top ({', '.join(steps)}), and `-- has: ...` or"
+            " `-- lacks: ...`, which say when it applies."
+        )
+    bare = tuple(map(_bare, statements))
+    return Upgrade(path, name, says["step"], has, lacks, bare)
+
+
+def _bare(statement: str) -> str:
+    """A statement without the comments before it."""
+    lines = statement.splitlines()
+    while lines and (lines[0].lstrip().startswith("--") or not lines[0].strip()):
+        lines.pop(0)
+    return "\n".join(lines)
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(fold(name.strip()) for name in value.split(",") if name.strip())
+
+
+def _is_there(live: Schema, name: str) -> bool:
+    table, _, column = name.partition(".")
+    found = live.tables.get(table)
+    return found is not None and (not column or column in found.column)

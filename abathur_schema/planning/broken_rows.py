@@ -1,0 +1,279 @@
+"""Rows that would break what is declared and was not there: the queries that find them."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+
+from ..declared.declaration import Declared
+from ..schema.create_table import definitions
+from ..schema.difference import OtherTable
+from ..schema.model import Schema, Table, affinity_of
+from ..schema.table_changes import (
+    MissingCheck,
+    MissingForeignKey,
+    MissingUnique,
+    OtherClauses,
+    OtherPrimaryKey,
+    reference,
+    spelled,
+)
+from ..schema.text import fold, quoted, string
+from .statement import Guard
+
+
+def name_of_row(table: Table, rowid: str) -> str:
+    """An SQL expression that names a row of `table`: by its rowid and its PRIMARY KEY."""
+    is_alias = [table.column[fold(key)].type for key in table.primary_key] == ["INTEGER"]
+    parts = [f"'rowid ' || {rowid}"] if rowid and not table.without_rowid else []
+    if not parts or not is_alias:
+        parts += [f"{string(key + ' ')} || quote({quoted(key)})" for key in table.primary_key]
+    return " || ', ' || ".join(parts) or "'?'"
+
+
+def guards_of(declared: Declared, live: Schema, difference: OtherTable) -> tuple[Guard, ...]:
+    """The rows that keep a table from being as declared."""
+    wanted, table = difference.declared, difference.live
+    row = name_of_row(table, rowid_of(table))
+    values = values_of(declared, wanted, table)
+    return (
+        *column_guards(wanted, table, values, row),
+        *rowid_guards(wanted, table, row),
+        *constraint_guards(live, difference, values, row),
+        *collation_guards(declared.schema, live, difference),
+    )
+
+
+def rowid_of(table: Table) -> str:
+    """The name by which the rowid can be asked for; empty where columns have all of its names."""
+    return next((word for word in ("rowid", "_rowid_", "oid") if word not in table.column), "")
+
+
+def values_of(declared: Declared, wanted: Table, table: Table) -> dict[str, str]:
+    """The columns that a row of `table` gives a value to, each with the expression of its value."""
+    found = {}
+    for name, column in wanted.column.items():
+        if there := table.column.get(name):
+            found[column.name] = quoted(there.name)
+        elif fill := declared.fills.get((fold(wanted.name), name)):
+            found[column.name] = fill.expression
+    for name, column in table.column.items():
+        if name not in wanted.column and not column.generated:
+            found[column.name] = quoted(column.name)
+    return found
+
+
+def column_guards(
+    wanted: Table, table: Table, values: Mapping[str, str], row: str
+) -> Iterator[Guard]:
+    """The rows that would have a NULL where none may be."""
+    for name, column in wanted.column.items():
+        there = table.column.get(name)
+        value = values.get(column.name, "" if column.default else "NULL")
+        if column.notnull and value and not (there and there.notnull):
+            nothing = (
+                ""
+                if there or value != "NULL"
+                else (
+                    ", and nothing tells its value in rows that are there; a file in sql/upgrades/"
+                    f" with `fills: {wanted.name}.{column.name}` would"
+                )
+            )
+            yield Guard(
+                f"{wanted.name}.{column.name} may not be NULL{nothing}",
+                f"FROM {quoted(table.name)} WHERE ({value}) IS NULL",
+                row,
+            )
+
+
+def rowid_guards(wanted: Table, table: Table, row: str) -> Iterator[Guard]:
+    """The rows whose `id` cannot become the rowid: in its place SQLite would make up another, or
+    fail.
+    """
+    names = [table.column.get(name) for name in wanted.folded_key]
+    # AUTOINCREMENT is nowhere but on what is the rowid already.
+    if not wanted.has_rowid_key or table.autoincrement or not (there := names[0]):
+        return
+    value = quoted(there.name)
+    yield Guard(
+        f"{wanted.name}.{there.name} must be an integer, for it becomes the rowid",
+        f"FROM {quoted(table.name)} WHERE CASE typeof({value}) WHEN 'integer' THEN 0"
+        f" WHEN 'text' THEN CAST(CAST({value} AS INTEGER) AS TEXT) <> +{value}"
+        f" WHEN 'real' THEN CAST({value} AS INTEGER) <> {value} ELSE 1 END",
+        row,
+    )
+
+
+def constraint_guards(
+    live: Schema, difference: OtherTable, values: Mapping[str, str], row: str
+) -> Iterator[Guard]:
+    """The rows that break a CHECK, UNIQUE, PRIMARY KEY or foreign key that is new to them."""
+    wanted, table = difference.declared, difference.live
+    defaults = {
+        one.column: next((c.text[7:] for c in one.clauses if c.keyword == "default"), "NULL")
+        for one in definitions(wanted.sql)
+        if one.column
+    }
+    every = {**defaults, **values}
+    columns = ", ".join(f"{value} AS {quoted(name)}" for name, value in every.items())
+    rows = f'(SELECT {columns}, {row} AS "the row" FROM {quoted(table.name)}) AS t'
+    label = '"the row"'
+    for change in difference.changes:
+        match change:
+            case MissingCheck(check):
+                yield Guard(
+                    f"{wanted.name} must fulfil CHECK ({check.expression})",
+                    f"FROM {rows} WHERE NOT ({check.text})",
+                    label,
+                )
+            case MissingUnique(columns=names) | OtherPrimaryKey(declared=names):
+                yield Guard(
+                    f"{wanted.name} must be unique in ({', '.join(names)})",
+                    _repeated(rows, [_split(name) for name in names]),
+                    label,
+                )
+            case MissingForeignKey(key):
+                parents = " AND ".join(
+                    f"p.{quoted(theirs)} = t.{quoted(ours)}"
+                    for ours, theirs in zip(key.columns, key.other_columns, strict=False)
+                )
+                filled = " AND ".join(f"t.{quoted(name)} IS NOT NULL" for name in key.columns)
+                parent = f"SELECT 1 FROM {quoted(key.other_table)} AS p WHERE {parents}"
+                # One that is not there yet will be empty.
+                has_none = f"NOT EXISTS ({parent})" if fold(key.other_table) in live.tables else "1"
+                yield Guard(
+                    f"{wanted.name} must have parents for {spelled(key)}",
+                    f"FROM {rows} WHERE {filled} AND {has_none}",
+                    label,
+                )
+
+
+def collation_guards(declared: Schema, live: Schema, difference: OtherTable) -> Iterator[Guard]:
+    """The rows of other tables that find their parent only by a collation that is not declared."""
+    parent = difference.live
+    others = {
+        fold(one.of.removeprefix("column "))
+        for one in difference.changes
+        if isinstance(one, OtherClauses) and one.of.startswith("column ")
+    }
+    for name, child in live.tables.items():
+        former = declared.tables[name].former_keys if name in declared.tables else ()
+        for key in sorted(child.foreign_keys, key=spelled):
+            ours, of_parent, theirs = reference(key)
+            if of_parent != fold(parent.name) or not others & {*theirs} or reference(key) in former:
+                continue
+            pairs = [*zip(map(quoted, ours), map(quoted, theirs), strict=False)]
+            now = " AND ".join(f"p.{its} = c.{mine}" for mine, its in pairs)
+            then = " AND ".join(f"p.{its} COLLATE BINARY = c.{mine}" for mine, its in pairs)
+            of = quoted(parent.name)
+            yield Guard(
+                f"{child.name}({', '.join(key.columns)}) must be in the letters of its parent in"
+                f" {parent.name}, whose key is declared without COLLATE",
+                f"FROM {quoted(child.name)} AS c WHERE EXISTS (SELECT 1 FROM {of} AS p WHERE {now})"
+                f" AND NOT EXISTS (SELECT 1 FROM {of} AS p WHERE {then})",
+                " || ', ' || ".join(
+                    f"{string(name + ' ')} || quote(c.{quoted(name)})" for name in key.columns
+                ),
+            )
+
+
+def _repeated(rows: str, columns: list[tuple[str, str]]) -> str:
+    """All rows but the first of those that are alike; NULLs are never alike."""
+    alike = ", ".join(f"{quoted(name)} COLLATE {collation}" for name, collation in columns)
+    filled = " AND ".join(f"{quoted(name)} IS NOT NULL" for name, _ in columns)
+    return (
+        f'FROM (SELECT *, row_number() OVER (PARTITION BY {alike}) AS "the number"'
+        f' FROM {rows} WHERE {filled}) WHERE "the number" > 1'
+    )
+
+
+def loss_guards(wanted: Table, table: Table, new: str, rowid: str) -> Iterator[Guard]:
+    """The rows in which a value would not be the same in the table that is made anew.
+
+    Looked for in the copy, before the old table goes. In a declared column a conversion is good if
+    SQLite converts the result back to the value that was there; in another one none is.
+    """
+    key = [rowid] if rowid and not table.without_rowid else list(map(quoted, table.primary_key))
+    by = key
+    if wanted.has_rowid_key and wanted.folded_key[0] in table.column:
+        by = [quoted(wanted.primary_key[0])]  # which may not have been the rowid before
+    # A row whose key is not found again has lost some of it.
+    same = " AND ".join(f"n.{name} = o.{name}" for name in by) or "FALSE"
+    label = " || ', ' || ".join(f"'{name.strip(chr(34))} ' || quote(o.{name})" for name in key)
+    both = f"FROM {quoted(table.name)} AS o LEFT JOIN {quoted(new)} AS n ON {same}"
+    for name, there in table.column.items():
+        column = wanted.column.get(name)
+        o, n = f"o.{quoted(there.name)}", f"n.{quoted(column.name if column else there.name)}"
+        if column and affinity_of(table, there) != affinity_of(wanted, column):
+            back = " ".join(
+                f"WHEN '{kind}' THEN CAST({n} AS {kind}) IS NOT +{o}"
+                for kind in ("text", "integer", "real")
+            )
+            yield Guard(
+                f"{wanted.name}.{column.name} must keep its value as {column.type}",
+                f"{both} WHERE typeof({o}) <> typeof({n}) AND CASE typeof({o}) {back} ELSE 1 END",
+                label or "'?'",
+            )
+        elif not column and table.strict != wanted.strict and not there.generated:
+            yield Guard(
+                f"{wanted.name}.{there.name} must keep its value",
+                f"{both} WHERE typeof({o}) IS NOT typeof({n})"
+                f" OR +{o} COLLATE BINARY IS NOT +{n} COLLATE BINARY",
+                label or "'?'",
+            )
+
+
+def conversions(wanted: Table, table: Table) -> Iterator[Guard]:
+    """The rows in which a value will have another storage class, because a declared type has
+    another affinity (SQLite documentation, "Type Affinity").
+    """
+    for name, column in wanted.column.items():
+        there = table.column.get(name)
+        target = affinity_of(wanted, column)
+        if not there or affinity_of(table, there) == target:
+            continue
+        value = quoted(there.name)
+        # The type of a CAST lets SQLite compare as a column of that type would convert.
+        is_number = f"+{value} = CAST({value} AS NUMERIC)"
+        is_whole = f"+{value} = CAST({value} AS INTEGER)"
+        changes = {
+            "TEXT": {"a number, and becomes text": f"typeof({value}) IN ('integer', 'real')"},
+            "REAL": {
+                "text, and becomes a real number": f"typeof({value}) = 'text' AND {is_number}",
+                "an integer, and becomes a real number": f"typeof({value}) = 'integer'",
+            },
+            "BLOB": {},
+        }.get(
+            target,
+            {
+                "text, and becomes a number": f"typeof({value}) = 'text' AND {is_number}",
+                "a real number, and becomes an integer": f"typeof({value}) = 'real' AND {is_whole}",
+            },
+        )
+        for says, where in changes.items():
+            yield Guard(
+                f"{wanted.name}.{column.name} ({column.type}) is {says}",
+                f"FROM {quoted(table.name)} WHERE {where}",
+                "''",
+            )
+
+
+def _split(compared: str) -> tuple[str, str]:
+    name, _, collation = compared.partition(" COLLATE ")
+    if not collation:
+        name, _, collation = compared.partition(" collate ")
+    return name, collation or "BINARY"
+
+
+def broken_rows(connection: sqlite3.Connection, guard: Guard) -> Iterator[str]:
+    """One line when there are rows that break what is declared: how many, and the first."""
+    (count,) = connection.execute(f"SELECT count(*) {guard.rows}").fetchone()
+    if count:
+        (first,) = connection.execute(f"SELECT {guard.label} {guard.rows} LIMIT 1").fetchone()
+        rows = "1 row does" if count == 1 else f"{count} rows do"
+        yield f"{guard.says}: {rows} not keep to that; the first is {first}"
+
+
+def told_rows(connection: sqlite3.Connection, rows: Guard) -> Iterator[str]:
+    """One line when there are such rows: what of them is to be known, and how many they are."""
+    (count,) = connection.execute(f"SELECT count(*) {rows.rows}").fetchone()
+    if count:
+        yield f"{rows.says}: {count} row{'' if count == 1 else 's'}"

@@ -1,0 +1,114 @@
+"""The text of a table, or of an index or trigger, changed alone; first proven in memory."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+
+from ..errors import CannotReconcileError
+from ..schema.create_table import definitions, reference_of
+from ..schema.difference import OtherTable
+from ..schema.model import Schema, Table
+from ..schema.reading import read_schema
+from ..schema.scratch import scratch
+from ..schema.table_changes import (
+    FormerForeignKey,
+    folded,
+    reference,
+    spelled,
+    table_changes,
+)
+from ..schema.text import fold, quoted, string
+from .statement import Statement
+
+SCHEMA_VERSION = "abathur_schema_version"
+"""What is made and dropped again so that SQLite counts the schema's version up."""
+
+
+def _made(live: Schema, table: Table, sql: Sequence[str]) -> Schema:
+    """`live` with the table as these statements make it, tried in memory; of indexes it has only
+    those that SQLite keeps for the constraints. Raises sqlite3.Error.
+    """
+    with closing(scratch()) as connection:
+        for parent in sorted(_asked_for_their_keys(table) & live.tables.keys()):
+            with suppress(sqlite3.Error):
+                connection.execute(live.tables[parent].sql)
+        for statement in sql:
+            connection.execute(statement)
+        made = read_schema(connection)
+    return replace(made, tables={**live.tables, fold(table.name): made.tables[fold(table.name)]})
+
+
+def _asked_for_their_keys(table: Table) -> set[str]:
+    """The other tables that foreign keys reference without saying which columns."""
+    found = (reference_of(one, clause) for one in definitions(table.sql) for clause in one.clauses)
+    return {key.parent for key in found if key and not key.key} - {fold(table.name)}
+
+
+def prove(declared: Schema, live: Schema, step: str, difference: OtherTable, text: str) -> Schema:
+    """`live` with the table made of `text`, tried in memory: it must be as declared, and have all
+    that the live one has and that is not declared.
+
+    Raises CannotReconcileError.
+    """
+    wanted, table = difference.declared, difference.live
+    try:
+        made = _made(live, table, [text])
+    except sqlite3.Error as error:
+        problem = f"{difference}; and it cannot be changed: {error}"
+        raise CannotReconcileError(step, [problem]) from error
+    new = made.tables[fold(table.name)]
+    wrong = [str(one) for one in table_changes(declared, made, wanted, new)]
+    wrong += [f"{one} would be lost" for one in _lost(live, difference, made, new)]
+    if wrong:
+        problem = f"{difference}; and it cannot be changed: {'; '.join(wrong)}"
+        raise CannotReconcileError(step, [problem])
+    return made
+
+
+def _lost(live: Schema, difference: OtherTable, made: Schema, new: Table) -> Iterator[str]:
+    """What is not declared and would not be there any more."""
+    wanted, table = difference.declared, difference.live
+    for name, column in table.column.items():
+        type_ = "" if table.strict and not new.strict and column.type == "ANY" else column.type
+        if name not in wanted.column and new.column.get(name) != column._replace(type=type_):
+            yield f"column {name}"
+    gone = {reference(one.key) for one in difference.changes if isinstance(one, FormerForeignKey)}
+    kept = {reference(key) for key in new.foreign_keys}
+    for key in sorted(table.foreign_keys, key=spelled):
+        if reference(key) not in gone | kept:
+            yield f"foreign key {spelled(key)}"
+    for check in sorted(table.checks - new.checks):
+        yield f"CHECK ({check})"
+    unique = {*made.uniques_of(new.name), folded(wanted.primary_key)}
+    for columns in sorted(live.uniques_of(table.name) - unique):
+        yield f"UNIQUE ({', '.join(columns)})"
+
+
+def by_text(live: Schema, kind: str, name: str, text: str, first: Statement) -> Iterator[Statement]:
+    """The statements that give a table (or what `kind` says) another text, by the procedure of the
+    SQLite documentation ("ALTER TABLE", "Making Other Kinds Of Table Schema Changes"); `first` has
+    the reason, what to look at before, and what is made.
+    """
+    view = quoted(free(SCHEMA_VERSION, live))
+    yield first._replace(sql="PRAGMA writable_schema = ON;", made=())
+    yield Statement(
+        f"UPDATE sqlite_schema SET sql = {string(text)}"
+        f" WHERE type = '{kind}' AND name = {string(name)};",
+        "its columns, their types and its keys stay, so every row and index means what it meant",
+        first.made,
+    )
+    # Only a statement that changes the schema counts its version up, whatever that is by now.
+    yield Statement(
+        f"CREATE VIEW {view} AS SELECT 1;",
+        "schema_version is counted up, so that every other connection reads the schema again",
+    )
+    yield Statement(f"DROP VIEW {view};", "and nothing is left of it")
+    yield Statement("PRAGMA writable_schema = RESET;", "this connection reads it again, too")
+
+
+def free(name: str, live: Schema) -> str:
+    """A name that nothing has."""
+    while name in {*live.tables, *live.indexes, *live.views, *live.triggers}:
+        name += "_"
+    return name

@@ -1,0 +1,175 @@
+"""A table made anew in its declared form, with all that it has, by the procedure of the SQLite
+documentation ("ALTER TABLE", "Making Other Kinds Of Table Schema Changes").
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+from ..declared.declaration import Declared
+from ..errors import CannotReconcileError
+from ..schema.create_table import body, unqualified
+from ..schema.difference import OtherTable
+from ..schema.model import Schema
+from ..schema.scratch import scratch
+from ..schema.table_changes import MissingColumn
+from ..schema.table_text import reformed
+from ..schema.text import ended, fold, is_utf8, quoted, string, utf8, without_comments
+from .broken_rows import conversions, guards_of, loss_guards, rowid_of, values_of
+from .by_text import by_text, free, prove
+from .statement import Statement
+
+
+def rebuild(declared: Declared, live: Schema, step: str, difference: OtherTable) -> list[Statement]:
+    """The statements that make a table anew and keep every row and all that was added to it.
+
+    Raises CannotReconcileError where something would be lost.
+    """
+    return _Rebuild(declared, live, step, difference).statements()
+
+
+class _Rebuild:
+    """One table made anew: what is declared, and what the application added to it."""
+
+    def __init__(self, declared: Declared, live: Schema, step: str, difference: OtherTable) -> None:
+        self.declared = declared
+        self.live, self.step, self.difference = live, step, difference
+        self.wanted, self.table = difference.declared, difference.live
+        self.name = free(f"new_{fold(self.wanted.name)}", live)
+        self.rowid = rowid_of(self.table)
+
+    def statements(self) -> list[Statement]:
+        text = reformed(
+            self.declared.schema, self.live, self.wanted, self.table, self.difference.changes
+        )
+        prove(self.declared.schema, self.live, self.step, self.difference, text)
+        self._prove_fills()
+        start, _ = body(text)
+        create = self._sayable(unqualified(text[start:], self.table.name), f"table {self.name}")
+        return [
+            *self._copied(create),
+            *self._replaced(),
+            *self._spelled(text, is_other=create != text[start:]),
+            *self._made_again(),
+        ]
+
+    def _copied(self, create: str) -> Iterator[Statement]:
+        old, new = quoted(self.table.name), quoted(self.name)
+        yield Statement(
+            f"CREATE TABLE {new} {create};",
+            "\n  ".join(
+                [f"table {self.table.name} is made anew:", *map(str, self.difference.changes)]
+            ),
+            guards=guards_of(self.declared, self.live, self.difference),
+            tells=tuple(conversions(self.wanted, self.table)),
+        )
+        if self.table.autoincrement and self.wanted.autoincrement:
+            yield Statement(
+                "INSERT INTO sqlite_sequence (name, seq) SELECT"
+                f" {string(self.name)}, seq FROM sqlite_sequence"
+                f" WHERE name = {string(self.table.name)};",
+                "AUTOINCREMENT goes on where it was",
+                only_rows=True,
+            )
+        values = values_of(self.declared, self.wanted, self.table)
+        columns = ", ".join(map(quoted, values))
+        selected = ", ".join(values.values())
+        if self.rowid and not self.table.without_rowid and not self._has_own_rowid():
+            columns, selected = f"{self.rowid}, {columns}", f"{self.rowid}, {selected}"
+        yield Statement(
+            f"INSERT INTO {new} ({columns}) SELECT {selected} FROM {old};",
+            "every row, with its rowid",
+            table=self.table.name,
+            rewrites=True,
+            only_rows=True,
+        )
+
+    def _replaced(self) -> Iterator[Statement]:
+        old, new = quoted(self.table.name), quoted(self.name)
+        # DROP TABLE would take along what ANALYZE found, which stays true.
+        yield from self._statistics(self.table.name, self.name)
+        yield Statement(
+            f"DROP TABLE {old};",
+            "all that it had is in the new one",
+            guards=tuple(loss_guards(self.wanted, self.table, self.name, self.rowid)),
+        )
+        # With this setting a RENAME leaves alone what names the table; all of it means this one.
+        yield Statement("PRAGMA legacy_alter_table = ON;", "views and triggers stay as they are")
+        yield Statement(
+            f"ALTER TABLE {new} RENAME TO {quoted(self.wanted.name)};",
+            "the new one takes its place",
+            (
+                ("tables_rebuilt", self.wanted.name),
+                *(
+                    ("columns_added", f"{self.wanted.name}.{change.column.name}")
+                    for change in self.difference.changes
+                    if isinstance(change, MissingColumn)
+                ),
+            ),
+        )
+        yield Statement("PRAGMA legacy_alter_table = OFF;", "for that RENAME alone")
+        yield from self._statistics(self.name, self.wanted.name)
+
+    def _statistics(self, old: str, new: str) -> Iterator[Statement]:
+        for statistics in self.live.statistics:
+            yield Statement(
+                f"UPDATE {statistics} SET tbl = {string(new)} WHERE tbl = {string(old)};",
+                "what ANALYZE found stays true",
+                only_rows=True,
+            )
+
+    def _spelled(self, text: str, *, is_other: bool) -> Iterator[Statement]:
+        """The text as it was written, where SQLite could not be told it before the table had its
+        own name again.
+        """
+        if is_other:
+            start, _ = body(text)
+            named = f"CREATE TABLE {quoted(self.wanted.name)} {text[start:]}"
+            reason = "and its text is what it was"
+            yield from by_text(self.live, "table", self.wanted.name, named, Statement("", reason))
+
+    def _made_again(self) -> Iterator[Statement]:
+        """What DROP TABLE took along."""
+        for index in self.live.indexes_on(self.table.name):
+            if index.sql:
+                reason = f"index {index.name} was there"
+                sql = self._sayable(index.sql, f"index {index.name}")
+                yield Statement(ended(sql), reason, table=self.wanted.name)
+                yield from self._by_its_bytes("index", index.name, index.sql)
+        for trigger in self.live.triggers.values():
+            if fold(trigger.table) == fold(self.table.name):
+                yield Statement(ended(utf8(trigger.sql)), f"trigger {trigger.name} was there")
+                yield from self._by_its_bytes("trigger", trigger.name, trigger.sql)
+
+    def _by_its_bytes(self, kind: str, name: str, sql: str) -> Iterator[Statement]:
+        if not is_utf8(sql):
+            yield from by_text(self.live, kind, name, sql, Statement("", "its text is no UTF-8"))
+
+    def _sayable(self, sql: str, what: str) -> str:
+        """A text that decides what is stored, with a letter for each byte in its comments that is
+        no UTF-8: in such a text nothing else can be said to SQLite from here.
+        """
+        if not is_utf8(without_comments(sql)):
+            self._refuse(f"{self.difference}; and the text of {what} is no UTF-8: make it anew")
+        return utf8(sql)
+
+    def _has_own_rowid(self) -> bool:
+        """Whether the rowid is copied as a column, the INTEGER PRIMARY KEY, anyway."""
+        (key,) = self.wanted.folded_key if self.wanted.has_rowid_key else ("",)
+        return key in self.table.column
+
+    def _prove_fills(self) -> None:
+        """Try the expressions of sql/upgrades/ on an empty table like the old one."""
+        with closing(scratch()) as connection:
+            connection.execute(self.table.sql)
+            for (table, _), fill in self.declared.fills.items():
+                if table == fold(self.wanted.name) and fill.column not in self.table.column:
+                    try:
+                        connection.execute(
+                            f"SELECT {fill.expression} FROM {quoted(self.table.name)}"
+                        )
+                    except sqlite3.Error as error:
+                        self._refuse(f"{fill.path} has no value for {table}.{fill.column}: {error}")
+
+    def _refuse(self, reason: str) -> None:
+        raise CannotReconcileError(self.step, [reason])

@@ -1,0 +1,168 @@
+"""The statements that bring a table that is there to its declared form: the cheapest that do.
+
+Columns are added where `ALTER TABLE ... ADD COLUMN` is enough, constraints are changed by the text
+of the table where that leaves its content alone, and only otherwise it is rebuilt (`rebuild.py`).
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from ..declared.declaration import Declared
+from ..schema.create_table import Definition, definitions, plain
+from ..schema.difference import OtherTable
+from ..schema.model import Column, Schema, Table, affinity_of
+from ..schema.scratch import scratch
+from ..schema.table_changes import (
+    MissingCheck,
+    MissingColumn,
+    MissingForeignKey,
+    TableChange,
+)
+from ..schema.table_text import reformed
+from ..schema.text import fold, quoted
+from .broken_rows import guards_of
+from .by_text import by_text, prove
+from .statement import Statement
+
+
+def change_table(
+    declared: Declared, live: Schema, step: str, difference: OtherTable
+) -> list[Statement]:
+    """The cheapest statements that are sufficient.
+
+    Raises CannotReconcileError where none would keep all that is there.
+    """
+    wanted, table = difference.declared, difference.live
+    texts = {fold(one.column): one for one in definitions(wanted.sql) if one.column}
+    added = [
+        texts[fold(one.column.name)]
+        for one in difference.changes
+        if isinstance(one, MissingColumn)
+        and _can_be_added(one, texts[fold(one.column.name)])
+        and (fold(wanted.name), fold(one.column.name)) not in declared.fills
+    ]
+    adding = [_add(table, text) for text in added]
+    columns = {fold(text.column): text for text in added}
+    if all(_comes_with(change, columns) for change in difference.changes):
+        return adding
+    changes = tuple(one for one in difference.changes if not _comes_with(one, columns))
+    longer = _with_columns(table, wanted, adding, columns) if adding else table
+    if not any(isinstance(one, MissingColumn) for one in changes):
+        text = reformed(declared.schema, live, wanted, longer, changes)
+        made = prove(declared.schema, live, step, difference, text)
+        if _has_same_content(live, longer, made):
+            first = Statement(
+                "",
+                "\n  ".join([f"table {table.name}, by its text alone:", *map(str, changes)]),
+                (("tables_changed", table.name),),
+                guards_of(declared, live, difference._replace(changes=changes)),
+            )
+            return [*adding, *by_text(live, "table", table.name, text, first)]
+    from .rebuild import rebuild  # only a table that needs it pays for its import
+
+    return rebuild(declared, live, step, difference)
+
+
+def _can_be_added(missing: MissingColumn, text: Definition) -> bool:
+    """Whether ALTER TABLE takes it, with rows and without (SQLite documentation, "ALTER TABLE ADD
+    COLUMN").
+    """
+    column = missing.column
+    has_value = bool(column.default)
+    if column.key or column.generated or text.has("unique"):
+        return False
+    return is_constant(column.default) if has_value else not column.notnull
+
+
+def _comes_with(change: TableChange, added: Mapping[str, Definition]) -> bool:
+    """Whether `change` is done when these columns are added."""
+    match change:
+        case MissingColumn(column):
+            return fold(column.name) in added
+        case MissingCheck(check):
+            return bool(check.column) and fold(check.column) in added
+        case MissingForeignKey(key) if len(key.columns) == 1:
+            text = added.get(fold(key.columns[0]))
+            return text is not None and text.has("references")
+    return False
+
+
+def is_constant(default: str) -> bool:
+    """Whether a DEFAULT, in normal form, is one that `ALTER TABLE` takes where there are rows."""
+    constant = r"[-+]? ?[\d.]\S*|x?'.*'"
+    return bool(re.fullmatch(constant, default, re.DOTALL | re.IGNORECASE))
+
+
+def _add(table: Table, text: Definition) -> Statement:
+    return Statement(
+        f"ALTER TABLE {quoted(table.name)} ADD COLUMN {plain(text.text)};",
+        f"table {table.name}: column {text.column} is missing",
+        (("columns_added", f"{table.name}.{text.column}"),),
+    )
+
+
+def _with_columns(
+    table: Table, wanted: Table, adding: Sequence[Statement], columns: Iterable[str]
+) -> Table:
+    """The table when the columns are added: as SQLite writes it."""
+    with closing(scratch()) as connection:
+        for sql in (table.sql, *(statement.sql for statement in adding)):
+            connection.execute(sql)
+        (text,) = connection.execute(
+            "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", (table.name,)
+        ).fetchone()
+    every = (*table.columns, *(wanted.column[name] for name in columns))
+    return replace(table, sql=text, columns=every)
+
+
+def _has_same_content(live: Schema, table: Table, made: Schema) -> bool:
+    """Whether all that is stored of the table, in it and in its indexes, means the same when it is
+    made of another text, so that the text alone can be changed.
+    """
+    new = made.tables[fold(table.name)]
+    return _content(live, table) == _content(made, new) and not any(
+        column.default != new.column[name].default and _may_be_short(live, table, name)
+        for name, column in table.column.items()
+    )
+
+
+def _content(schema: Schema, table: Table) -> tuple[object, ...]:
+    columns = [
+        (
+            name,
+            affinity_of(table, column),
+            [clause for clause in table.clauses.get(name, ()) if clause.startswith("COLLATE")],
+            column.generated,
+            column.key,
+        )
+        for name, column in table.column.items()
+    ]
+    kept = [one for one in schema.indexes_on(table.name) if one.origin != "c"]
+    keys = sorted((fold(one.name), one.origin, tuple(one.columns)) for one in kept)
+    options = table.has_rowid_key, table.autoincrement, table.without_rowid, table.strict
+    return columns, keys, options
+
+
+def _may_be_short(live: Schema, table: Table, name: str) -> bool:
+    """Whether there may be rows from before `ALTER TABLE` added the column: those end before it,
+    and its value in them is its DEFAULT, whatever that is.
+    """
+    in_keys = {
+        fold(column.name)
+        for index in live.indexes_on(table.name)
+        for column in index.columns
+        if index.origin != "c"
+    }
+    columns = list(table.column)
+    return all(
+        _can_have_been_added(table.column[later]) and later not in in_keys
+        for later in columns[columns.index(name) :]
+    )
+
+
+def _can_have_been_added(column: Column) -> bool:
+    if column.key:
+        return False
+    return is_constant(column.default) if column.default else not column.notnull

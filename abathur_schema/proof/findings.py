@@ -1,0 +1,143 @@
+"""What came of a check: its findings, drawn one by one, and joined where it had several parts."""
+
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..declared.check_files import CheckFile
+from ..interruption import reason, stop_if_asked
+
+MAX_FINDINGS = 10_000
+LONGEST_FINDING = 1_000
+"""How many findings of one check the report has, and how many characters of each; of the rest only
+the number is told, so that a report and this program's memory stay small whatever is wrong.
+"""
+
+EACH = "table :table,"
+"""How a finding about one table begins, where its file does not say it (`each:`)."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What came of one check. `status` is pass, fail or info; `count` is the number of findings,
+    of which the first `MAX_FINDINGS` are kept, and `counts` what they are called, if anything;
+    `remedy` says what to do when it fails. `completed` is false when the check broke off.
+    `duration_ms` is the time of all its parts, which may have run side by side.
+    """
+
+    name: str
+    kind: str
+    status: str
+    findings: tuple[str, ...]
+    count: int
+    duration_ms: float
+    counts: str = ""
+    completed: bool = True
+    remedy: str = ""
+
+
+class Part(NamedTuple):
+    """What came of a part of the check `of`: the first `MAX_FINDINGS` findings, the number of all,
+    and, if it broke off, why. `table` is the one that was asked about, if it was one.
+    """
+
+    of: str
+    findings: list[str]
+    number: int
+    error: str
+    duration_ms: float
+    table: str = ""
+
+
+def draw(
+    findings: Iterable[str], of: str, table: str = "", numbers: Iterator[int] | None = None
+) -> Part:
+    """Draw the findings of a part of a check; `numbers` counts those of all its parts. Raises
+    nothing: who wants to know whether it was interrupted asks `stop_if_asked`.
+    """
+    numbers = numbers or itertools.count()
+    started = time.perf_counter()
+    kept: list[str] = []
+    count = 0
+    broken_off = ""
+    try:
+        for finding in findings:
+            count += 1
+            if next(numbers) < MAX_FINDINGS:
+                kept.append(_cut(finding))
+    except Exception as error:
+        broken_off = reason(error)
+    return Part(of, kept, count, broken_off, (time.perf_counter() - started) * 1000, table)
+
+
+def _cut(text: str) -> str:
+    """No more of a text than a report has; a hostile file may have names of any length."""
+    more = len(text) - LONGEST_FINDING
+    return text if more <= 0 else f"{text[:LONGEST_FINDING]}... ({more} characters more)"
+
+
+def check(
+    name: str,
+    kind: str,
+    findings: Iterable[str],
+    *,
+    info: bool = False,
+    counts: str = "",
+    remedy: str = "",
+) -> Check:
+    """One check of one part; with `info` its findings are no fault. Raises Interrupted."""
+    stop_if_asked()
+    return joined(name, kind, [draw(findings, name)], info=info, counts=counts, remedy=remedy)
+
+
+def joined(
+    name: str,
+    kind: str,
+    parts: Sequence[Part],
+    *,
+    info: bool = False,
+    counts: str = "",
+    each: str = EACH,
+    remedy: str = "",
+) -> Check:
+    """The check whose parts these are. What a part tells of one table begins as `each` says; what
+    others tell of the whole and one of those has told too is left out.
+
+    An error is a finding too: what cannot be looked at is not proven. Raises Interrupted.
+    """
+    stop_if_asked()
+    told = {finding for part in parts if part.table for finding in part.findings}
+    kept: list[str] = []
+    count = 0
+    for part in parts:
+        count += part.number
+        for finding in part.findings:
+            if part.table:
+                kept.append(_cut(f"{each.replace(':table', part.table)} {finding}"))
+            elif finding in told:
+                count -= 1
+            else:
+                kept.append(finding)
+    del kept[MAX_FINDINGS:]
+    broken = [part for part in parts if part.error]
+    for part in broken:
+        of = f"table {_cut(part.table)} " if part.table else ""
+        kept.append(f"{of}could not be checked: {_cut(part.error)}")
+    count += len(broken)
+    if count > len(kept):
+        kept.append(f"and {count - len(kept)} more")
+    status = "pass" if not count else "info" if info and not broken else "fail"
+    milliseconds = sum(part.duration_ms for part in parts)
+    remedy = (remedy or "report what could not be checked") if status == "fail" else ""
+    return Check(name, kind, status, tuple(kept), count, milliseconds, counts, not broken, remedy)
+
+
+BY_INIT = "`invoke plan` shows what `invoke init` would do about it"
+IN_SQL = "change sql/ or checks/, which contradict themselves"
+
+
+def remedy_of(file: CheckFile) -> str:
+    """What to do where the database does not do what a check file asks of the schema."""
+    return f"{BY_INIT}; where that is nothing, {file.path} asks for what sql/ does not declare"

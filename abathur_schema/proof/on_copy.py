@@ -1,0 +1,111 @@
+"""What `verify` tries on an empty copy of the schema in memory: constraints and query plans."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence, Set
+from contextlib import closing
+from dataclasses import replace
+
+from ..declared.check_files import check_files
+from ..schema.model import Index, Schema, Table
+from ..schema.scratch import scratch
+from ..schema.text import fold
+from ..schema.undeclared import undeclared_indexes
+from ..storage.connection import settle
+from . import trials as trial
+from .findings import BY_INIT, IN_SQL, Check, check, remedy_of
+from .trials import savepoint
+
+
+def on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> Iterator[Check]:
+    """What is tried on an empty copy of the live schema in memory, foreign keys enforced.
+
+    All that is not declared stays out, constraints too: it is the application's, and no trial row
+    of ours must be refused by it.
+    """
+    tables = [
+        _only_declared(wanted, live, wanted.tables[name], table)
+        for name, table in live.tables.items()
+        if name in wanted.tables and table.kind == "table"
+    ]
+    ours = [index for name, index in live.indexes.items() if index.sql and name in wanted.indexes]
+    others = undeclared_indexes(wanted, live)
+    with closing(scratch()) as copy:
+        # Of the same encoding: in UTF-16 text sorts otherwise.
+        (encoding,) = connection.execute("PRAGMA encoding").fetchone()
+        copy.execute(f"PRAGMA encoding = '{encoding}'")
+        missing = list(_make(copy, [*tables, *ours], {*wanted.tables, *wanted.indexes}))
+        if missing:
+            yield check("the schema can be copied", "schema", iter(missing), remedy=BY_INIT)
+            return
+        # Plans before the application's own indexes: SQLite may like those better.
+        for file in check_files("plans"):
+            faults = trial.plan_faults(copy, file)
+            yield check(file.name, file.kind, faults, remedy=remedy_of(file))
+        yield check(
+            "every declared index has a query in checks/plans/",
+            "plans",
+            trial.unused_indexes(wanted),
+            remedy=IN_SQL,
+        )
+        if others or has_statistics(connection):
+            lines = _plans_here(connection, copy)
+            yield check("plans with the indexes and statistics here", "info", lines, info=True)
+        settle(copy)
+        for file in check_files("rejects"):
+            with savepoint(copy):
+                rows = trial.taken_rows(copy, live, file)
+                yield check(file.name, file.kind, rows, remedy=remedy_of(file))
+        for file in check_files("accepts"):
+            with savepoint(copy):
+                rows = trial.refused_rows(copy, file)
+                yield check(file.name, file.kind, rows, remedy=remedy_of(file))
+                if file.says.get("tries") == "subtree":
+                    yield from _subtrees(copy, wanted)
+
+
+def _only_declared(declared: Schema, live: Schema, wanted: Table, table: Table) -> Table:
+    """`table` as its text is without what is not declared."""
+    if table.sql == wanted.sql:
+        return table
+    from ..schema.table_text import (
+        only_declared,  # only a table in another form pays for its import
+    )
+
+    return replace(table, sql=only_declared(declared, live, wanted, table))
+
+
+def _subtrees(copy: sqlite3.Connection, wanted: Schema) -> Iterator[Check]:
+    for file in check_files("plans"):
+        if "subtree" in file.says:
+            name = f"exactly the subtree: {file.name}"
+            faults = trial.subtree_faults(copy, wanted, file)
+            yield check(name, "namespaces", faults, remedy=remedy_of(file))
+
+
+def _make(
+    copy: sqlite3.Connection, things: Sequence[Table | Index], needed: Set[str]
+) -> Iterator[str]:
+    """Make `things` in `copy`; of those that cannot be made and are `needed`, a line each."""
+    for thing in things:
+        try:
+            copy.execute(thing.sql)
+        except sqlite3.Error as error:
+            if fold(thing.name) in needed:
+                yield f"{thing.name}: {error}"
+
+
+def has_statistics(connection: sqlite3.Connection) -> bool:
+    """Whether ANALYZE has run on the database."""
+    statistics = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'"
+    return bool(connection.execute(statistics).fetchone()[0])
+
+
+def _plans_here(connection: sqlite3.Connection, copy: sqlite3.Connection) -> Iterator[str]:
+    """The queries that SQLite plans well on the bare schema and otherwise on this database."""
+    for file in check_files("plans"):
+        try:
+            here = list(trial.plan_faults(connection, file))
+        except sqlite3.OperationalError:  # of what is not there, which other checks tell
+            continue
+        if here and not list(trial.plan_faults(copy, file)):
+            yield f"{file.name}: {here[0]}"

@@ -1,0 +1,218 @@
+"""What the files of `checks/` ask, tried: on the live database, or on a copy of its schema."""
+
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import chain, islice, pairwise
+
+from ..declared.check_files import CheckFile, check_files, indexes_of
+from ..schema import text as sql_text
+from ..schema.model import Schema
+from ..schema.text import fold, normal, quoted
+
+# holds/: SELECTs that return the rows that are wrong. One with the parameter `:table` is asked of
+# each table; `each:` says how what it finds begins, and with `unless: foreign keys hold` a table is
+# spared of which that is seen faster. `counts:` says what the rows are called. With `own:`, what a
+# function, a collation or a module decides that only the application has is no fault. With `of:
+# declared`, only the tables of `sql/` are asked about.
+
+
+def is_of_each_table(statement: str) -> bool:
+    """Whether a SELECT of `holds/` has the parameter `:table`."""
+    found = sql_text.tokens(statement)
+    return any(pair == (("sign", ":"), ("word", "table")) for pair in pairwise(found))
+
+
+def wrong_rows(connection: sqlite3.Connection, statement: str, table: str = "") -> Iterator[str]:
+    """The rows that a SELECT of a file in `holds/` finds in the live database."""
+    parameters = {"table": table}
+    told = 0
+    try:
+        for row in _rows(connection.execute(statement, parameters)):
+            told += 1
+            yield from row
+    except sqlite3.DatabaseError:
+        # Python's sqlite3 loses the row before an error; as the last one it can be had.
+        again = f"SELECT * FROM ({statement.rstrip(';')}) LIMIT {told + 1}"
+        with suppress(sqlite3.DatabaseError):
+            yield from chain(*islice(_rows(connection.execute(again, parameters)), told, None))
+        raise
+
+
+def _rows(cursor: sqlite3.Cursor) -> Iterator[list[str]]:
+    """Each row as the lines that tell it: a single value as it is, more with their names."""
+    names = [column[0] for column in cursor.description or ()]
+    for row in cursor:
+        pairs = (f"{name} {value}" for name, value in zip(names, row, strict=True))
+        yield str(row[0]).splitlines() if len(names) == 1 else [", ".join(pairs)]
+
+
+# plans/: a query. `index:` names the indexes that it must use; `sorts:` says why it must sort.
+
+
+def plan_faults(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
+    """What is wrong with the plan that SQLite makes for a query of `plans/`."""
+    wanted = {fold(name): name for name in indexes_of(file)}
+    used = set()
+    for (line,) in (row[3:] for row in _explain(copy, file)):
+        verb, _, rest = line.partition(" ")
+        if verb == "SCAN":
+            yield f"scans: {line}"
+        elif verb == "SEARCH":
+            by = re.search(r" USING (?:COVERING )?INDEX (.+?)(?: \(|$)", rest)
+            index = fold(by[1]) if by else ""
+            if index in wanted:
+                used.add(index)
+            elif "PRIMARY KEY" not in rest and not index.startswith("sqlite_autoindex_"):
+                yield f"does not use {', '.join(wanted.values())} alone: {line}"
+        elif "TEMP B-TREE" in line and "sorts" not in file.says:
+            yield f"sorts, though the index should give the order: {line}"
+    for index, name in wanted.items():
+        if index not in used:
+            yield f"does not use {name}"
+
+
+def _explain(copy: sqlite3.Connection, file: CheckFile) -> list[tuple[int, int, int, str]]:
+    # The plan does not depend on the values, so every parameter is NULL.
+    parameters: Mapping[str, None] = defaultdict(lambda: None)
+    return copy.execute(f"EXPLAIN QUERY PLAN {file.statements[0]}", parameters).fetchall()
+
+
+def unused_indexes(schema: Schema) -> Iterator[str]:
+    """The declared indexes that no query in `plans/` names."""
+    named = {fold(name) for file in check_files("plans") for name in indexes_of(file)}
+    for name, index in schema.indexes.items():
+        if index.origin == "c" and name not in named:
+            yield f"no query in checks/plans/ is there for {index.name}"
+
+
+# plans/ with `subtree: COLUMN`: asks for everything below :namespace. `with:` gives the other
+# parameters a value, as `name = value, ...`.
+
+
+def subtree_faults(copy: sqlite3.Connection, declared: Schema, file: CheckFile) -> Iterator[str]:
+    """Where a subtree query returns not exactly the subtree, asked for all that has one."""
+    column = file.says["subtree"]
+    index = declared.indexes.get(fold(indexes_of(file)[0]))
+    if index is None:
+        yield f"{indexes_of(file)[0]} is not declared"
+        return
+    table = index.table
+    values = (pair.partition("=") for pair in file.says.get("with", "").split(",") if pair)
+    parameters = {name.strip(): value.strip() for name, _, value in values}
+    below: dict[str, set[str]] = {}
+    for (name,) in copy.execute(
+        f"SELECT DISTINCT {quoted(column)} FROM {quoted(table)} WHERE {quoted(column)} IS NOT NULL"
+    ):
+        parts = name.split(":")
+        for length in range(1, len(parts) + 1):
+            below.setdefault(":".join(parts[:length]), set()).add(name)
+    if not below:
+        yield f"checks/accepts/ gives {table} no rows to try it on"
+    for root in sorted(root for root, names in below.items() if names != {root}):
+        cursor = copy.execute(file.statements[0], {**parameters, "namespace": root})
+        position = [fold(described[0]) for described in cursor.description].index(fold(column))
+        found = {row[position] for row in cursor}
+        for name in sorted(found - below[root]):
+            yield f"below {root!r} it returns {name!r}"
+        for name in sorted(below[root] - found):
+            yield f"below {root!r} it leaves out {name!r}"
+
+
+# accepts/: rows that must be taken; a SELECT among them returns what is wrong after them. With
+# `tries: subtree`, the subtree queries of plans/ are tried on its rows.
+
+
+def refused_rows(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
+    """The statements of a file in `accepts/` that are refused, and what its SELECTs return."""
+    for statement in file.statements:
+        try:
+            cursor = copy.execute(statement)
+        except sqlite3.IntegrityError as error:
+            yield f"refused: {error}: {_short(statement)}"
+        else:
+            yield from chain(*_rows(cursor))
+
+
+# rejects/: rows that must be refused. The comment before each is SQLite's message for the
+# constraint that must refuse it; a statement without one is a row that the others need.
+
+_REFUSAL = re.compile(r"(NOT NULL|UNIQUE|CHECK|FOREIGN KEY) constraint failed: (.+)")
+
+
+def taken_rows(copy: sqlite3.Connection, live: Schema, file: CheckFile) -> Iterator[str]:
+    """The statements of a file in `rejects/` that are not refused by the constraint they name."""
+    for statement in file.statements:
+        comments = sql_text.comments_before(statement)
+        expected = _REFUSAL.fullmatch(comments[-1]) if comments else None
+        if not expected:
+            copy.execute(statement)
+            continue
+        refusal = _refusal(copy, statement)
+        if refusal is None:
+            yield f"taken, though it must be refused: {expected[0]}: {_short(statement)}"
+        elif refusal != expected[0] and normal(expected[0]) not in _meanings(live, refusal):
+            yield f"refused by another constraint: {refusal}; expected {expected[0]}"
+
+
+def refusals_expected(file: CheckFile) -> list[tuple[str, str]]:
+    """The constraints that a file in `rejects/` tries: pairs such as ("UNIQUE", "tasks.id")."""
+    comments = (sql_text.comments_before(statement)[-1:] for statement in file.statements)
+    found = (_REFUSAL.fullmatch(lines[0]) for lines in comments if lines)
+    return [(match[1], match[2]) for match in found if match]
+
+
+def _refusal(copy: sqlite3.Connection, statement: str) -> str | None:
+    """The message with which `statement` is refused, or None; it leaves no row."""
+    with savepoint(copy):
+        try:
+            copy.execute(statement)
+        except sqlite3.IntegrityError as error:
+            message = str(error)
+        else:
+            return None
+    if message == "FOREIGN KEY constraint failed":
+        return f"{message}: {_violated(copy, statement)}"
+    return message
+
+
+def _meanings(live: Schema, refusal: str) -> Iterator[str]:
+    """The normal form of a refusal; of a CHECK SQLite may tell another name than its expression."""
+    yield normal(refusal)
+    kind, separator, called = refusal.partition(" constraint failed: ")
+    for table in live.tables.values() if kind == "CHECK" else ():
+        for check in table.check_constraints:
+            if check.called == called:
+                yield normal(f"{kind}{separator}{check.expression}")
+
+
+def _violated(copy: sqlite3.Connection, statement: str) -> str:
+    """The child columns of the foreign keys that `statement` violates; SQLite does not say."""
+    with savepoint(copy):
+        copy.execute("PRAGMA defer_foreign_keys = ON")
+        copy.execute(statement)
+        rows = copy.execute(
+            'SELECT DISTINCT v."table" || \'.\' || k."from" FROM pragma_foreign_key_check AS v'
+            ' JOIN pragma_foreign_key_list(v."table") AS k ON k.id = v.fkid'
+        ).fetchall()
+    copy.execute("PRAGMA defer_foreign_keys = OFF")
+    return ", ".join(name for (name,) in rows)
+
+
+def _short(statement: str) -> str:
+    code = (line.strip() for line in statement.splitlines() if not line.strip().startswith("--"))
+    return " ".join(code)[:120]
+
+
+@contextmanager
+def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+    """Leaves no trace of what is done inside."""
+    connection.execute("SAVEPOINT trial")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:  # ON CONFLICT ROLLBACK has ended it
+            connection.execute("ROLLBACK TO trial")
+            connection.execute("RELEASE trial")

@@ -1,0 +1,238 @@
+"""`verify`: the proof that a database is what `sql/` declares and that `checks/` hold.
+
+Strictly read-only. All checks see one state of the live database and hold up no writer (`snapshot`
+tells how); constraints and query plans are tried on a copy of its schema in memory. There
+SQLite plans without statistics (ANALYZE) and without the application's own indexes, so that a plan
+tells of what is declared, not of today's rows; where the two differ, that is told as information.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from ..declared.check_files import check_files
+from ..declared.declaration import SCHEMA_STEPS, Declared, declared
+from ..diagnosis import NOT_OPENED, explain
+from ..errors import AbathurError
+from ..progress import Progress
+from ..schema.difference import differences
+from ..schema.model import Schema, Table
+from ..schema.reading import read_schema
+from ..schema.stand_ins import is_lacking, with_stand_ins
+from ..schema.text import fold, quoted, string
+from ..schema.undeclared import redundant, undeclared, undeclared_indexes, without_index
+from ..schema.usability import unusable
+from ..storage.connection import undisturbed, unsettled
+from ..storage.foreign_keys import all_hold
+from ..storage.snapshot import Job, map_file, side_by_side, snapshot
+from . import trials as trial
+from .findings import BY_INIT, EACH, IN_SQL, Check, Part, check, draw, joined
+from .on_copy import on_copy
+
+
+def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | None]:
+    """All checks, and the live schema that they saw (None when it cannot be read).
+
+    Raises sqlite3.OperationalError when the database is locked or may not be opened: then nothing
+    is known of it, right or wrong.
+    """
+    return undisturbed(database, lambda: _verify(database, progress))
+
+
+def _verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | None]:
+    found: list[Check] = []
+    try:
+        with snapshot(database) as connections:
+            live = read_schema(connections[0])
+            found.extend(_all(connections, declared(), live, progress))
+            return found, live
+    except AbathurError:
+        raise
+    except Exception as error:  # what cannot be read is not proven, whatever the reason
+        cause = explain(error, database)
+        if cause in NOT_OPENED:
+            raise
+        finding = f"{error}: {cause.cause}; {cause.remedy}"
+        unread = check("the database can be read", "holds", iter([finding]), remedy=cause.remedy)
+        return [*found, unread], None
+
+
+def _all(
+    connections: Sequence[sqlite3.Connection], wanted: Declared, live: Schema, progress: Progress
+) -> Iterator[Check]:
+    connection = connections[0]
+    settings = _settings(connection)
+    yield check("settings of sql/pragma.sql", "settings", settings, remedy=BY_INIT)
+    for step in SCHEMA_STEPS:
+        found_ = _differences(wanted, live, step)
+        yield check(f"{step}: as declared", "schema", found_, remedy=BY_INIT)
+    names = [name for name, index in wanted.schema.indexes.items() if index.origin == "c"]
+    repeats = _redundant(wanted.schema, names)
+    yield check("no declared index is redundant", "schema", repeats, remedy=IN_SQL)
+    unserved = without_index(wanted.schema, live)
+    yield check("every foreign key has an index", "schema", unserved, remedy=BY_INIT)
+    yield from _holding(connections, wanted.schema, live, progress)
+    progress.at("constraints and query plans")
+    yield from on_copy(connection, wanted.schema, live)
+    others = [fold(index.name) for index in undeclared_indexes(wanted.schema, live)]
+    yield check("redundant indexes", "info", _redundant(live, others), info=True)
+    yield check("does not work", "info", _unusable(live), info=True)
+    yield check("not managed here", "info", map(str, undeclared(wanted.schema, live)), info=True)
+
+
+def _unusable(live: Schema) -> Iterator[str]:
+    """The application's views, triggers and tables that SQLite cannot prepare; ours it can."""
+    parents = {fold(key.other_table) for one in live.tables.values() for key in one.foreign_keys}
+    is_virtual = any(one.kind == "virtual" for one in live.tables.values())
+    if live.views or live.triggers or is_virtual or parents - live.tables.keys():
+        yield from (f"{what}: {why}" for what, why in unusable(live).items())
+
+
+CHECKS_HOLD = "every row is as the declared CHECKs say"
+
+
+def _holding(
+    connections: Sequence[sqlite3.Connection], wanted: Schema, live: Schema, progress: Progress
+) -> Iterator[Check]:
+    """The checks in `checks/holds/`, and the rows against the declared CHECKs.
+
+    What asks of the whole comes first, and beside it the rows, which are read in their order. With
+    `quick_check` in it all pages are then known to be sound, or else a large file is not mapped.
+    """
+    connection = connections[0]
+    tables = _weighed(connection)
+    owners = dict(connection.execute("SELECT rootpage, name FROM sqlite_schema WHERE rootpage"))
+    files = check_files("holds")
+    numbers = {file.name: count() for file in files}
+    lacking = {CHECKS_HOLD: True, **{file.name: "own" in file.says for file in files}}
+
+    def job(
+        name: str, statement: str, table: str = "", weight: int = 0, unless: str = ""
+    ) -> Job[Part]:
+        def wrong(connection: sqlite3.Connection) -> Iterator[str]:
+            if unless in GLANCES and GLANCES[unless](connection, live, table):
+                return
+            found = trial.wrong_rows(connection, statement, table)
+            if lacking.get(name) and not table:
+                found = iter(
+                    with_stand_ins(connection, lambda: [*trial.wrong_rows(connection, statement)])
+                )
+            for finding in found:
+                yield _with_owner(finding, owners)
+
+        label = f"{name} of {table}" if table else name
+        return Job(label, weight, lambda one: draw(wrong(one), name, table, numbers.get(name)))
+
+    first = [
+        job(CHECKS_HOLD, _rows_against(table), table.name)
+        for name, table in wanted.tables.items()
+        if name in live.tables and _may_have_rows(connection, table) and table.checks
+    ]
+    of_each = []
+    for file in files:
+        for statement in file.statements:
+            if trial.is_of_each_table(statement):
+                unless = file.says.get("unless", "")
+                of_each += [
+                    job(file.name, statement, *table, unless)
+                    for table in tables.items()
+                    if file.says.get("of") != "declared" or fold(table[0]) in wanted.tables
+                ]
+            else:
+                first.append(job(file.name, statement, weight=1))
+    parts = side_by_side(connections, first, progress)
+    if not any(part.number or part.error for part in parts):
+        map_file(connections)
+    parts += side_by_side(connections, of_each, progress)
+    # What only the application could tell is no fault, and not proven.
+    unproven = [part for part in parts if lacking[part.of] and is_lacking(part.error)]
+    parts = [part for part in parts if part not in unproven]
+    for file in files:
+        of_file = [part for part in parts if part.of == file.name]
+        each = file.says.get("each", EACH)
+        remedy = file.says.get("remedy", f"read what is asked in {file.path}, and mend it")
+        yield joined(file.name, file.kind, of_file, counts=file.counts, each=each, remedy=remedy)
+    of_rows = [part for part in parts if part.of == CHECKS_HOLD]
+    yield joined(CHECKS_HOLD, "holds", of_rows, remedy="change these rows, or delete them")
+    lines = (f"{part.of} of {part.table or 'the file'}: {part.error}" for part in unproven)
+    yield check("only the application can prove", "info", lines, info=True)
+
+
+def _may_have_rows(connection: sqlite3.Connection, table: Table) -> bool:
+    """Whether there is something to look at in a table: an empty one need not have its CHECKs read
+    from its text, which takes longer than all else in a new database.
+    """
+    try:
+        some = connection.execute(f"SELECT 1 FROM {quoted(table.name)} LIMIT 1").fetchone()
+    except sqlite3.DatabaseError:  # damaged: the checks will tell
+        return True
+    return some is not None
+
+
+def _foreign_keys_hold(connection: sqlite3.Connection, live: Schema, table: str) -> bool:
+    """Whether all foreign keys of a table are seen at a glance to hold."""
+    found = live.tables.get(fold(table))
+    try:
+        return found is not None and all_hold(connection, live, found)
+    except sqlite3.DatabaseError:  # the check itself will tell
+        return False
+
+
+GLANCES = {"foreign keys hold": _foreign_keys_hold}
+"""What a check's `unless:` may say, and how that is seen."""
+
+
+def _rows_against(table: Table) -> str:
+    """A SELECT that counts the rows of a table that break its CHECKs, for each that is broken.
+
+    `integrity_check` does not tell of them here: SQLite forgets the CHECKs of a database that it
+    opens read-only (`sqlite3AddCheckConstraint` in its source).
+    """
+    checks = list(enumerate(sorted(table.checks)))
+    counts = ", ".join(f"count(*) FILTER (WHERE NOT ({check})) AS c{n}" for n, check in checks)
+    lines = " UNION ALL ".join(
+        f"SELECT c{n} || {string(f' rows break CHECK ({check})')} FROM counted WHERE c{n} > 0"
+        for n, check in checks
+    )
+    return f"WITH counted AS MATERIALIZED (SELECT {counts} FROM {quoted(table.name)}) {lines}"
+
+
+def _weighed(connection: sqlite3.Connection) -> dict[str, int]:
+    """The tables, SQLite's own too, by name, each with about how long it takes to check: the number
+    of its rows and of their entries in indexes, as far as the largest rowid tells it.
+    """
+    weights = {}
+    for name, trees in connection.execute(
+        "SELECT t.name, 1 + (SELECT count(*) FROM pragma_index_list(t.name))"
+        "  FROM pragma_table_list AS t WHERE t.schema = 'main' AND t.type IN ('table', 'shadow')"
+        " ORDER BY t.name"
+    ):
+        weights[name] = 0
+        with suppress(sqlite3.DatabaseError):  # WITHOUT ROWID, or damaged: the check will tell
+            (last,) = connection.execute(f"SELECT max(rowid) FROM {quoted(name)}").fetchone()
+            weights[name] = last * trees if isinstance(last, int) else 0
+    return weights
+
+
+def _with_owner(finding: str, owners: Mapping[int, str]) -> str:
+    """What `integrity_check` found, with the table or index at whose first page it did."""
+    page = re.match(r"(?:On tree page|Tree|Page|page) (\d+)", finding)
+    owner = owners.get(int(page[1])) if page else None
+    return f"{finding} (page {page[1]} is the first of {owner})" if page and owner else finding
+
+
+def _differences(wanted: Declared, live: Schema, step: str) -> Iterator[str]:
+    yield from map(str, differences(wanted.schema, live, wanted.steps[step]))
+
+
+def _settings(connection: sqlite3.Connection) -> Iterator[str]:
+    for setting, value in unsettled(connection):
+        yield f"{setting.name} is {value}; declared is {setting.value}"
+
+
+def _redundant(schema: Schema, names: Iterable[str]) -> Iterator[str]:
+    for name, reason in redundant(schema, names).items():
+        yield f"index {schema.indexes[name].name} is not needed: {reason}"

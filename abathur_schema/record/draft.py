@@ -1,0 +1,87 @@
+"""The place of a report, taken before the task runs."""
+
+import os
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ..errors import UsageError
+from ..storage.durable_files import create, make_folders, sync_folder
+
+ROOM = 64 * 1024
+"""Bytes taken for the report before anything is touched, so that it can be written even when the
+disk fills up while the task runs."""
+
+BEFORE = "before"
+REPLACED = "replaced"
+"""The suffixes of the folders beside the report for what was there before rows were written anew,
+and for what `restore` has replaced; that of a failure has none."""
+
+
+class Draft:
+    """The report's place: its name is taken, and room for it on the disk, before the task runs.
+
+    `stem` is the time `now` (UTC, to the microsecond) and the task; where another run has that
+    name, or left a state under it and no report, the next microsecond that is free. Raises
+    UsageError when the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, task: str, now: datetime) -> None:
+        self._made: list[Path] = []
+        try:
+            self._made = make_folders(folder)
+            while True:
+                self.stem = f"{now:%Y%m%dT%H%M%S.%fZ}-{task}"
+                self.path = folder / f"{self.stem}.json"
+                self._temporary = folder / f".{self.stem}.json.tmp"
+                try:
+                    descriptor = create(self._temporary)
+                except FileExistsError:
+                    now += timedelta(microseconds=1)
+                    continue
+                self._file = os.fdopen(descriptor, "wb")
+                places = (self.path, *map(self.folder, ("", BEFORE, REPLACED)))
+                if not any(place.exists() for place in places):
+                    break
+                self._drop()
+                now += timedelta(microseconds=1)
+            self._file.write(bytes(ROOM))
+            self._file.flush()
+        except OSError as error:
+            self.discard()
+            raise UsageError(
+                f"reports cannot be written to {folder}: {error.strerror}."
+                " Name a folder that can be written, with --reports DIR; nothing was touched."
+            ) from error
+
+    def folder(self, suffix: str = "") -> Path:
+        """The folder beside the report in which a state of the database is kept."""
+        return self.path.with_name("-".join(filter(None, (self.stem, suffix))))
+
+    def write(self, content: str) -> None:
+        """Put `content` in place, whole or not at all. Raises OSError."""
+        try:
+            self._file.seek(0)
+            self._file.write(content.encode("utf-8", "surrogateescape"))
+            self._file.truncate()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._temporary.rename(self.path)
+            with suppress(OSError):  # it is there, though a power loss may take it
+                sync_folder(self.path.parent)
+        finally:
+            self._drop()
+
+    def discard(self) -> None:
+        """Leave no trace, unless the report was written."""
+        if hasattr(self, "_file"):
+            self._drop()
+        with suppress(OSError):  # something is in it
+            for folder in reversed(self._made):
+                folder.rmdir()
+
+    def _drop(self) -> None:
+        with suppress(OSError):  # what could not be written is tried again
+            self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink()

@@ -1,0 +1,178 @@
+"""What is known of one run, and the words for it; the report is made of nothing else."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..declared.declaration import MILESTONES, declared
+from ..diagnosis import explain
+from ..planning.statement import Statement, Step
+from ..proof.findings import Check
+from ..schema.difference import differences
+from ..schema.model import Schema
+from ..storage.foreign_keys import Violations
+
+if TYPE_CHECKING:  # imported by a failure only
+    from ..storage.kept import PreservedState
+
+
+@dataclass
+class Run:
+    """One run of a task. `checks` is None when `verify` did not run; `made` are the folders and
+    files that it made; `live` is the schema read back at the end (None: it could not be read);
+    `violations` are those of foreign keys that were there before anything changed, where that was
+    looked for; `copy` is what was kept before rows were written anew.
+    """
+
+    task: str
+    database: Path
+    steps: list[Step] = field(default_factory=list)
+    checks: list[Check] | None = None
+    made: list[Path] = field(default_factory=list)
+    live: Schema | None = None
+    preserved: "PreservedState | None" = None
+    copy: "PreservedState | None" = None
+    violations: Violations | None = None
+
+    @property
+    def failed(self) -> Step | None:
+        """The step that could not be done, whose `error` says why."""
+        return next((step for step in self.steps if step.error), None)
+
+    @property
+    def faults(self) -> list[Check]:
+        """The checks that failed."""
+        return [check for check in self.checks or () if check.status == "fail"]
+
+    @property
+    def remedies(self) -> list[str]:
+        """What to do about the checks that failed; once, and not what another one begins with."""
+        found = dict.fromkeys(check.remedy for check in self.faults)
+        return [
+            one for one in found if not any(one != part and one.startswith(part) for part in found)
+        ]
+
+    @property
+    def ran(self) -> list[Statement]:
+        """The statements that took effect, in order."""
+        return [statement for step in self.steps for statement in step.ran]
+
+    def delivered(self, deliverable: str) -> list[str]:
+        """The names that one of the report's `deliverables` has."""
+        return [name for one in self.ran for made, name in one.made if made == deliverable]
+
+    @property
+    def state_folder(self) -> Path | None:
+        """Where the state is preserved, if anything of it is."""
+        return self.preserved.folder if self.preserved and self.preserved.files else None
+
+    @property
+    def status(self) -> str:
+        """SUCCESS, PARTIAL (some steps succeeded) or FAILURE (none did)."""
+        if not self.failed and not self.faults:
+            return "SUCCESS"
+        done = any(step.status in ("changed", "unchanged") for step in self.steps)
+        return "PARTIAL" if done else "FAILURE"
+
+    @property
+    def completion(self) -> str | None:
+        """The last milestone that the database has reached, as read back."""
+        reached = [name for name, steps in MILESTONES.items() if not any(map(self.is_open, steps))]
+        return reached[-1] if reached else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every table and index is as declared."""
+        return not any(self.is_open(step) for step in declared().steps)
+
+    def is_open(self, step: str) -> bool:
+        """Whether something of what `step` makes is not there as declared."""
+        if self.live is None:
+            return True
+        return bool(differences(declared().schema, self.live, declared().objects(step)))
+
+    def next_action(self) -> str:
+        """What the next person or agent should do."""
+        if self.failed and self.failed.error:
+            return explain(self.failed.error, self.database).remedy
+        if self.checks and self.live is None:
+            return self.faults[-1].findings[-1]  # it cannot be read; what to do stands there
+        if self.faults:
+            return "read the findings of the failed checks; " + "; ".join(self.remedies)
+        if self.complete:
+            return "none: applications may use the database"
+        step = next(step for step in declared().steps if self.is_open(step))
+        return f"run `invoke {step}`, or `invoke init` for all that is missing"
+
+    def blockers(self) -> Iterator[str]:
+        """What stood in the way, a line each."""
+        if self.failed:
+            yield f"{self.failed.name}: {self.failed.error}"
+        for check in self.faults:
+            yield f"{check.name}: {check.findings[0]}"
+
+    def parents_first(self) -> Iterator[str]:
+        """The tables that were made early because others reference them."""
+        for step in self.steps:
+            for made, name in (pair for statement in step.ran for pair in statement.made):
+                home = declared().step_of(name) if made == "tables_created" else step.name
+                if home != step.name:
+                    yield f"{name} (declared in {home}) made by {step.name}, as a parent"
+
+    def summary(self) -> str:
+        """One or two sentences that are true of this run."""
+        name = self.database.name
+        if self.failed:
+            last = [step.name for step in self.steps if step.status in ("changed", "unchanged")]
+            before = "as a new, empty file" if self.database in self.made else "as it was before"
+            where = f"as {last[-1]} left it" if last else before
+            state = f", and is preserved in {self.state_folder}" if self.state_folder else ""
+            error = str(self.failed.error).splitlines()[0].rstrip(".:")
+            return f"{self.failed.name} failed: {error}. {name} stands {where}{state}."
+        changed = what_changed(self.ran)
+        done = f"{name}: {changed} by {self.task}." if changed else f"{name}: nothing was changed."
+        if self.copy:
+            done += f" A copy of what was there before is in {self.copy.folder}."
+        if self.checks is None:
+            return done
+        if self.faults:
+            names = "; ".join(check.name for check in self.faults[:5])
+            return f"{done} {len(self.faults)} of {len(self.checks)} checks failed: {names}."
+        return f"{done} All {len(self.checks)} checks passed."
+
+
+def what_changed(ran: list[Statement]) -> str:
+    """Such as `1 table made, 18 indexes made`; empty when nothing was."""
+    words = {
+        "databases_restored": ("database", "put back"),
+        "upgrades_run": ("upgrade", "run"),
+        "tables_created": ("table", "made"),
+        "tables_rebuilt": ("table", "rebuilt"),
+        "tables_changed": ("table", "changed"),
+        "columns_added": ("column", "added"),
+        "indexes_dropped": ("index", "dropped"),
+        "indexes_created": ("index", "made"),
+    }
+    all_made = [pair for statement in ran for pair in statement.made]
+    parts = [name for made, name in all_made if made == "settings_changed"]
+    for deliverable, (noun, verb) in words.items():
+        if count := sum(made == deliverable for made, _ in all_made):
+            plural = {"index": "indexes"}.get(noun, f"{noun}s")
+            parts.append(f"{count} {noun if count == 1 else plural} {verb}")
+    return ", ".join(parts)
+
+
+def failure_lines(run: Run) -> Iterator[str]:
+    """What failed, why, and what to do; nothing when all steps succeeded."""
+    if not run.failed or not run.failed.error:
+        return
+    yield f"{run.failed.name} failed: {run.failed.error}"
+    if run.preserved:
+        cause = explain(run.failed.error, run.database)
+        yield f"likely cause: {cause.cause}"
+        yield f"what to do: {cause.remedy}"
+        if run.state_folder:
+            yield f"state preserved in: {run.state_folder}"
+        yield from (f"note: {line}" for line in run.preserved.notes)
+        yield from (f"not preserved: {line}" for line in run.preserved.lost)

@@ -1,0 +1,66 @@
+"""A CREATE TABLE in parts, of which some are changed and all others stay letter by letter."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from .create_table import (
+    Clause,
+    Definition,
+    body,
+)
+from .text import TOKEN
+
+
+@dataclass
+class Part:
+    """One definition of the live text, as it is to be; without clauses and name it goes."""
+
+    of: Definition
+    type: str
+    clauses: list[Clause]
+    is_changed: bool = False
+
+    def keep(self, clauses: Iterable[Clause]) -> None:
+        """Leave only these clauses."""
+        kept = list(clauses)
+        self.is_changed = self.is_changed or kept != self.clauses
+        self.clauses = kept
+
+    def __str__(self) -> str:
+        texts = [clause.text for clause in self.clauses]
+        return " ".join(filter(None, [self.of.spelled, self.type, *texts]))
+
+
+@dataclass
+class Text:
+    """A CREATE TABLE in parts; `columns` and `constraints` are added to those that it has."""
+
+    sql: str
+    parts: list[Part]
+    columns: list[str] = field(default_factory=list)
+    constraints: list[str] = field(default_factory=list)
+    tail: str | None = None
+
+    def __str__(self) -> str:
+        sql = self.sql
+        _, end = body(sql)
+        if self.tail is not None:
+            sql = f"{sql[: end + 1]}{self.tail}"
+        edits = [(one.of.start, one.of.end, str(one)) for one in self.parts if one.is_changed]
+        edits += (_comma_before(sql, self.parts, start) for start, _, text in [*edits] if not text)
+        last_column = max(one.of.end for one in self.parts if one.of.column)
+        last = max(one.of.end for one in self.parts)
+        # Where both go to the same place, the one that is put there last comes first.
+        edits.append((last, last, "".join(f",\n    {one}" for one in self.constraints)))
+        edits.append((last_column, last_column, "".join(f",\n    {one}" for one in self.columns)))
+        for start, until, text in sorted(edits, key=lambda edit: edit[:2], reverse=True):
+            sql = sql[:start] + text + sql[until:]
+        return sql
+
+
+def _comma_before(sql: str, parts: Sequence[Part], start: int) -> tuple[int, int, str]:
+    """The comma that goes with a definition, if there is one; comments between them stay."""
+    before = max(one.of.end for one in parts if one.of.end <= start)
+    signs = (one for one in TOKEN.finditer(sql, before, start) if one.lastgroup == "sign")
+    comma = next((one for one in signs if one.group() == ","), None)
+    return (comma.start(), comma.end(), "") if comma else (start, start, "")

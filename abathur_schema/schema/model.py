@@ -1,0 +1,223 @@
+"""What tables and indexes *are*, as values; the same for declared and live.
+
+Names are compared as SQLite does, without letter case; mappings are keyed by the folded name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+from sqlite_utils.db import ForeignKey
+
+from .create_table import Reference, check_of, clauses_by_name, definitions, unqualified
+from .text import fold, normal, tokens, unquoted
+
+
+class Column(NamedTuple):
+    """`key` is the column's place in the PRIMARY KEY, from 1, or 0; `default` is SQL or empty."""
+
+    name: str
+    type: str
+    notnull: bool
+    default: str
+    key: int
+    generated: bool
+
+
+def affinity(declared_type: str) -> str:
+    """The type affinity of a column (SQLite documentation, "Determination Of Column Affinity")."""
+    words = {
+        "INTEGER": ("INT",),
+        "TEXT": ("CHAR", "CLOB", "TEXT"),
+        "BLOB": ("BLOB",),
+        "REAL": ("REAL", "FLOA", "DOUB"),
+    }
+    if not declared_type:
+        return "BLOB"
+    found = (name for name, parts in words.items() if any(p in declared_type for p in parts))
+    return next(found, "NUMERIC")
+
+
+def affinity_of(table: "Table", column: Column) -> str:
+    """The type affinity of a column of a table. In a STRICT one a column of type ANY has none; in
+    another one that name makes it NUMERIC (SQLite documentation, "STRICT Tables").
+    """
+    return "BLOB" if table.strict and column.type == "ANY" else affinity(column.type)
+
+
+class IndexColumn(NamedTuple):
+    """`name` is empty for an expression; of a column, `collation` is what the index sorts by."""
+
+    name: str
+    descending: bool
+    collation: str
+
+    @property
+    def compared(self) -> str:
+        """What decides whether two values are equal here: the column and its collation."""
+        collate = "" if self.collation == "BINARY" else f" COLLATE {self.collation}"
+        return (self.name or "an expression") + collate
+
+    def __str__(self) -> str:
+        return self.compared + (" DESC" if self.descending else "")
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index; `origin` is c (CREATE INDEX), u (UNIQUE) or pk, `where` the rows that it has."""
+
+    name: str
+    table: str
+    unique: bool
+    origin: str
+    columns: tuple[IndexColumn, ...]
+    where: str = ""
+    expressions: str = ""
+    sql: str = field(default="", compare=False, repr=False)
+
+    def __str__(self) -> str:
+        columns = ", ".join(map(str, self.columns))
+        where = f" WHERE {self.where}" if self.where else ""
+        return f"{'UNIQUE ' if self.unique else ''}{self.table}({columns}){where}"
+
+
+class CheckConstraint(NamedTuple):
+    """A CHECK: what SQLite calls it when it refuses a row (its name, or else its text), the normal
+    form of its expression, the column in whose definition it stands, if any, the text of the
+    expression and of the whole constraint.
+    """
+
+    called: str
+    expression: str
+    column: str = ""
+    text: str = ""
+    sql: str = ""
+
+
+class View(NamedTuple):
+    """A view; `sql` is its CREATE statement."""
+
+    name: str
+    sql: str
+
+
+class Trigger(NamedTuple):
+    """A trigger on `table` (or view); `sql` is its CREATE statement."""
+
+    name: str
+    table: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; `kind` is table, virtual or shadow. `columns` are in their order in the table.
+    `former_keys` are the foreign keys that a declared table must no longer have.
+    """
+
+    name: str
+    kind: str
+    columns: tuple[Column, ...]
+    foreign_keys: frozenset[ForeignKey]
+    without_rowid: bool
+    strict: bool
+    sql: str = field(repr=False)
+    former_keys: set[Reference] = field(default_factory=set, compare=False, repr=False)
+
+    @cached_property
+    def column(self) -> Mapping[str, Column]:
+        """The columns by folded name."""
+        return {fold(column.name): column for column in self.columns}
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """The columns of the PRIMARY KEY, in its order."""
+        keys = sorted((column.key, column.name) for column in self.columns if column.key)
+        return tuple(name for _, name in keys)
+
+    @property
+    def folded_key(self) -> tuple[str, ...]:
+        """The folded names of the columns of the PRIMARY KEY."""
+        return tuple(map(fold, self.primary_key))
+
+    @property
+    def has_rowid_key(self) -> bool:
+        """Whether the PRIMARY KEY is another name of the rowid."""
+        types = [self.column[name].type for name in self.folded_key]
+        return types == ["INTEGER"] and not self.without_rowid
+
+    @property
+    def checks(self) -> frozenset[str]:
+        """The CHECK expressions in normal form."""
+        return frozenset(check.expression for check in self.check_constraints)
+
+    @property
+    def check_constraints(self) -> tuple[CheckConstraint, ...]:
+        """The CHECK constraints, in their order in the text."""
+        return _check_constraints(self.sql, self.name)
+
+    @cached_property
+    def autoincrement(self) -> bool:
+        """AUTOINCREMENT is a reserved word: unquoted, it can mean nothing else."""
+        is_there = "autoincrement" in self.sql.lower()  # which is seen faster
+        return is_there and ("word", "autoincrement") in tokens(self.sql)
+
+    @cached_property
+    def clauses(self) -> Mapping[str, tuple[str, ...]]:
+        """COLLATE and ON CONFLICT of each column that has them, by folded name, and ON CONFLICT of
+        each UNIQUE and PRIMARY KEY, by what it is about.
+        """
+        return clauses_by_name(self.sql)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """All that a database has; `indexes` includes those that SQLite made for a UNIQUE or a key,
+    `statistics` are the tables in which ANALYZE keeps what it found.
+    """
+
+    tables: Mapping[str, Table]
+    indexes: Mapping[str, Index]
+    views: Mapping[str, View]
+    triggers: Mapping[str, Trigger]
+    statistics: tuple[str, ...] = ()
+
+    def indexes_on(self, table: str) -> list[Index]:
+        """The indexes of one table."""
+        return self._of_table.get(fold(table), [])
+
+    @cached_property
+    def _of_table(self) -> Mapping[str, list[Index]]:
+        found: dict[str, list[Index]] = {}
+        for index in self.indexes.values():
+            found.setdefault(fold(index.table), []).append(index)
+        return found
+
+    def uniques_of(self, table: str) -> frozenset[tuple[str, ...]]:
+        """The column lists of the UNIQUE constraints of one table, folded."""
+        return frozenset(
+            tuple(fold(column.compared) for column in index.columns)
+            for index in self.indexes_on(table)
+            if index.origin == "u"
+        )
+
+
+@lru_cache(maxsize=256)
+def _check_constraints(sql: str, table: str) -> tuple[CheckConstraint, ...]:
+    """Cached because parsing takes longer than all the pragmas of a table, and a live table is
+    usually the very text of the declared one.
+    """
+    if "check" not in sql.lower():
+        return ()
+    found = []
+    for definition in definitions(sql):
+        for clause in definition.clauses:
+            if clause.keyword == "check":
+                check = check_of(clause)
+                expression = normal(unqualified(check.text, table))
+                called = check.name or unquoted(check.text)
+                found.append(
+                    CheckConstraint(called, expression, definition.column, check.text, clause.text)
+                )
+    return tuple(found)

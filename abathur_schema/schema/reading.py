@@ -1,0 +1,160 @@
+"""What tables and indexes *are*, as values read back from SQLite; the same for declared and live.
+
+Structure comes from SQLite's table-valued pragmas, foreign keys and CHECKs from sqlite-utils. Names
+are compared as SQLite does, without letter case; mappings are keyed by the folded name.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Set
+from dataclasses import replace
+from string import ascii_lowercase, ascii_uppercase
+
+from sqlite_utils import Database
+from sqlite_utils.db import ForeignKey
+
+from ..errors import HidingNameError
+from .model import Column, Index, IndexColumn, Schema, Table, Trigger, View
+from .text import fold, literal, normal, where_of_index
+
+_UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)
+"""Letters as SQLite changes their case; Python changes more than those of ASCII."""
+
+
+def read_schema(connection: sqlite3.Connection) -> Schema:
+    """Read back what `connection`'s database has, in one transaction: others may be changing it.
+
+    Raises sqlite3.Error when it cannot be read.
+    """
+    if connection.in_transaction:
+        return _read(connection)
+    connection.execute("BEGIN")
+    try:
+        return _read(connection)
+    finally:
+        if connection.in_transaction:  # some errors have ended it already
+            connection.execute("ROLLBACK")
+
+
+def _read(connection: sqlite3.Connection) -> Schema:
+    text: dict[tuple[str, str], str] = {}
+    views: dict[str, View] = {}
+    triggers: dict[str, Trigger] = {}
+    for kind, name, table, sql in connection.execute(
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
+    ):
+        if not all(isinstance(value, str) for value in (kind, name, table, sql)):
+            raise _malformed(name)
+        if fold(name) in _functions(connection, name):
+            raise HidingNameError(name)
+        text[kind, name] = sql
+        if kind == "view":
+            views[fold(name)] = View(name, sql)
+        elif kind == "trigger":
+            triggers[fold(name)] = Trigger(name, table, sql)
+    tables = {}
+    for name, kind, without_rowid, strict in connection.execute(
+        "SELECT name, type, wr, strict FROM pragma_table_list"
+        " WHERE schema = 'main' AND type <> 'view' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+    ):
+        if ("table", name) not in text:
+            raise _malformed(name)
+        # A virtual table cannot be asked where its module is missing, and is never one of ours.
+        is_virtual = kind == "virtual"
+        tables[fold(name)] = Table(
+            name=name,
+            kind=kind,
+            columns=() if is_virtual else _columns(connection, name),
+            foreign_keys=frozenset(),
+            without_rowid=bool(without_rowid),
+            strict=bool(strict),
+            sql=text["table", name],
+        )
+    database = Database(connection, recursive_triggers=False, execute_plugins=False)
+    for name, found in tables.items():
+        if found.kind != "virtual":
+            keys = frozenset(
+                _with_parent_key(connection, key, tables)
+                for key in database.table(found.name).foreign_keys
+            )
+            if keys:
+                tables[name] = replace(found, foreign_keys=keys)
+    statistics = tuple(name for _, name in text if name in ("sqlite_stat1", "sqlite_stat4"))
+    return Schema(tables, _indexes(connection, text), views, triggers, statistics)
+
+
+def _functions(connection: sqlite3.Connection, name: str) -> Set[str]:
+    """The names under which a SELECT asks a pragma, if `name` may be one of them. A table or view
+    of that name would answer in SQLite's place, whatever it likes.
+    """
+    if not fold(name).startswith("pragma_"):
+        return frozenset()
+    return {f"pragma_{pragma}" for (pragma,) in connection.execute("PRAGMA pragma_list")}
+
+
+def _malformed(name: object) -> sqlite3.DatabaseError:
+    """What SQLite says of a schema that it does not take. It takes one that it would never write:
+    whose text is a BLOB, or in which the letter case differs from the text.
+    """
+    return sqlite3.DatabaseError(f"malformed database schema ({name})")
+
+
+def _with_parent_key(
+    connection: sqlite3.Connection, key: ForeignKey, tables: Mapping[str, Table]
+) -> ForeignKey:
+    """`REFERENCES Parent` with the parent's PRIMARY KEY, whatever the letter case of its name.
+
+    sqlite-utils looks for the parent by its exact name, and says rowid where it finds none.
+    """
+    parent = tables.get(fold(key.other_table))
+    if parent and key.other_columns == ("rowid",) and len(parent.primary_key) == 1:
+        named = connection.execute(
+            'SELECT 1 FROM pragma_foreign_key_list(?) WHERE "from" = ? AND "to" IS NOT NULL',
+            (key.table, key.columns[0]),
+        ).fetchone()
+        if not named:
+            return replace(
+                key, other_column=parent.primary_key[0], other_columns=parent.primary_key
+            )
+    return key
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> tuple[Column, ...]:
+    rows = connection.execute(
+        'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', (table,)
+    )
+    return tuple(
+        Column(name, type_.translate(_UPPER), bool(notnull), literal(default), key, hidden > 1)
+        for name, type_, notnull, default, key, hidden in rows
+    )
+
+
+def _indexes(
+    connection: sqlite3.Connection, text: Mapping[tuple[str, str], str]
+) -> dict[str, Index]:
+    columns: dict[tuple[str, str, int, str], list[IndexColumn]] = {}
+    for table, index, unique, origin, column, descending, collation in connection.execute(
+        'SELECT t.name, i.name, i."unique", i.origin, c.name, c."desc", c.coll'
+        "  FROM sqlite_schema AS t, pragma_index_list(t.name) AS i, pragma_index_xinfo(i.name) AS c"
+        " WHERE t.type = 'table' AND t.sql NOT LIKE 'CREATE VIRTUAL %' AND c.key"
+        " ORDER BY t.rowid, i.seq DESC, c.seqno"  # as they were made
+    ):
+        columns.setdefault((table, index, unique, origin), []).append(
+            IndexColumn(column or "", bool(descending), collation.upper())
+        )
+    found = {}
+    for (table, name, unique, origin), of_index in columns.items():
+        sql = text.get(("index", name), "")
+        where = where_of_index(sql)
+        has_expression = sql and not all(column.name for column in of_index)
+        found[fold(name)] = Index(
+            name=name,
+            table=table,
+            unique=bool(unique),
+            origin=origin,
+            columns=tuple(of_index),
+            where=where,
+            # Pragmas do not tell an expression: of such an index the whole text is compared.
+            expressions=normal(sql[sql.index("(") :]) if has_expression else "",
+            sql=sql,
+        )
+    return found

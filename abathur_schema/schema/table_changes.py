@@ -1,0 +1,233 @@
+"""What keeps a live table from being as declared, as values, one for each thing that differs."""
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import NamedTuple
+
+from sqlite_utils.db import ForeignKey
+
+from .create_table import Reference, definitions, key_name
+from .model import CheckConstraint, Column, Schema, Table
+from .text import fold
+
+
+class MissingColumn(NamedTuple):
+    """A declared column that is not there."""
+
+    column: Column
+
+    def __str__(self) -> str:
+        return f"column {self.column.name} is missing"
+
+
+class OtherColumn(NamedTuple):
+    """A column with another type, NOT NULL, DEFAULT, or generated where a value is declared."""
+
+    declared: Column
+    live: Column
+
+    def __str__(self) -> str:
+        return "; ".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        name, wanted, there = self.declared.name, self.declared, self.live
+        if wanted.type != there.type:
+            yield f"column {name} has type {there.type or '(none)'}; declared is {wanted.type}"
+        if wanted.notnull != there.notnull:
+            yield f"column {name} " + (
+                "may be NULL; declared is NOT NULL"
+                if wanted.notnull
+                else "is NOT NULL; declared may be NULL"
+            )
+        if wanted.default != there.default:
+            yield (
+                f"column {name} has DEFAULT {there.default or '(none)'};"
+                f" declared is {wanted.default or '(none)'}"
+            )
+        if wanted.generated != there.generated:
+            yield f"column {name} is generated; declared is a stored value"
+
+
+class OtherClauses(NamedTuple):
+    """Another COLLATE or ON CONFLICT, of a column or of a constraint of the table."""
+
+    of: str
+    declared: tuple[str, ...]
+    live: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.of} has"
+            f" {', '.join(self.live) or 'neither COLLATE nor ON CONFLICT'};"
+            f" declared is {', '.join(self.declared) or 'without'}"
+        )
+
+
+class OtherPrimaryKey(NamedTuple):
+    """Another PRIMARY KEY."""
+
+    declared: tuple[str, ...]
+    live: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"PRIMARY KEY is ({', '.join(self.live)}); declared is ({', '.join(self.declared)})"
+
+
+class OtherOption(NamedTuple):
+    """AUTOINCREMENT, WITHOUT ROWID or STRICT, there or not."""
+
+    option: str
+    is_declared: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{self.option} is missing"
+            if self.is_declared
+            else f"it is {self.option}; declared without"
+        )
+
+
+class MissingCheck(NamedTuple):
+    """A declared CHECK that is not there."""
+
+    check: CheckConstraint
+
+    def __str__(self) -> str:
+        return f"CHECK ({self.check.expression}) is missing"
+
+
+class MissingUnique(NamedTuple):
+    """A declared UNIQUE that is not there; `columns` are folded, with COLLATE if not BINARY."""
+
+    columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"UNIQUE ({', '.join(self.columns)}) is missing"
+
+
+class MissingForeignKey(NamedTuple):
+    """A declared foreign key that is not there."""
+
+    key: ForeignKey
+
+    def __str__(self) -> str:
+        return f"foreign key {spelled(self.key)} is missing"
+
+
+class OtherAction(NamedTuple):
+    """A foreign key that is there with another ON DELETE or ON UPDATE."""
+
+    key: ForeignKey
+    event: str
+    live: str
+
+    def __str__(self) -> str:
+        return (
+            f"foreign key {spelled(self.key)} has {self.event.upper().replace('_', ' ')}"
+            f" {self.live}; declared is {getattr(self.key, self.event)}"
+        )
+
+
+class FormerForeignKey(NamedTuple):
+    """A foreign key that older forms had, and that would keep rows from being as they may be; or
+    one of a declared column that references a table which is not there, so that SQLite refuses
+    every write.
+    """
+
+    key: ForeignKey
+    is_dangling: bool
+
+    def __str__(self) -> str:
+        why = (
+            "references a table that is not there"
+            if self.is_dangling
+            else "is there; declared is none any more"
+        )
+        return f"foreign key {spelled(self.key)} {why}"
+
+
+TableChange = (
+    MissingColumn
+    | OtherColumn
+    | OtherClauses
+    | OtherPrimaryKey
+    | OtherOption
+    | MissingCheck
+    | MissingUnique
+    | MissingForeignKey
+    | OtherAction
+    | FormerForeignKey
+)
+
+
+def table_changes(
+    declared: Schema, live: Schema, wanted: Table, table: Table
+) -> Iterator[TableChange]:
+    """What has to change for `table` of `live` to be `wanted` of `declared`."""
+    for name, column in wanted.column.items():
+        if there := table.column.get(name):
+            if column._replace(name="", key=0) != there._replace(name="", key=0):
+                yield OtherColumn(column, there)
+            yield from _clauses(name, wanted, table)
+        else:
+            yield MissingColumn(column)
+    if wanted.clauses or table.clauses:
+        for definition in definitions(wanted.sql):
+            for name in (key_name(definition, clause) for clause in definition.clauses):
+                yield from _clauses(name, wanted, table)
+    if folded(wanted.primary_key) != folded(table.primary_key):
+        yield OtherPrimaryKey(wanted.primary_key, table.primary_key)
+    for option in ("autoincrement", "without_rowid", "strict"):
+        is_declared = getattr(wanted, option)
+        if is_declared != getattr(table, option):
+            yield OtherOption(option.upper().replace("_", " "), is_declared)
+    for check in sorted(wanted.check_constraints, key=lambda check: check.expression):
+        if check.expression not in table.checks:
+            yield MissingCheck(check)
+    for columns in sorted(declared.uniques_of(wanted.name) - live.uniques_of(wanted.name)):
+        yield MissingUnique(columns)
+    yield from _foreign_keys(declared, live, wanted, table)
+
+
+def _clauses(name: str, wanted: Table, table: Table) -> Iterator[OtherClauses]:
+    declared, there = (one.clauses.get(name, ()) for one in (wanted, table))
+    if declared != there:
+        of = f"column {wanted.column[name].name}" if name in wanted.column else name
+        yield OtherClauses(of, declared, there)
+
+
+def _foreign_keys(
+    declared: Schema, live: Schema, wanted: Table, table: Table
+) -> Iterator[MissingForeignKey | OtherAction | FormerForeignKey]:
+    for key in sorted(table.foreign_keys, key=spelled):
+        parents = (live.tables, declared.tables)
+        dangles = not any(fold(key.other_table) in tables for tables in parents)
+        of_ours = all(name in wanted.column for name in folded(key.columns))
+        if dangles and of_ours:
+            yield FormerForeignKey(key, is_dangling=True)
+        elif reference(key) in wanted.former_keys:
+            yield FormerForeignKey(key, is_dangling=False)
+    for key in sorted(wanted.foreign_keys, key=spelled):
+        found = [there for there in table.foreign_keys if reference(there) == reference(key)]
+        if not found:
+            yield MissingForeignKey(key)
+        for there, event in product(found, ("on_delete", "on_update")):
+            if getattr(there, event) != getattr(key, event):
+                yield OtherAction(key, event, getattr(there, event))
+
+
+def reference(key: ForeignKey) -> Reference:
+    """What a foreign key references and from where, to compare: its actions left out."""
+    return Reference(folded(key.columns), fold(key.other_table), folded(key.other_columns))
+
+
+def spelled(key: ForeignKey) -> str:
+    """A foreign key such as `(task_id) -> tasks(id)`."""
+    return (
+        f"({', '.join(key.columns)}) -> {key.other_table}({', '.join(map(str, key.other_columns))})"
+    )
+
+
+def folded(names: Iterable[str | None]) -> tuple[str, ...]:
+    """The names in the one letter case by which they are compared."""
+    return tuple(fold(name or "") for name in names)

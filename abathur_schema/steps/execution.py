@@ -1,0 +1,243 @@
+"""Steps: each one transaction that brings its part of the database to the declared form."""
+
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+
+from ..declared.declaration import IN_THE_FILE, PRAGMA, declared
+from ..diagnosis import may_pass
+from ..errors import (
+    BrokenRowsError,
+    CannotReconcileError,
+    OrphanedRowsError,
+    StepError,
+    WalRefusedError,
+    out_of_order,
+)
+from ..interruption import interrupted, stop_asked, stop_if_asked
+from ..planning.broken_rows import broken_rows, told_rows
+from ..planning.plan import (
+    as_step_error,
+    changes_text,
+    framed,
+    is_rebuild,
+    needed_first,
+    problems,
+    setting_statement,
+)
+from ..planning.statement import Attempt, Statement, Step
+from ..planning.usability import works_no_longer
+from ..schema.difference import OtherTable, differences
+from ..schema.model import Schema
+from ..schema.stand_ins import lacking
+from ..schema.table_changes import FormerForeignKey
+from ..storage.connection import fully_synced, settle, unsettled
+from ..storage.durable_files import sync_folder
+from ..storage.foreign_keys import Violations, named, violations
+from .row_count import counting
+from .target import Target, nothing
+
+MAX_ATTEMPTS = 2
+
+CACHE_KIB = 64 * 1024
+"""Memory for pages while a table is made anew, taken as needed: with SQLite's own 2 MB, pages of
+keys that come in no order (UUIDs) are read again and again. An index is made faster without."""
+
+
+SECONDS = 20.0
+SECONDS_PER_BYTE = 0.2e-6
+"""How long, and how much longer for each byte of the database, another process may take to make its
+tables anew: many times what a usual disk needs."""
+
+
+def step_needed(connection: sqlite3.Connection, live: Schema, name: str) -> str | None:
+    """The step that must run before `name` can, or None when it can run."""
+    if name == PRAGMA:
+        return None
+    return PRAGMA if unsettled(connection) else needed_first(declared(), live, name)
+
+
+def run_step(target: Target, name: str) -> Step:
+    """Run one step, once more where a second try can help, and tell what became of it.
+
+    An error, also that the user asked to stop, is in the result.
+    """
+    step = Step(name)
+    started = time.perf_counter()
+    while True:
+        attempt = Attempt()
+        step.attempts.append(attempt)
+        try:
+            stop_if_asked()
+            _try(target, name, attempt)
+        except Exception as error:  # whatever it is, the state is preserved and the report tells
+            stopped = stop_asked() and str(error) == "interrupted"  # as SQLite says it
+            attempt.error = interrupted() if stopped else _explained(target, error)
+        failure = attempt.error
+        if failure is None or not may_pass(failure) or len(step.attempts) == MAX_ATTEMPTS:
+            step.duration_ms = (time.perf_counter() - started) * 1000
+            return step
+
+
+def _explained(target: Target, error: Exception) -> Exception:
+    """The error, with the name of what needs what only the application has."""
+    if not isinstance(error, sqlite3.Error) or not lacking(error):
+        return error
+    with suppress(Exception):  # what came first is what to tell
+        told = as_step_error(target.live(), error)
+        told.__cause__ = error
+        return told
+    return error
+
+
+def _try(target: Target, name: str, attempt: Attempt) -> None:
+    if name == PRAGMA:
+        _settle(target, attempt)
+        return
+    connection = target.connection
+    if needed := step_needed(connection, target.live(), name):
+        raise StepError(out_of_order(name, needed))
+    # A look before the lock: what has nothing to do waits for nobody, and holds nobody up.
+    while wanted := target.plan(name):
+        attempt.planned = wanted
+        with _transaction(target, wanted, attempt):
+            if target.plan(name) == wanted:  # or another one was faster: look again
+                _change(target, name, wanted, attempt)
+                return
+
+
+@contextmanager
+def _transaction(
+    target: Target, statements: Sequence[Statement], attempt: Attempt
+) -> Iterator[None]:
+    """Begin what the statements of a step run in; whatever is not committed inside is undone."""
+    connection = target.connection
+    # Another `init` may be at the same work: then it takes as long as that does.
+    patience = SECONDS + target.size() * SECONDS_PER_BYTE if is_rebuild(statements) else 0.0
+    give_up = time.monotonic() + patience
+    try:
+        while True:
+            try:
+                _run(connection, framed(statements)[0], attempt)
+                break
+            except sqlite3.OperationalError as error:
+                if not may_pass(error) or time.monotonic() > give_up:
+                    raise
+                target.progress.now("waiting for another process that writes")
+                stop_if_asked()
+        yield
+    except BaseException:
+        target.roll_back()
+        raise
+    finally:
+        if connection.in_transaction:
+            target.roll_back()
+        if is_rebuild(statements):
+            settle(connection)
+            connection.execute("PRAGMA legacy_alter_table = OFF")
+        if changes_text(statements):
+            connection.execute("PRAGMA writable_schema = RESET")
+
+
+def _change(target: Target, name: str, wanted: Sequence[Statement], attempt: Attempt) -> None:
+    connection = target.connection
+    before = _violations_before(target, name, wanted)
+    attempt.notes = works_no_longer(target.live(), wanted)
+    for statement in wanted:
+        if found := [line for guard in statement.guards for line in broken_rows(connection, guard)]:
+            raise BrokenRowsError(name, found)
+        attempt.notes += (line for tell in statement.tells for line in told_rows(connection, tell))
+        if statement.rewrites:
+            target.before_rewrite()
+            target.before_rewrite = nothing
+        cache = _with_cache(connection) if statement.rewrites else nullcontext()
+        with counting(target.progress, connection, statement), cache:
+            try:
+                _run(connection, [statement], attempt)
+            except sqlite3.IntegrityError as error:
+                # Such as two values that are equal in the type that is declared.
+                raise BrokenRowsError(name, [f"a row of {statement.table}: {error}"]) from error
+        attempt.ran.append(statement)
+    if left := problems(declared(), target.live(), name):
+        raise CannotReconcileError(name, left)
+    if is_rebuild(wanted):
+        target.progress.now(f"{name}: foreign keys")
+        after = violations(connection, target.live()).counts
+        # Of a table that could not be checked nobody can tell how many there were.
+        unknown = tuple(f"{table}(" for table in before.unchecked)
+        lost = {key: n for key, n in (after - before.counts).items() if not key.startswith(unknown)}
+        if lost:
+            raise OrphanedRowsError(lost)
+    _run(connection, framed(wanted)[1], attempt)
+
+
+@contextmanager
+def _with_cache(connection: sqlite3.Connection) -> Iterator[None]:
+    (before,) = connection.execute("PRAGMA cache_size").fetchone()
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA cache_size = {before}")
+
+
+def _run(connection: sqlite3.Connection, statements: Sequence[Statement], attempt: Attempt) -> None:
+    for statement in statements:
+        attempt.running = statement
+        connection.execute(statement.sql)
+    attempt.running = None
+
+
+def _violations_before(target: Target, name: str, wanted: Sequence[Statement]) -> Violations:
+    """Those of foreign keys that no change of ours made, and that stay; looked for where rows are
+    written anew, or where `asks_rows` and a table is changed.
+    """
+    about = ("columns_added", "tables_changed")
+    changes = any(made in about for one in wanted for made, _ in one.made)
+    if not is_rebuild(wanted) and not (changes and target.asks_rows):
+        return Violations(Counter(), ())
+    target.progress.now("foreign keys, before anything is changed")
+    going = {
+        named(change.key)
+        for one in differences(declared().schema, target.live(), declared().objects(name))
+        if isinstance(one, OtherTable)
+        for change in one.changes
+        if isinstance(change, FormerForeignKey)
+    }
+    found = violations(target.connection, target.live(), going)
+    target.before_change(found)
+    target.before_change = nothing
+    return found
+
+
+def _settle(target: Target, attempt: Attempt) -> None:
+    """Bring the settings to what `sql/pragma.sql` says, and read them back; no transaction can."""
+    connection = target.connection
+    timeout_ms = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    deadline = time.monotonic() + timeout_ms / 1000
+    while pending := unsettled(connection):
+        setting, value = pending[0]
+        attempt.running = setting_statement(setting, value)
+        try:
+            if setting.name == IN_THE_FILE:
+                with fully_synced(connection):
+                    connection.execute(setting.statement).fetchall()
+                    # Else a power loss could leave the -journal, which is gone now, beside a -wal,
+                    # and the old mode would come back.
+                    sync_folder(target.path.parent)
+            else:
+                connection.execute(setting.statement).fetchall()
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait for the lock when it changes the journal mode.
+            if "is locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            stop_if_asked()
+            time.sleep(0.01)
+            continue
+        if pending[0] in unsettled(connection):
+            refused = WalRefusedError if setting.name == IN_THE_FILE else StepError
+            raise refused(f"{setting.name} stays {value} after {setting.statement.rstrip(';')}")
+        attempt.ran.append(attempt.running)
+    attempt.running = None

@@ -1,0 +1,175 @@
+"""What is checked before anything is touched; all that is wrong here is a UsageError."""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from shlex import quote
+from typing import NamedTuple
+
+from ..declared.check_files import KINDS, check_files
+from ..declared.declaration import CHAINS, PLAN, PRAGMA, RESTORE, VERIFY, Declared, declared
+from ..errors import UsageError, out_of_order
+from ..schema.model import Schema
+from ..schema.reading import read_schema
+from ..storage.connection import COMPANIONS, MINIMUM_SQLITE, NOT_READABLE, connect
+from ..wording import on_one_line
+from .execution import step_needed
+
+
+def of_another_application(declared: Declared, live: Schema) -> str | None:
+    """What shows that the database belongs to another application: a table that shares nothing but
+    its name with ours. None when nothing does.
+
+    A table of ours, of whatever age, has most of the columns that every row of it must fill.
+    """
+    for name, wanted in declared.schema.tables.items():
+        table = live.tables.get(name)
+        if not table or table.kind != "table":
+            continue
+        names = {*table.column, *_called_now(declared, live, name)}
+        must = [
+            column
+            for column, form in wanted.column.items()
+            if form.notnull and not form.default and (name, column) not in declared.fills
+        ]
+        if sum(column in names for column in must) * 2 < len(must):
+            there = ", ".join(column.name for column in table.columns[:10]) or "none"
+            return (
+                f"its table {table.name} has the columns {there[:200]}; ours has"
+                f" {', '.join(must)} and others."
+            )
+    return None
+
+
+def _called_now(declared: Declared, live: Schema, table: str) -> Iterator[str]:
+    """The columns that upgrades give the name that they have now."""
+    for upgrade in declared.upgrades:
+        if upgrade.applies(live):
+            for name in upgrade.lacks:
+                of, _, column = name.partition(".")
+                if of == table:
+                    yield column
+
+
+class Request(NamedTuple):
+    """Where the database is, links followed (SQLite keeps `-wal` beside the file itself), and the
+    folder for reports; both absolute.
+    """
+
+    database: Path
+    reports: Path
+
+
+def check(task: str, database: object, reports: object) -> Request:
+    """What `task` is asked to work on, if it can. Raises UsageError."""
+    if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
+        needed = ".".join(map(str, MINIMUM_SQLITE))
+        raise UsageError(
+            f"SQLite {sqlite3.sqlite_version} is too old; {needed} or newer is needed. Use a Python"
+            " that is linked with a newer SQLite; nothing was touched."
+        )
+    declared()
+    if VERIFY in CHAINS.get(task, ()):
+        for kind in KINDS:
+            check_files(kind)
+    if database == ":memory:":
+        raise UsageError(
+            "a database in :memory: would be gone when this command ends, proven or not."
+            " Name a file, with --database PATH."
+        )
+    path = _path("database", database, "a file, with --database PATH")
+    folder = _path("reports", reports, "a folder, with --reports DIR")
+    try:
+        found = _database(task, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be a database: {error.strerror}. Name another.") from error
+    place = _followed(folder)
+    taken = {found.with_name(found.name + suffix) for suffix in ("", *COMPANIONS)}
+    if taken & {place, *place.parents}:
+        raise UsageError(f"{folder} is in the place of the database. Name another folder.")
+    return Request(found, folder)
+
+
+def _path(setting: str, value: object, remedy: str) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise UsageError(f"{value!r} is no path for the {setting}. Name {remedy}.")
+    try:
+        os.fsencode(value)
+        return Path(os.path.expanduser(value)).absolute()  # noqa: PTH111 - takes ~nobody as it is
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{value!r} is no path for the {setting}. Name {remedy}.") from error
+    except OSError as error:
+        raise UsageError(f"the working directory is gone ({error}). Go to another.") from error
+
+
+def _database(task: str, path: Path) -> Path:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise UsageError(f"{path} is a link to a file that does not exist. Mend it.") from None
+        if task in ("init", PRAGMA, PLAN, RESTORE):
+            return _followed(path)
+        first = "init" if task == VERIFY else PRAGMA
+        raise UsageError(f"there is no database at {path}. Run `invoke {first}` first.") from None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise UsageError(f"{path} is {kind}. Name a file, with --database PATH.")
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"{path} may not be read by this user. Run as the user who owns it.")
+    return _followed(path)
+
+
+def _followed(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # resolve() raises where links go in a circle
+
+
+FORMAT_WITH_DESC = 4
+"""Of the schema: SQLite ignores DESC in an index of a file of an older one (SQLite documentation,
+"Database File Format", section "Schema format number")."""
+
+
+def check_format(task: str, database: Path) -> None:
+    """Raise UsageError when SQLite cannot keep the declared indexes in the file. For a process that
+    has no connection to it: to open and close the file here would take their locks away.
+    """
+    if task == VERIFY or not database.exists():
+        return
+    try:
+        with database.open("rb") as file:
+            header = file.read(48)
+    except OSError:
+        return  # the step meets the same error and tells it in full
+    number = int.from_bytes(header[44:48], "big")
+    if header.startswith(b"SQLite format 3\0") and 0 < number < FORMAT_WITH_DESC:
+        raise UsageError(
+            f"{database} is a file of schema format {number}, in which SQLite keeps no descending"
+            f" index. Write it anew once, by this:\n    sqlite3 {quote(str(database))} VACUUM\n"
+            "Nothing was touched."
+        )
+
+
+def check_database(task: str, database: Path) -> None:
+    """Raise UsageError when the database belongs to another application, or when `task` is one step
+    and what it builds upon is not there.
+    """
+    if task == VERIFY or not database.exists():
+        return
+    needed = None
+    try:
+        with closing(connect(database, "ro")) as connection:
+            live = read_schema(connection)
+            if task not in ("init", PRAGMA, PLAN):
+                needed = step_needed(connection, live, task)
+    except NOT_READABLE:
+        return  # the step meets the same error and tells it in full, or looks again
+    if found := of_another_application(declared(), live):
+        raise UsageError(
+            f"{database} belongs to another application: {on_one_line(found)} Name another file,"
+            " with --database PATH; nothing was touched."
+        )
+    if needed:
+        raise UsageError(f"{out_of_order(task, needed)}; nothing was touched.")

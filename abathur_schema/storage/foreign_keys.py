@@ -1,0 +1,123 @@
+"""Rows whose parent is missing, read from a database."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Set
+from dataclasses import replace
+from typing import NamedTuple
+
+from sqlite_utils.db import ForeignKey
+
+from ..schema.model import Schema, Table, affinity
+from ..schema.text import fold, quoted
+
+
+class Violations(NamedTuple):
+    """How many rows have no parent, by child table, columns and parent; `first` are some of them,
+    each as one line. `unchecked` are tables of which SQLite does not tell: a foreign key of theirs
+    references columns that are not there, or not unique.
+    """
+
+    counts: Counter[str]
+    first: tuple[str, ...]
+    unchecked: frozenset[str] = frozenset()
+
+    @property
+    def total(self) -> int:
+        """The number of all."""
+        return self.counts.total()
+
+
+MAX_SHOWN = 20
+
+
+def violations(
+    connection: sqlite3.Connection, live: Schema, leave_out: Set[str] = frozenset()
+) -> Violations:
+    """What `PRAGMA foreign_key_check` finds in all tables of `live`, but for the foreign keys that
+    `named` calls as in `leave_out`.
+
+    A table whose foreign key SQLite calls a mismatch counts as one line of its own.
+    """
+    counts: Counter[str] = Counter()
+    first: list[str] = []
+    unchecked = set()
+    for table in live.tables.values():
+        asked = [key for key in table.foreign_keys if named(key) not in leave_out]
+        if all_hold(connection, live, replace(table, foreign_keys=frozenset(asked))):
+            continue
+        try:
+            for key, line in _rows(connection, table.name):
+                if key in leave_out:
+                    continue
+                counts[key] += 1
+                if len(first) < MAX_SHOWN:
+                    first.append(line)
+        except sqlite3.OperationalError as error:
+            if "mismatch" not in str(error):
+                raise
+            counts[f"{table.name}: {error}"] += 1
+            first.append(f"table {table.name}: {error}")
+            unchecked.add(fold(table.name))
+    return Violations(counts, tuple(first), frozenset(unchecked))
+
+
+def named(key: ForeignKey) -> str:
+    """A foreign key as the counts of violations call it."""
+    return fold(f"{key.table}({', '.join(key.columns)}) -> {key.other_table}")
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, str]]:
+    """The rows that SQLite finds in one table, each with the key that counts it."""
+    columns: dict[int, list[str]] = {}
+    for number, column in connection.execute(
+        'SELECT id, "from" FROM pragma_foreign_key_list(?) ORDER BY seq', (table,)
+    ):
+        columns.setdefault(number, []).append(column)
+    for rowid, parent, number in connection.execute(
+        "SELECT rowid, parent, fkid FROM pragma_foreign_key_check(?)", (table,)
+    ):
+        names = ", ".join(columns[number])
+        line = f"table {table}, row {rowid}: {names} has no row in {parent}"
+        yield fold(f"{table}({names}) -> {parent}"), line
+
+
+def all_hold(connection: sqlite3.Connection, live: Schema, table: Table) -> bool:
+    """Whether every foreign key of a table is seen at a glance to hold; if not, SQLite's own check
+    must be asked. In a database whose indexes are damaged neither tells the truth.
+
+    Raises sqlite3.DatabaseError where the table cannot be read.
+    """
+    return all(_holds(connection, live, table, key) for key in table.foreign_keys)
+
+
+def _holds(connection: sqlite3.Connection, live: Schema, table: Table, key: ForeignKey) -> bool:
+    """Whether a foreign key is seen at a glance to hold: each of its values has its parent.
+
+    By an index the values come in order, and the parents are found in the same order: on large
+    tables several times faster than SQLite's own check, which goes from row to row. What differs
+    from it (several columns, no index on the parent, another collation there) is left to it, and
+    so is `rowid`, which is not always what it seems.
+    """
+    child = table.column[fold(key.columns[0])]
+    parent = live.tables.get(fold(key.other_table))
+    if len(key.columns) > 1 or not parent or affinity(child.type) == "BLOB":
+        return False
+    other = fold(str(key.other_columns[0]))
+    if other == "rowid" or other not in parent.column or parent.clauses.get(other):
+        return False
+    is_rowid = parent.column[other].type == "INTEGER" and (other,) == parent.folded_key
+    if not is_rowid and not any(
+        index.unique
+        and not index.where
+        and [(fold(c.name), c.collation) for c in index.columns] == [(other, "BINARY")]
+        for index in live.indexes_on(parent.name)
+    ):
+        return False
+    # The plus takes the child's affinity away: the parent's decides, as it does for SQLite.
+    orphans = (
+        f"SELECT 1 FROM {quoted(table.name)} AS c WHERE c.{quoted(child.name)} IS NOT NULL"
+        f" AND NOT EXISTS (SELECT 1 FROM {quoted(parent.name)} AS p"
+        f" WHERE p.{quoted(other)} = +c.{quoted(child.name)}) LIMIT 1"
+    )
+    return connection.execute(orphans).fetchone() is None

@@ -1,0 +1,115 @@
+"""A folder in which a state of the database is kept."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from .connection import COMPANIONS, NOT_READABLE, connect
+from .durable_files import create, make_folders, new_file, sync_folder
+
+
+@dataclass
+class PreservedState:
+    """`files` were kept; `lost` says of each that could not be kept why; `notes` what to know of
+    those that were.
+    """
+
+    folder: Path
+    files: list[Path] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def keep(self, name: str, make: Callable[[Path], None]) -> None:
+        """Let `make` write the file `name`; when it cannot, say so and go on."""
+        path = self.folder / name
+        try:
+            make_folders(self.folder)
+            make(path)
+            self.files.append(path)
+        except (OSError, sqlite3.Error) as error:
+            self.lost.append(f"{name}: {error}")
+
+    def keep_text(self, name: str, content: str) -> None:
+        """Keep a text file."""
+
+        def make(path: Path) -> None:
+            with new_file(path) as file:
+                file.write(content.encode("utf-8", "surrogateescape"))
+
+        self.keep(name, make)
+
+    def keep_database(self, database: Path) -> None:
+        """Keep the database: by SQLite's backup, or byte for byte where SQLite cannot read it."""
+        try:
+            if not database.exists():
+                self.lost.append("database.db: there was no database")
+                return
+            make_folders(self.folder)
+            back_up(database, self.folder / "database.db")
+            self.files.append(self.folder / "database.db")
+        except NOT_READABLE as error:
+            self.notes.append(f"database.db is a copy byte for byte: SQLite says {error}")
+            self.keep_bytes(database)
+        except OSError as error:
+            self.lost.append(f"database.db: {error}")
+
+    def keep_bytes(self, database: Path, opened: BinaryIO | None = None) -> None:
+        """Keep the database byte for byte, with what SQLite keeps beside it. Who holds a lock on it
+        gives the file `opened`: to close another one of the same file would give the lock away
+        (POSIX, `fcntl`).
+        """
+        for suffix in ("", *COMPANIONS):
+            source = database.with_name(database.name + suffix)
+            if opened and not suffix:
+                self.keep("database.db", partial(_copy_content, opened))
+            elif source.exists():
+                self.keep(f"database.db{suffix}", partial(_copy, source))
+
+    def seal(self) -> None:
+        """See the folder itself on the disk; one that nothing could be kept in goes."""
+        if not self.files:
+            with suppress(OSError):  # it was not even made
+                self.folder.rmdir()
+            return
+        try:
+            sync_folder(self.folder)
+            sync_folder(self.folder.parent)
+        except OSError as error:
+            self.lost.append(f"the folder may not survive a power loss: {error}")
+
+
+def back_up(database: Path, copy: Path) -> None:
+    """Copy what is committed, `-wal` included, as one consistent state."""
+    temporary = copy.with_name(f".{copy.name}.tmp")
+    os.close(create(temporary))
+    try:
+        with (
+            closing(connect(database, "ro")) as source,
+            closing(sqlite3.connect(temporary, isolation_level=None)) as target,
+        ):
+            # Hold the state: without this the backup would wait for a lock for ever.
+            source.execute("BEGIN")
+            source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            source.backup(target)
+        temporary.rename(copy)
+    except BaseException:
+        for suffix in ("", *COMPANIONS):
+            temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+        raise
+
+
+def _copy(source: Path, copy: Path) -> None:
+    with source.open("rb") as content:
+        _copy_content(content, copy)
+
+
+def _copy_content(content: BinaryIO, copy: Path) -> None:
+    content.seek(0)
+    with new_file(copy) as target:
+        shutil.copyfileobj(content, target, 1 << 20)
