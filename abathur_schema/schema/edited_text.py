@@ -1,24 +1,19 @@
 """A CREATE TABLE in parts, of which some are changed and all others stay letter by letter."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
-from .create_table import (
-    Clause,
-    Definition,
-    body,
-)
+from .create_table import Clause, Definition, body, definitions
 from .text import TOKEN
 
 
-@dataclass
 class Part:
     """One definition of the live text, as it is to be; without clauses and name it goes."""
 
-    of: Definition
-    type: str
-    clauses: list[Clause]
-    is_changed: bool = False
+    def __init__(self, of: Definition) -> None:
+        self.of = of
+        self.type = of.type
+        self.clauses = list(of.clauses)
+        self.is_changed = False
 
     def keep(self, clauses: Iterable[Clause]) -> None:
         """Leave only these clauses."""
@@ -31,15 +26,15 @@ class Part:
         return " ".join(filter(None, [self.of.spelled, self.type, *texts]))
 
 
-@dataclass
 class Text:
     """A CREATE TABLE in parts; `columns` and `constraints` are added to those that it has."""
 
-    sql: str
-    parts: list[Part]
-    columns: list[str] = field(default_factory=list)
-    constraints: list[str] = field(default_factory=list)
-    tail: str | None = None
+    def __init__(self, sql: str) -> None:
+        self.sql = sql
+        self.parts = [Part(one) for one in definitions(sql)]
+        self.columns: list[str] = []
+        self.constraints: list[str] = []
+        self.tail: str | None = None
 
     def __str__(self) -> str:
         sql = self.sql

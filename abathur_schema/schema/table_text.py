@@ -51,8 +51,7 @@ def reformed(
     declared: Schema, live: Schema, wanted: Table, table: Table, changes: Iterable[TableChange]
 ) -> str:
     """The text of `table` of `live` when all of `changes` are made."""
-    parts = [Part(one, one.type, list(one.clauses)) for one in definitions(table.sql)]
-    text = Text(table.sql, parts)
+    text = Text(table.sql)
     of_wanted = definitions(wanted.sql)
     changes = list(changes)
     added = {fold(one.column.name) for one in changes if isinstance(one, MissingColumn)}
@@ -116,11 +115,11 @@ def only_declared(declared: Schema, live: Schema, wanted: Table, table: Table) -
     kept = []
     for one in definitions(table.sql):
         if not one.column or fold(one.column) in wanted.column:
-            clauses = [_at_once(clause) for clause in one.clauses if is_declared(one, clause)]
-            if part := str(Part(one, one.type, clauses)):
-                kept.append(part)
+            part = Part(one)
+            part.keep(_at_once(clause) for clause in one.clauses if is_declared(one, clause))
+            kept.append(str(part))
     start, end = body(table.sql)
-    return f"{table.sql[:start]}({', '.join(kept)}{table.sql[end:]}"
+    return f"{table.sql[:start]}({', '.join(filter(None, kept))}{table.sql[end:]}"
 
 
 def _at_once(clause: Clause) -> Clause:
