@@ -5,22 +5,14 @@ of the table where that leaves its content alone, and only otherwise it is rebui
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import replace
+from itertools import islice
 
 from ..declared.declaration import Declared
 from ..schema.create_table import Definition, definitions, plain
 from ..schema.difference import OtherTable
 from ..schema.model import Column, Schema, Table, affinity_of
-from ..schema.scratch import scratch
-from ..schema.table_changes import (
-    MissingCheck,
-    MissingColumn,
-    MissingForeignKey,
-    TableChange,
-)
-from ..schema.table_text import reformed
+from ..schema.table_changes import MissingColumn
+from ..schema.table_text import comes_with, reformed
 from ..schema.text import fold, quoted
 from .broken_rows import guards_of
 from .by_text import by_text, prove
@@ -36,23 +28,22 @@ def change_table(
     """
     wanted, table = difference.declared, difference.live
     texts = {fold(one.column): one for one in definitions(wanted.sql) if one.column}
-    added = [
-        texts[fold(one.column.name)]
+    names = [
+        fold(one.column.name)
         for one in difference.changes
         if isinstance(one, MissingColumn)
         and _can_be_added(one, texts[fold(one.column.name)])
         and (fold(wanted.name), fold(one.column.name)) not in declared.fills
     ]
-    adding = [_add(table, text) for text in added]
-    columns = {fold(text.column): text for text in added}
-    if all(_comes_with(change, columns) for change in difference.changes):
+    added = {name: texts[name] for name in names}
+    adding = [_add(table, text) for text in added.values()]
+    changes = tuple(one for one in difference.changes if not comes_with(one, added))
+    if not changes:
         return adding
-    changes = tuple(one for one in difference.changes if not _comes_with(one, columns))
-    longer = _with_columns(table, wanted, adding, columns) if adding else table
     if not any(isinstance(one, MissingColumn) for one in changes):
-        text = reformed(declared.schema, live, wanted, longer, changes)
+        text = reformed(declared.schema, live, wanted, table, difference.changes)
         made = prove(declared.schema, live, step, difference, text)
-        if _has_same_content(live, longer, made):
+        if _has_same_content(live, table, made):
             first = Statement(
                 "",
                 "\n  ".join([f"table {table.name}, by its text alone:", *map(str, changes)]),
@@ -76,19 +67,6 @@ def _can_be_added(missing: MissingColumn, text: Definition) -> bool:
     return is_constant(column.default) if has_value else not column.notnull
 
 
-def _comes_with(change: TableChange, added: Mapping[str, Definition]) -> bool:
-    """Whether `change` is done when these columns are added."""
-    match change:
-        case MissingColumn(column):
-            return fold(column.name) in added
-        case MissingCheck(check):
-            return bool(check.column) and fold(check.column) in added
-        case MissingForeignKey(key) if len(key.columns) == 1:
-            text = added.get(fold(key.columns[0]))
-            return text is not None and text.has("references")
-    return False
-
-
 def is_constant(default: str) -> bool:
     """Whether a DEFAULT, in normal form, is one that `ALTER TABLE` takes where there are rows."""
     constant = r"[-+]? ?[\d.]\S*|x?'.*'"
@@ -103,32 +81,20 @@ def _add(table: Table, text: Definition) -> Statement:
     )
 
 
-def _with_columns(
-    table: Table, wanted: Table, adding: Sequence[Statement], columns: Iterable[str]
-) -> Table:
-    """The table when the columns are added: as SQLite writes it."""
-    with closing(scratch()) as connection:
-        for sql in (table.sql, *(statement.sql for statement in adding)):
-            connection.execute(sql)
-        (text,) = connection.execute(
-            "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", (table.name,)
-        ).fetchone()
-    every = (*table.columns, *(wanted.column[name] for name in columns))
-    return replace(table, sql=text, columns=every)
-
-
 def _has_same_content(live: Schema, table: Table, made: Schema) -> bool:
     """Whether all that is stored of the table, in it and in its indexes, means the same when it is
-    made of another text, so that the text alone can be changed.
+    made of another text, so that the text alone can be changed. New columns come after all others.
     """
     new = made.tables[fold(table.name)]
-    return _content(live, table) == _content(made, new) and not any(
+    there = len(table.columns)
+    return _content(live, table, there) == _content(made, new, there) and not any(
         column.default != new.column[name].default and _may_be_short(live, table, name)
         for name, column in table.column.items()
     )
 
 
-def _content(schema: Schema, table: Table) -> tuple[object, ...]:
+def _content(schema: Schema, table: Table, first: int) -> tuple[object, ...]:
+    """What decides what the values mean in the `first` columns, and in the indexes of keys."""
     columns = [
         (
             name,
@@ -137,7 +103,7 @@ def _content(schema: Schema, table: Table) -> tuple[object, ...]:
             column.generated,
             column.key,
         )
-        for name, column in table.column.items()
+        for name, column in islice(table.column.items(), first)
     ]
     kept = [one for one in schema.indexes_on(table.name) if one.origin != "c"]
     keys = sorted((fold(one.name), one.origin, tuple(one.columns)) for one in kept)

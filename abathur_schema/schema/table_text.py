@@ -5,7 +5,7 @@ that is declared. The same text serves where the text alone is changed and where
 anew.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlite_utils.db import ForeignKey
 
@@ -48,17 +48,18 @@ _SAYS = {
 
 
 def reformed(
-    declared: Schema, live: Schema, wanted: Table, table: Table, changes: Iterable[TableChange]
+    declared: Schema, live: Schema, wanted: Table, table: Table, changes: Sequence[TableChange]
 ) -> str:
     """The text of `table` of `live` when all of `changes` are made."""
     text = Text(table.sql)
     of_wanted = definitions(wanted.sql)
-    changes = list(changes)
-    added = {fold(one.column.name) for one in changes if isinstance(one, MissingColumn)}
+    names = {fold(one.column.name) for one in changes if isinstance(one, MissingColumn)}
+    added = {fold(one.column): one for one in of_wanted if fold(one.column) in names}
+    text.columns += (plain(one.text) for one in added.values())
     for change in changes:
+        if comes_with(change, added):
+            continue
         match change:
-            case MissingColumn(column):
-                text.columns.append(plain(_column(of_wanted, column.name).text))
             case OtherColumn(declared=column, live=there):
                 about = {
                     "type": column.type != there.type or there.generated,
@@ -80,19 +81,31 @@ def reformed(
                 _, end = body(table.sql)
                 _other_option(text, option, is_declared, table, end)
             case MissingCheck(check):
-                if not (check.column and fold(check.column) in added):
-                    text.constraints.append(check.sql)
+                text.constraints.append(check.sql)
             case MissingUnique(columns):
-                if not (len(columns) == 1 and columns[0] in added):
-                    text.constraints.append(_unique(wanted, columns))
+                text.constraints.append(_unique(wanted, columns))
             case MissingForeignKey(key):
-                if not (len(key.columns) == 1 and fold(key.columns[0]) in added):
-                    text.constraints.append(_foreign_key(declared, of_wanted, reference(key)))
+                text.constraints.append(_foreign_key(declared, of_wanted, reference(key)))
             case OtherAction(key):
                 _replace_actions(text, live, key)
             case FormerForeignKey(key):
                 _drop_key(text, live, reference(key))
     return str(text)
+
+
+def comes_with(change: TableChange, added: Mapping[str, Definition]) -> bool:
+    """Whether `change` is made by the text of these columns (by folded name) when it is added."""
+    match change:
+        case MissingColumn(column):
+            return fold(column.name) in added
+        case MissingCheck(check):
+            return fold(check.column) in added
+        case MissingUnique(columns=(name,)):
+            return name in added and added[name].has("unique")
+        case MissingForeignKey(key) if len(key.columns) == 1:
+            text = added.get(fold(key.columns[0]))
+            return text is not None and text.has("references")
+    return False
 
 
 def only_declared(declared: Schema, live: Schema, wanted: Table, table: Table) -> str:
