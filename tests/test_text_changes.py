@@ -28,13 +28,16 @@ from abathur_schema.schema.text import normal
 
 
 def run(path: Path, statements: Sequence[Statement]) -> bool:
-    """Run what a step would, where no row stands in the way."""
+    """Run what a step would, where no row stands in the way, and no parent without the key."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("BEGIN IMMEDIATE")
         for statement in statements:
             for guard in statement.guards:
-                if connection.execute(f"SELECT count(*) {guard.rows}").fetchone()[0]:
+                try:
+                    if connection.execute(f"SELECT count(*) {guard.rows}").fetchone()[0]:
+                        return False
+                except sqlite3.OperationalError:  # the step would change the parent first
                     return False
             connection.execute(statement.sql)
         connection.execute("COMMIT")

@@ -12,13 +12,21 @@ from typing import NamedTuple
 
 from .text import SPACE, TOKEN, fold, tokens, unquoted
 
-_CONSTRAINTS = {"constraint", "primary", "unique", "check", "foreign"}
+_KINDS = {"primary", "unique", "check", "foreign"}
+_CONSTRAINTS = {"constraint", *_KINDS}
 _CLAUSES = {
     *("constraint", "primary", "not", "null", "unique", "check", "default", "collate"),
     *("references", "generated", "as"),
 }
 # After these a word of _CLAUSES goes on with the clause: SET NULL, DEFAULT NULL, ALWAYS AS ...
 _GOES_ON = {"set", "default", "always", "not", "constraint"}
+
+_NOT_PLAIN = re.compile(r"  |[\n\t\r\f]|--|/\*")
+
+Token = tuple[str, str, int, int]
+"""A bare word in lower case, or nothing; the text as it stands; where that starts and ends."""
+
+_END: Token = ("", "", 0, 0)
 
 
 class Clause(NamedTuple):
@@ -56,22 +64,22 @@ class Definition(NamedTuple):
 def definitions(sql: str) -> tuple[Definition, ...]:
     """The definitions of a CREATE TABLE statement, in order; none of a table made AS SELECT."""
     found: list[Definition] = []
-    part: list[re.Match[str]] = []
+    part: list[Token] = []
     depth = 0
-    for match in _meaning(sql):
-        sign = match.group() if match.lastgroup == "sign" else ""
-        depth -= sign == ")"
-        if (depth == 1 and sign == ",") or (depth == 0 and part):
+    for token in _meaning(sql):
+        word, text, _, _ = token
+        depth -= text == ")"
+        if (depth == 1 and text == ",") or (depth == 0 and part):
             found.append(_definition(sql, part))
             part = []
             if depth == 0:
                 break
         elif depth >= 1:
-            if depth == 1 and _begins_another(part, match):
+            if depth == 1 and word in _CONSTRAINTS and _is_whole(part):
                 found.append(_definition(sql, part))
                 part = []
-            part.append(match)
-        depth += sign == "("
+            part.append(token)
+        depth += text == "("
     return tuple(found)
 
 
@@ -119,13 +127,12 @@ def key_name(definition: Definition, clause: Clause) -> str:
 def body(sql: str) -> tuple[int, int]:
     """The offsets of the two parentheses around the definitions."""
     start, depth = -1, 0
-    for match in _meaning(sql):
-        sign = match.group() if match.lastgroup == "sign" else ""
-        if sign == "(" and start < 0:
-            start = match.start()
-        depth += (sign == "(") - (sign == ")")
-        if sign == ")" and depth == 0:
-            return start, match.start()
+    for _, text, at, _ in _meaning(sql):
+        if text == "(" and start < 0:
+            start = at
+        depth += (text == "(") - (text == ")")
+        if text == ")" and depth == 0:
+            return start, at
     raise ValueError(f"no definitions in {sql!r}")
 
 
@@ -138,14 +145,14 @@ class Check(NamedTuple):
 
 def check_of(clause: Clause) -> Check:
     """What a clause with the keyword `check` says."""
-    found = list(_meaning(clause.written))
-    at = next(n for n, one in enumerate(found) if one.group().lower() == "check")
-    name = unquoted(found[1].group()) if at == 2 else ""  # CONSTRAINT name CHECK
+    found = _meaning(clause.written)
+    at = _place(found, "check")
+    name = unquoted(found[1][1]) if at == 2 else ""  # CONSTRAINT name CHECK
     depth = 0
-    for one in found[at + 1 :]:
-        depth += (one.group() == "(") - (one.group() == ")")
+    for _, text, start, _ in found[at + 1 :]:
+        depth += (text == "(") - (text == ")")
         if not depth:
-            return Check(name, clause.written[found[at + 1].end() : one.start()].strip(SPACE))
+            return Check(name, clause.written[found[at + 1][3] : start].strip(SPACE))
     raise ValueError(f"no expression in {clause.written!r}")
 
 
@@ -163,15 +170,15 @@ def reference_of(definition: Definition, clause: Clause) -> Reference | None:
     """What a REFERENCES or FOREIGN KEY clause says; None for another clause."""
     if clause.keyword not in ("references", "foreign"):
         return None
-    words = list(_meaning(clause.text))
-    at = next(n for n, one in enumerate(words) if one.group().lower() == "references")
-    columns = (fold(definition.column),) if definition.column else _names(words[:at])
-    return Reference(columns, fold(unquoted(words[at + 1].group())), _names(words[at + 2 :]))
+    found = _meaning(clause.text)
+    at = _place(found, "references")
+    columns = (fold(definition.column),) if definition.column else _names(found[:at])
+    return Reference(columns, fold(unquoted(found[at + 1][1])), _names(found[at + 2 :]))
 
 
-def _names(words: list[re.Match[str]]) -> tuple[str, ...]:
+def _names(found: list[Token]) -> tuple[str, ...]:
     """The names between the first parentheses."""
-    texts = [one.group() for one in words]
+    texts = [text for _, text, _, _ in found]
     if "(" not in texts:
         return ()
     inside = texts[texts.index("(") + 1 : texts.index(")")]
@@ -182,11 +189,10 @@ def deferral(clause: Clause) -> str:
     """The end of a foreign key that says when it is enforced, such as DEFERRABLE INITIALLY
     DEFERRED; empty without.
     """
-    words = list(_meaning(clause.text))
-    for at, one in enumerate(words):
-        if one.group().lower() == "deferrable":
-            at -= words[at - 1].group().lower() == "not"
-            return clause.text[words[at].start() :]
+    found = _meaning(clause.text)
+    for at, (word, _, start, _) in enumerate(found):
+        if word == "deferrable":
+            return clause.text[found[at - 1][2] if found[at - 1][0] == "not" else start :]
     return ""
 
 
@@ -194,22 +200,20 @@ def unqualified(expression: str, table: str) -> str:
     """An expression with its columns no longer named by their table, which in a constraint can be
     only its own.
     """
-    found = list(_meaning(expression))
-    drop = set()
-    for at, one in enumerate(found[:-2]):
-        is_name = one.lastgroup in ("word", "quoted") and found[at + 1].group() == "."
-        if is_name and fold(unquoted(one.group())) == fold(table):
-            drop |= {at, at + 1}
-    kept, end = [], 0
-    for at in sorted(drop):
-        kept.append(expression[end : found[at].start()])
-        end = found[at].end()
+    found = _meaning(expression)
+    kept: list[str] = []
+    end = 0
+    for (word, text, start, until), (_, dot, at, after) in pairwise(found[:-1]):
+        is_name = word or text[0] in ('"', "`", "[")
+        if dot == "." and is_name and fold(unquoted(text)) == fold(table):
+            kept += expression[end:start], expression[until:at]
+            end = after
     return "".join([*kept, expression[end:]])
 
 
 def plain(sql: str) -> str:
     """The text on one line, without comments."""
-    if not any(sign in sql for sign in ("  ", "\n", "\t", "\r", "\f", "--", "/*")):
+    if not _NOT_PLAIN.search(sql):
         return sql.strip(" ")  # which is seen faster
     words: list[str] = []
     for match in TOKEN.finditer(sql):
@@ -220,52 +224,52 @@ def plain(sql: str) -> str:
     return "".join(words).strip(" ")
 
 
-def _meaning(sql: str) -> Iterator[re.Match[str]]:
-    return (match for match in TOKEN.finditer(sql) if match.lastgroup != "space")
+def _meaning(sql: str) -> list[Token]:
+    """The tokens but for white space and comments."""
+    return [
+        (text.lower() if kind == "word" else "", text, match.start(), match.end())
+        for match in TOKEN.finditer(sql)
+        if (kind := match.lastgroup) != "space" and (text := match.group())
+    ]
 
 
-def _begins_another(part: list[re.Match[str]], match: re.Match[str]) -> bool:
-    """Whether a constraint of the table ends here without a comma, because the next one begins."""
-
-    def word(one: re.Match[str]) -> str:
-        return one.group().lower() if one.lastgroup == "word" else ""
-
-    if word(match) not in _CONSTRAINTS or not part or word(part[0]) not in _CONSTRAINTS:
-        return False
-    return any(word(one) in _CONSTRAINTS - {"constraint"} for one in part)
+def _place(found: list[Token], keyword: str) -> int:
+    return next(at for at, (word, _, _, _) in enumerate(found) if word == keyword)
 
 
-def _definition(sql: str, part: list[re.Match[str]]) -> Definition:
-    start, end = part[0].start(), part[-1].end()
-    is_constraint = part[0].lastgroup == "word" and part[0].group().lower() in _CONSTRAINTS
+def _is_whole(part: list[Token]) -> bool:
+    """Whether it is a constraint of the table, which may end without a comma."""
+    return bool(part) and part[0][0] in _CONSTRAINTS and any(word in _KINDS for word, *_ in part)
+
+
+def _definition(sql: str, part: list[Token]) -> Definition:
+    word, spelled, start, after_name = part[0]
+    end = part[-1][3]
     text = sql[start:end]
-    if is_constraint:
-        return Definition("", start, end, text, tuple(_clauses(sql, part, whole=True)))
-    clauses = tuple(_clauses(sql, part[1:], whole=False))
-    spelled = part[0].group()
-    type_ = plain(sql[part[0].end() : clauses[0].start if clauses else end])
+    if word in _CONSTRAINTS:
+        keyword = next((word for word, *_ in part if word in _KINDS), word)
+        return Definition("", start, end, text, (Clause(keyword, plain(text), text, start),))
+    clauses = tuple(_clauses(sql, part[1:]))
+    type_ = plain(sql[after_name : clauses[0].start if clauses else end])
     return Definition(unquoted(spelled), start, end, text, clauses, spelled, type_)
 
 
-def _clauses(sql: str, part: list[re.Match[str]], *, whole: bool) -> Iterator[Clause]:
-    """The clauses of one definition; a constraint of the table is one clause as a `whole`."""
+def _clauses(sql: str, part: list[Token]) -> Iterator[Clause]:
+    """The clauses of a column, of which its name is left out."""
     starts: list[tuple[str, int]] = []
     depth, before, is_named = 0, "", False
-    for position, match in enumerate(part):
-        text = match.group()
-        word = text.lower() if match.lastgroup == "word" else ""
-        follows = part[position + 1].group().lower() if position + 1 < len(part) else ""
-        begins = word in _CLAUSES or (word == "foreign" and whole)
-        if depth == 0 and begins and before not in _GOES_ON and follows != "deferrable":
+    for (word, text, start, _), (follows, *_) in zip(part, [*part[1:], _END], strict=False):
+        if word in _CLAUSES and not depth and before not in _GOES_ON and follows != "deferrable":
             if is_named:  # CONSTRAINT name CHECK: the name belongs to it
                 starts[-1] = (word, starts[-1][1])
-            elif not (whole and starts):
-                starts.append((word, match.start()))
+            else:
+                starts.append((word, start))
             is_named = word == "constraint"
         depth += (text == "(") - (text == ")")
         # A name, what SET sets, and ALWAYS in the name of a type have no say in what follows.
         is_name = before in ("constraint", "set") or (word == "always" and before != "generated")
         before = "" if is_name else word
-    ends = [*(start for _, start in starts[1:]), part[-1].end() if part else 0]
+    ends = [*(start for _, start in starts[1:]), part[-1][3] if part else 0]
     for (keyword, start), end in zip(starts, ends, strict=False):
-        yield Clause(keyword, plain(sql[start:end]), sql[start:end].strip(SPACE), start)
+        text = sql[start:end].strip(SPACE)
+        yield Clause(keyword, plain(text), text, start)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlite_utils.db import ForeignKey
 
 from .create_table import Reference, check_of, clauses_by_name, definitions, unqualified
-from .text import fold, normal, tokens, unquoted
+from .text import TOKEN, fold, normal, unquoted
 
 
 class Column(NamedTuple):
@@ -161,7 +161,10 @@ class Table:
     def autoincrement(self) -> bool:
         """AUTOINCREMENT is a reserved word: unquoted, it can mean nothing else."""
         is_there = "autoincrement" in self.sql.lower()  # which is seen faster
-        return is_there and ("word", "autoincrement") in tokens(self.sql)
+        return is_there and any(
+            one.lastgroup == "word" and one.group().lower() == "autoincrement"
+            for one in TOKEN.finditer(self.sql)
+        )
 
     @cached_property
     def clauses(self) -> Mapping[str, tuple[str, ...]]:

@@ -95,8 +95,7 @@ def unquoted(text: str) -> str:
     alone (`sqlite3Dequote` in its source).
     """
     text = text.strip(SPACE)
-    found = TOKEN.match(text)
-    if found and text[0] in "\"`['":
+    if text[:1] in ('"', "`", "[", "'") and (found := TOKEN.match(text)):
         quote = found.group()[-1]
         return found.group()[1:-1].replace(quote * 2, quote)
     return text
