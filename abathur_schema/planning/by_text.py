@@ -13,7 +13,6 @@ from ..schema.reading import read_schema
 from ..schema.scratch import scratch
 from ..schema.table_changes import (
     FormerForeignKey,
-    folded,
     reference,
     spelled,
     table_changes,
@@ -80,7 +79,7 @@ def _lost(live: Schema, difference: OtherTable, made: Schema, new: Table) -> Ite
             yield f"foreign key {spelled(key)}"
     for check in sorted(table.checks - new.checks):
         yield f"CHECK ({check})"
-    unique = {*made.uniques_of(new.name), folded(wanted.primary_key)}
+    unique = {*made.uniques_of(new.name), wanted.folded_key}
     for columns in sorted(live.uniques_of(table.name) - unique):
         yield f"UNIQUE ({', '.join(columns)})"
 

@@ -38,8 +38,8 @@ class Text:
 
     def __str__(self) -> str:
         sql = self.sql
-        _, end = body(sql)
         if self.tail is not None:
+            _, end = body(sql)
             sql = f"{sql[: end + 1]}{self.tail}"
         edits = [(one.of.start, one.of.end, str(one)) for one in self.parts if one.is_changed]
         edits += (_comma_before(sql, self.parts, start) for start, _, text in [*edits] if not text)

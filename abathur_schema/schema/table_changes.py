@@ -164,18 +164,20 @@ def table_changes(
     declared: Schema, live: Schema, wanted: Table, table: Table
 ) -> Iterator[TableChange]:
     """What has to change for `table` of `live` to be `wanted` of `declared`."""
+    has_other_clauses = wanted.clauses != table.clauses
     for name, column in wanted.column.items():
         if there := table.column.get(name):
-            if column._replace(name="", key=0) != there._replace(name="", key=0):
+            if column.form != there.form:
                 yield OtherColumn(column, there)
-            yield from _clauses(name, wanted, table)
+            if has_other_clauses:
+                yield from _clauses(name, wanted, table)
         else:
             yield MissingColumn(column)
-    if wanted.clauses or table.clauses:
+    if has_other_clauses:
         for definition in definitions(wanted.sql):
             for name in (key_name(definition, clause) for clause in definition.clauses):
                 yield from _clauses(name, wanted, table)
-    if folded(wanted.primary_key) != folded(table.primary_key):
+    if wanted.folded_key != table.folded_key:
         yield OtherPrimaryKey(wanted.primary_key, table.primary_key)
     for option in ("autoincrement", "without_rowid", "strict"):
         is_declared = getattr(wanted, option)
@@ -199,21 +201,23 @@ def _clauses(name: str, wanted: Table, table: Table) -> Iterator[OtherClauses]:
 def _foreign_keys(
     declared: Schema, live: Schema, wanted: Table, table: Table
 ) -> Iterator[MissingForeignKey | OtherAction | FormerForeignKey]:
-    for key in sorted(table.foreign_keys, key=spelled):
+    there = {key: reference(key) for key in sorted(table.foreign_keys, key=spelled)}
+    for key, of_key in there.items():
         parents = (live.tables, declared.tables)
         dangles = not any(fold(key.other_table) in tables for tables in parents)
-        of_ours = all(name in wanted.column for name in folded(key.columns))
+        of_ours = all(name in wanted.column for name in of_key.columns)
         if dangles and of_ours:
             yield FormerForeignKey(key, is_dangling=True)
-        elif reference(key) in wanted.former_keys:
+        elif of_key in wanted.former_keys:
             yield FormerForeignKey(key, is_dangling=False)
     for key in sorted(wanted.foreign_keys, key=spelled):
-        found = [there for there in table.foreign_keys if reference(there) == reference(key)]
+        of_wanted = reference(key)
+        found = [key for key, of_key in there.items() if of_key == of_wanted]
         if not found:
             yield MissingForeignKey(key)
-        for there, event in product(found, ("on_delete", "on_update")):
-            if getattr(there, event) != getattr(key, event):
-                yield OtherAction(key, event, getattr(there, event))
+        for one, event in product(found, ("on_delete", "on_update")):
+            if getattr(one, event) != getattr(key, event):
+                yield OtherAction(key, event, getattr(one, event))
 
 
 def reference(key: ForeignKey) -> Reference:
