@@ -18,12 +18,13 @@ from abathur_schema.declared.declaration import declared
 from abathur_schema.errors import CannotReconcileError
 from abathur_schema.planning.rebuild import rebuild
 from abathur_schema.planning.statement import Statement
-from abathur_schema.planning.table_plan import change_table
+from abathur_schema.planning.table_plan import change_tables
 from abathur_schema.schema.create_table import body
 from abathur_schema.schema.difference import OtherTable
 from abathur_schema.schema.difference import differences as schema_differences
 from abathur_schema.schema.model import Schema
 from abathur_schema.schema.reading import read_schema
+from abathur_schema.schema.table_text import reformed
 from abathur_schema.schema.text import normal
 
 
@@ -51,12 +52,19 @@ def changes_by_text(live: Schema) -> Iterator[tuple[OtherTable, list[Statement]]
     for difference in schema_differences(SCHEMA, live, [*SCHEMA.tables]):
         if isinstance(difference, OtherTable):
             try:
-                statements = change_table(declared(), live, "core", difference)
+                changed = change_tables(declared(), live, "core", [difference])
             except CannotReconcileError:
                 continue
+            statements = changed[difference.declared.name]
             kinds = {made for one in statements for made, _ in one.made}
             if "tables_changed" in kinds:
                 yield difference, statements
+
+
+def rebuilding(live: Schema, difference: OtherTable) -> list[Statement]:
+    wanted, table, changes = difference
+    text = reformed(SCHEMA, live, wanted, table, changes)
+    return rebuild(declared(), live, "core", difference, text)
 
 
 def without_text(of: Everything) -> dict[str, object]:
@@ -85,7 +93,7 @@ def test_text_change_makes_what_a_rebuild_would_have_made(statements: list[str])
             other.write_bytes(content)
             ran = run(one, by_text)
             try:
-                again = run(other, rebuild(declared(), live, "core", difference))
+                again = run(other, rebuilding(live, difference))
             except sqlite3.Error:  # an index of the application cannot be made again
                 continue
             assert ran == again

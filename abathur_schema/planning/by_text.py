@@ -1,14 +1,14 @@
 """The text of a table, or of an index or trigger, changed alone; first proven in memory."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import closing, suppress
 from dataclasses import replace
 
 from ..errors import CannotReconcileError
 from ..schema.create_table import definitions, reference_of
 from ..schema.difference import OtherTable
-from ..schema.model import Schema, Table
+from ..schema.model import Index, Schema, Table
 from ..schema.reading import read_schema
 from ..schema.scratch import scratch
 from ..schema.table_changes import (
@@ -24,45 +24,61 @@ SCHEMA_VERSION = "abathur_schema_version"
 """What is made and dropped again so that SQLite counts the schema's version up."""
 
 
-def _made(live: Schema, table: Table, sql: Sequence[str]) -> Schema:
-    """`live` with the table as these statements make it, tried in memory; of indexes it has only
-    those that SQLite keeps for the constraints. Raises sqlite3.Error.
-    """
-    with closing(scratch()) as connection:
-        for parent in sorted(_asked_for_their_keys(table) & live.tables.keys()):
-            with suppress(sqlite3.Error):
-                connection.execute(live.tables[parent].sql)
-        for statement in sql:
-            connection.execute(statement)
-        made = read_schema(connection)
-    return replace(made, tables={**live.tables, fold(table.name): made.tables[fold(table.name)]})
-
-
 def _asked_for_their_keys(table: Table) -> set[str]:
     """The other tables that foreign keys reference without saying which columns."""
     found = (reference_of(one, clause) for one in definitions(table.sql) for clause in one.clauses)
     return {key.parent for key in found if key and not key.key} - {fold(table.name)}
 
 
-def prove(declared: Schema, live: Schema, step: str, difference: OtherTable, text: str) -> Schema:
-    """`live` with the table made of `text`, tried in memory: it must be as declared, and have all
-    that the live one has and that is not declared.
+def prove(
+    declared: Schema, live: Schema, step: str, texts: Sequence[tuple[OtherTable, str]]
+) -> Schema:
+    """`live` with its tables made of these texts, tried in memory: each must be as declared, and
+    have all that the live one has and that is not declared. Of indexes it has only those that
+    SQLite keeps for the constraints of these tables.
 
     Raises CannotReconcileError.
     """
-    wanted, table = difference.declared, difference.live
-    try:
-        made = _made(live, table, [text])
-    except sqlite3.Error as error:
-        problem = f"{difference}; and it cannot be changed: {error}"
-        raise CannotReconcileError(step, [problem]) from error
-    new = made.tables[fold(table.name)]
-    wrong = [str(one) for one in table_changes(declared, made, wanted, new)]
-    wrong += [f"{one} would be lost" for one in _lost(live, difference, made, new)]
-    if wrong:
-        problem = f"{difference}; and it cannot be changed: {'; '.join(wrong)}"
-        raise CannotReconcileError(step, [problem])
+    asked = {parent for one, _ in texts for parent in _asked_for_their_keys(one.live)}
+    together = [pair for pair in texts if fold(pair[0].live.name) not in asked]
+    # The others are parents as they are now while a table is tried that asks for their key.
+    apart = [[pair] for pair in texts if fold(pair[0].live.name) in asked]
+    tables = dict(live.tables)
+    indexes: dict[str, Index] = {}
+    for some in filter(None, (together, *apart)):
+        trial = _tried(live, step, asked, some)
+        for one, _ in some:
+            tables[fold(one.live.name)] = trial.tables[fold(one.live.name)]
+            indexes.update((fold(index.name), index) for index in trial.indexes_on(one.live.name))
+    made = replace(live, tables=tables, indexes=indexes)
+    for one, _ in texts:
+        new = tables[fold(one.live.name)]
+        wrong = [str(change) for change in table_changes(declared, made, one.declared, new)]
+        wrong += [f"{what} would be lost" for what in _lost(live, one, made, new)]
+        if wrong:
+            raise _unchangeable(step, one, "; ".join(wrong))
     return made
+
+
+def _tried(
+    live: Schema, step: str, parents: Set[str], texts: Sequence[tuple[OtherTable, str]]
+) -> Schema:
+    with closing(scratch()) as connection:
+        for parent in sorted(
+            parents & live.tables.keys() - {fold(one.live.name) for one, _ in texts}
+        ):
+            with suppress(sqlite3.Error):
+                connection.execute(live.tables[parent].sql)
+        for one, text in texts:
+            try:
+                connection.execute(text)
+            except sqlite3.Error as error:
+                raise _unchangeable(step, one, str(error)) from error
+        return read_schema(connection)
+
+
+def _unchangeable(step: str, difference: OtherTable, why: str) -> CannotReconcileError:
+    return CannotReconcileError(step, [f"{difference}; and it cannot be changed: {why}"])
 
 
 def _lost(live: Schema, difference: OtherTable, made: Schema, new: Table) -> Iterator[str]:

@@ -218,13 +218,16 @@ def _in_the_way(live: Schema, error: str) -> View | Trigger | None:
 def _statements(
     declared: Declared, live: Schema, step: str, found: Sequence[Difference]
 ) -> Iterator[Statement]:
+    changed: Mapping[str, list[Statement]] = {}
+    if others := [one for one in found if isinstance(one, OtherTable)]:
+        from .table_plan import change_tables  # only an older database pays for its import
+
+        changed = change_tables(declared, live, step, others)
     for difference in found:
         kind, name = kind_of(difference.declared), difference.declared.name
         reason = str(difference)
         if isinstance(difference, OtherTable):
-            from .table_plan import change_table  # only an older database pays for its import
-
-            yield from change_table(declared, live, step, difference)
+            yield from changed[name]
             continue
         if isinstance(difference, OtherIndex):
             yield _drop(difference.live.name, reason)

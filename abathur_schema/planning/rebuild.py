@@ -13,19 +13,21 @@ from ..schema.difference import OtherTable
 from ..schema.model import Schema
 from ..schema.scratch import scratch
 from ..schema.table_changes import MissingColumn
-from ..schema.table_text import reformed
 from ..schema.text import ended, fold, is_utf8, quoted, string, utf8, without_comments
 from .broken_rows import conversions, guards_of, loss_guards, rowid_of, values_of
-from .by_text import by_text, free, prove
+from .by_text import by_text, free
 from .statement import Statement
 
 
-def rebuild(declared: Declared, live: Schema, step: str, difference: OtherTable) -> list[Statement]:
-    """The statements that make a table anew and keep every row and all that was added to it.
+def rebuild(
+    declared: Declared, live: Schema, step: str, difference: OtherTable, text: str
+) -> list[Statement]:
+    """The statements that make a table anew, of the `text` that it is to have, and keep every row
+    and all that was added to it.
 
     Raises CannotReconcileError where something would be lost.
     """
-    return _Rebuild(declared, live, step, difference).statements()
+    return _Rebuild(declared, live, step, difference).statements(text)
 
 
 class _Rebuild:
@@ -38,11 +40,7 @@ class _Rebuild:
         self.name = free(f"new_{fold(self.wanted.name)}", live)
         self.rowid = rowid_of(self.table)
 
-    def statements(self) -> list[Statement]:
-        text = reformed(
-            self.declared.schema, self.live, self.wanted, self.table, self.difference.changes
-        )
-        prove(self.declared.schema, self.live, self.step, self.difference, text)
+    def statements(self, text: str) -> list[Statement]:
         self._prove_fills()
         start, _ = body(text)
         create = self._sayable(unqualified(text[start:], self.table.name), f"table {self.name}")

@@ -5,6 +5,7 @@ of the table where that leaves its content alone, and only otherwise it is rebui
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from ..declared.declaration import Declared
@@ -19,41 +20,51 @@ from .by_text import by_text, prove
 from .statement import Statement
 
 
-def change_table(
-    declared: Declared, live: Schema, step: str, difference: OtherTable
-) -> list[Statement]:
-    """The cheapest statements that are sufficient.
+def change_tables(
+    declared: Declared, live: Schema, step: str, found: Sequence[OtherTable]
+) -> Mapping[str, list[Statement]]:
+    """For each table, by its declared name, the cheapest statements that are sufficient.
 
     Raises CannotReconcileError where none would keep all that is there.
     """
-    wanted, table = difference.declared, difference.live
-    texts = {fold(one.column): one for one in definitions(wanted.sql) if one.column}
-    names = [
-        fold(one.column.name)
-        for one in difference.changes
-        if isinstance(one, MissingColumn)
-        and _can_be_added(one, texts[fold(one.column.name)])
-        and (fold(wanted.name), fold(one.column.name)) not in declared.fills
-    ]
-    added = {name: texts[name] for name in names}
-    adding = [_add(table, text) for text in added.values()]
-    changes = tuple(one for one in difference.changes if not comes_with(one, added))
-    if not changes:
-        return adding
-    if not any(isinstance(one, MissingColumn) for one in changes):
-        text = reformed(declared.schema, live, wanted, table, difference.changes)
-        made = prove(declared.schema, live, step, difference, text)
-        if _has_same_content(live, table, made):
+    statements, left, texts = {}, {}, []
+    for one in found:
+        added = _added(declared, one)
+        name, table = one.declared.name, one.live
+        statements[name] = [_add(table, text) for text in added.values()]
+        left[name] = tuple(change for change in one.changes if not comes_with(change, added))
+        if left[name]:
+            text = reformed(declared.schema, live, one.declared, table, one.changes)
+            texts.append((one, text))
+    made = prove(declared.schema, live, step, texts)
+    for one, text in texts:
+        name, table, changes = one.declared.name, one.live, left[one.declared.name]
+        has_all = not any(isinstance(change, MissingColumn) for change in changes)
+        if has_all and _has_same_content(live, table, made):
             first = Statement(
                 "",
                 "\n  ".join([f"table {table.name}, by its text alone:", *map(str, changes)]),
                 (("tables_changed", table.name),),
-                guards_of(declared, live, difference._replace(changes=changes)),
+                guards_of(declared, live, one._replace(changes=changes)),
             )
-            return [*adding, *by_text(live, "table", table.name, text, first)]
-    from .rebuild import rebuild  # only a table that needs it pays for its import
+            statements[name] += by_text(live, "table", table.name, text, first)
+        else:
+            from .rebuild import rebuild  # only a table that needs it pays for its import
 
-    return rebuild(declared, live, step, difference)
+            statements[name] = rebuild(declared, live, step, one, text)
+    return statements
+
+
+def _added(declared: Declared, difference: OtherTable) -> dict[str, Definition]:
+    """The columns that ALTER TABLE can add, by folded name."""
+    texts = {fold(one.column): one for one in definitions(difference.declared.sql) if one.column}
+    missing = [one for one in difference.changes if isinstance(one, MissingColumn)]
+    return {
+        name: texts[name]
+        for name, one in ((fold(one.column.name), one) for one in missing)
+        if _can_be_added(one, texts[name])
+        and (fold(difference.declared.name), name) not in declared.fills
+    }
 
 
 def _can_be_added(missing: MissingColumn, text: Definition) -> bool:
