@@ -14,7 +14,7 @@ from sqlite_utils.db import ForeignKey
 
 from ..errors import HidingNameError
 from .model import Column, Index, IndexColumn, Schema, Table, Trigger, View
-from .text import fold, literal, normal, where_of_index
+from .text import fold, literal, normal, quoted, where_of_index
 
 _UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)
 """Letters as SQLite changes their case; Python changes more than those of ASCII."""
@@ -71,7 +71,7 @@ def _read(connection: sqlite3.Connection) -> Schema:
         )
     database = Database(connection, recursive_triggers=False, execute_plugins=False)
     for name, found in tables.items():
-        if found.kind != "virtual":
+        if found.kind != "virtual" and "references" in found.sql.lower():
             keys = frozenset(
                 _with_parent_key(connection, key, tables)
                 for key in database.table(found.name).foreign_keys
@@ -119,12 +119,10 @@ def _with_parent_key(
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> tuple[Column, ...]:
-    rows = connection.execute(
-        'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', (table,)
-    )
+    rows = connection.execute(f"PRAGMA main.table_xinfo({quoted(table)})")
     return tuple(
         Column(name, type_.translate(_UPPER), bool(notnull), literal(default), key, hidden > 1)
-        for name, type_, notnull, default, key, hidden in rows
+        for _, name, type_, notnull, default, key, hidden in rows
     )
 
 

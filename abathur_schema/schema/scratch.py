@@ -77,8 +77,7 @@ def scratch() -> Scratch:
 
 
 def _as_it_was(text: bytes) -> str:
-    said = exactly(text)
-    return said if said.isascii() else said.translate(_LETTERS)
+    return text.decode() if text.isascii() else exactly(text).translate(_LETTERS)
 
 
 def bound(connection: sqlite3.Connection, size: int) -> None:
