@@ -40,13 +40,15 @@ def prove(
     Raises CannotReconcileError.
     """
     asked = {parent for one, _ in texts for parent in _asked_for_their_keys(one.live)}
-    together = [pair for pair in texts if fold(pair[0].live.name) not in asked]
-    # The others are parents as they are now while a table is tried that asks for their key.
-    apart = [[pair] for pair in texts if fold(pair[0].live.name) in asked]
+    # One that is asked for its key stays as it is where others are tried, and is tried alone.
+    trials: dict[str, list[tuple[OtherTable, str]]] = {}
+    for one, text in texts:
+        name = fold(one.live.name)
+        trials.setdefault(name if name in asked else "", []).append((one, text))
     tables = dict(live.tables)
     indexes: dict[str, Index] = {}
-    for some in filter(None, (together, *apart)):
-        trial = _tried(live, step, asked, some)
+    for some in trials.values():
+        trial = _tried(live, step, asked & live.tables.keys(), some)
         for one, _ in some:
             tables[fold(one.live.name)] = trial.tables[fold(one.live.name)]
             indexes.update((fold(index.name), index) for index in trial.indexes_on(one.live.name))
@@ -64,16 +66,14 @@ def _tried(
     live: Schema, step: str, parents: Set[str], texts: Sequence[tuple[OtherTable, str]]
 ) -> Schema:
     with closing(scratch()) as connection:
-        for parent in sorted(
-            parents & live.tables.keys() - {fold(one.live.name) for one, _ in texts}
-        ):
-            with suppress(sqlite3.Error):
-                connection.execute(live.tables[parent].sql)
         for one, text in texts:
             try:
                 connection.execute(text)
             except sqlite3.Error as error:
                 raise _unchangeable(step, one, str(error)) from error
+        for parent in sorted(parents):
+            with suppress(sqlite3.Error):  # one of these tables is there already
+                connection.execute(live.tables[parent].sql)
         return read_schema(connection)
 
 

@@ -27,55 +27,49 @@ def change_tables(
 
     Raises CannotReconcileError where none would keep all that is there.
     """
-    statements, left, texts = {}, {}, []
+    statements: dict[str, list[Statement]] = {}
+    texts, others = [], []
     for one in found:
         added = _added(declared, one)
-        name, table = one.declared.name, one.live
-        statements[name] = [_add(table, text) for text in added.values()]
-        left[name] = tuple(change for change in one.changes if not comes_with(change, added))
-        if left[name]:
-            text = reformed(declared.schema, live, one.declared, table, one.changes)
+        statements[one.declared.name] = [_add(one.live, text) for text in added.values()]
+        if left := tuple(change for change in one.changes if not comes_with(change, added)):
+            text = reformed(declared.schema, live, one.declared, one.live, one.changes)
             texts.append((one, text))
+            others.append(left)
     made = prove(declared.schema, live, step, texts)
-    for one, text in texts:
-        name, table, changes = one.declared.name, one.live, left[one.declared.name]
-        has_all = not any(isinstance(change, MissingColumn) for change in changes)
-        if has_all and _has_same_content(live, table, made):
-            first = Statement(
-                "",
-                "\n  ".join([f"table {table.name}, by its text alone:", *map(str, changes)]),
-                (("tables_changed", table.name),),
-                guards_of(declared, live, one._replace(changes=changes)),
-            )
-            statements[name] += by_text(live, "table", table.name, text, first)
-        else:
+    for (one, text), left in zip(texts, others, strict=True):
+        name, table = one.declared.name, one.live
+        lacks_columns = any(isinstance(change, MissingColumn) for change in left)
+        if lacks_columns or not _has_same_content(live, table, made):
             from .rebuild import rebuild  # only a table that needs it pays for its import
 
             statements[name] = rebuild(declared, live, step, one, text)
+            continue
+        first = Statement(
+            "",
+            "\n  ".join([f"table {table.name}, by its text alone:", *map(str, left)]),
+            (("tables_changed", table.name),),
+            guards_of(declared, live, one._replace(changes=left)),
+        )
+        statements[name] += by_text(live, "table", table.name, text, first)
     return statements
 
 
 def _added(declared: Declared, difference: OtherTable) -> dict[str, Definition]:
-    """The columns that ALTER TABLE can add, by folded name."""
-    texts = {fold(one.column): one for one in definitions(difference.declared.sql) if one.column}
-    missing = [one for one in difference.changes if isinstance(one, MissingColumn)]
-    return {
-        name: texts[name]
-        for name, one in ((fold(one.column.name), one) for one in missing)
-        if _can_be_added(one, texts[name])
-        and (fold(difference.declared.name), name) not in declared.fills
-    }
-
-
-def _can_be_added(missing: MissingColumn, text: Definition) -> bool:
-    """Whether ALTER TABLE takes it, with rows and without (SQLite documentation, "ALTER TABLE ADD
-    COLUMN").
+    """The columns that ALTER TABLE can add, by folded name, with rows and without (SQLite
+    documentation, "ALTER TABLE ADD COLUMN").
     """
-    column = missing.column
-    has_value = bool(column.default)
-    if column.key or column.generated or text.has("unique"):
-        return False
-    return is_constant(column.default) if has_value else not column.notnull
+    wanted = difference.declared
+    found = (one.column for one in difference.changes if isinstance(one, MissingColumn))
+    missing = {fold(column.name): column for column in found}
+    return {
+        name: one
+        for one in definitions(wanted.sql)
+        if (column := missing.get(name := fold(one.column)))
+        and _can_have_been_added(column)
+        and not (column.generated or one.has("unique"))
+        and (fold(wanted.name), name) not in declared.fills
+    }
 
 
 def is_constant(default: str) -> bool:

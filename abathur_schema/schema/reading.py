@@ -39,12 +39,13 @@ def _read(connection: sqlite3.Connection) -> Schema:
     text: dict[tuple[str, str], str] = {}
     views: dict[str, View] = {}
     triggers: dict[str, Trigger] = {}
-    for kind, name, table, sql in connection.execute(
+    for row in connection.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
     ):
-        if not all(isinstance(value, str) for value in (kind, name, table, sql)):
+        kind, name, table, sql = row
+        if {*map(type, row)} != {str}:
             raise _malformed(name)
-        if fold(name) in _functions(connection, name):
+        if name[:7].lower() == "pragma_" and fold(name) in _functions(connection):
             raise HidingNameError(name)
         text[kind, name] = sql
         if kind == "view":
@@ -82,12 +83,10 @@ def _read(connection: sqlite3.Connection) -> Schema:
     return Schema(tables, _indexes(connection, text), views, triggers, statistics)
 
 
-def _functions(connection: sqlite3.Connection, name: str) -> Set[str]:
-    """The names under which a SELECT asks a pragma, if `name` may be one of them. A table or view
-    of that name would answer in SQLite's place, whatever it likes.
+def _functions(connection: sqlite3.Connection) -> Set[str]:
+    """The names under which a SELECT asks a pragma. A table or view of such a name would answer in
+    SQLite's place, whatever it likes.
     """
-    if not fold(name).startswith("pragma_"):
-        return frozenset()
     return {f"pragma_{pragma}" for (pragma,) in connection.execute("PRAGMA pragma_list")}
 
 
