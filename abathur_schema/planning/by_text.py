@@ -11,12 +11,7 @@ from ..schema.difference import OtherTable
 from ..schema.model import Index, Schema, Table
 from ..schema.reading import read_schema
 from ..schema.scratch import scratch
-from ..schema.table_changes import (
-    FormerForeignKey,
-    reference,
-    spelled,
-    table_changes,
-)
+from ..schema.table_changes import FormerForeignKey, reference, spelled, table_changes
 from ..schema.text import fold, quoted, string
 from .statement import Statement
 

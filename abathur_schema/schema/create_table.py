@@ -201,8 +201,7 @@ def unqualified(expression: str, table: str) -> str:
     only its own.
     """
     found = _meaning(expression)
-    kept: list[str] = []
-    end = 0
+    kept, end = [""], 0
     for (word, text, start, until), (_, dot, at, after) in pairwise(found[:-1]):
         is_name = word or text[0] in ('"', "`", "[")
         if dot == "." and is_name and fold(unquoted(text)) == fold(table):

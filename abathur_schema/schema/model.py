@@ -21,16 +21,11 @@ class Column(NamedTuple):
     """`key` is the column's place in the PRIMARY KEY, from 1, or 0; `default` is SQL or empty."""
 
     name: str
+    key: int
     type: str
     notnull: bool
     default: str
-    key: int
     generated: bool
-
-    @property
-    def form(self) -> tuple[str, bool, str, bool]:
-        """What is declared of it alone: the PRIMARY KEY is the table's."""
-        return self.type, self.notnull, self.default, self.generated
 
 
 def affinity(declared_type: str) -> str:

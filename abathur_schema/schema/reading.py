@@ -120,7 +120,7 @@ def _with_parent_key(
 def _columns(connection: sqlite3.Connection, table: str) -> tuple[Column, ...]:
     rows = connection.execute(f"PRAGMA main.table_xinfo({quoted(table)})")
     return tuple(
-        Column(name, type_.translate(_UPPER), bool(notnull), literal(default), key, hidden > 1)
+        Column(name, key, type_.translate(_UPPER), bool(notnull), literal(default), hidden > 1)
         for _, name, type_, notnull, default, key, hidden in rows
     )
 

@@ -167,7 +167,7 @@ def table_changes(
     has_other_clauses = wanted.clauses != table.clauses
     for name, column in wanted.column.items():
         if there := table.column.get(name):
-            if column.form != there.form:
+            if column[2:] != there[2:]:  # but for its name, and its place in the PRIMARY KEY
                 yield OtherColumn(column, there)
             if has_other_clauses:
                 yield from _clauses(name, wanted, table)
