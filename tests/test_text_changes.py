@@ -191,6 +191,18 @@ def test_what_the_application_wrote_stays_letter_by_letter(empty: Bundle) -> Non
     assert empty.run("verify") == 0
 
 
+def test_parent_that_is_asked_for_its_key_changes_in_the_same_step(bundle: Bundle) -> None:
+    bundle.sql("PRAGMA legacy_alter_table = ON; DROP TABLE agents; DROP TABLE tasks")
+    bundle.sql(
+        create("tasks", ("retry_count                   INTEGER DEFAULT 0", "retry_count INTEGER"))
+        + create("agents", ("REFERENCES tasks(id) ON DELETE CASCADE", "REFERENCES tasks"))
+    )
+    assert bundle.run("core") == 0
+    assert bundle.report()["deliverables"]["tables_changed"] == ["tasks", "agents"]
+    assert "REFERENCES tasks ON DELETE CASCADE" in sql_of(bundle, "agents")
+    assert bundle.run("init") == 0
+
+
 def test_other_connections_read_the_schema_again(bundle: Bundle) -> None:
     bundle.sql("PRAGMA legacy_alter_table = ON; DROP TABLE audit")
     bundle.sql(create("audit", ("task_id               TEXT", "task_id TEXT NOT NULL")))
