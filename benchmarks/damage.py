@@ -22,6 +22,7 @@ from typing import NamedTuple
 import corpus
 from database import make
 
+from abathur_schema.declared.declaration import declared
 from abathur_schema.progress import Progress
 from abathur_schema.proof.verification import verify
 from abathur_schema.storage import snapshot
@@ -318,7 +319,7 @@ def found_by_sqlite(path: Path) -> bool:
 
 def found_by_verify(path: Path) -> bool:
     """Whether `verify` finds it by the checks that stand for SQLite's."""
-    checks, _ = verify(path, Progress(None))
+    checks, _ = verify(path, declared(), Progress(None))
     return any(check.status == "fail" and check.name in PROOFS for check in checks)
 
 

@@ -91,7 +91,7 @@ def make(database: Path, scale: float = 1.0) -> None:
     wanted = declared()
     counts = {table: max(8, int(rows * scale)) for table, (rows, _) in ROWS.items()}
     database.touch(exist_ok=False)
-    with closing(connect(database, "rw")) as connection:
+    with closing(connect(database, "rw", declared().settings)) as connection:
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
         connection.execute("PRAGMA foreign_keys = OFF")
         for step in SCHEMA_STEPS:

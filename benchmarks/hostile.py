@@ -29,7 +29,7 @@ from pathlib import Path
 import corpus
 import damage
 
-from abathur_schema.commands.chain import run_plan, run_task
+from abathur_schema.commands.tasks import run_plan, run_task
 
 BOUND = 300.0
 """Seconds that one task may take on a file of this size (some 200 KB)."""

@@ -15,6 +15,7 @@ from database import make
 from start import positive
 from verify import run
 
+from abathur_schema.declared.declaration import declared
 from abathur_schema.storage.kept import PreservedState
 
 TARGET = 1.1
@@ -41,7 +42,7 @@ def main() -> int:
             copy.unlink()
             begin = time.perf_counter()
             state = PreservedState(folder / "state")
-            state.keep_database(database)
+            state.keep_database(database, declared().settings)
             ours = time.perf_counter() - begin
             shutil.rmtree(state.folder)
             if number:  # the first pair warms up

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, settings
 from jsonschema import Draft202012Validator
 
 from abathur_schema import Database
-from abathur_schema.commands.chain import run_task
+from abathur_schema.commands.tasks import run_task
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = json.loads((ROOT / "abathur_schema" / "record" / "report.schema.json").read_text("utf-8"))

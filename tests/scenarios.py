@@ -19,7 +19,7 @@ import older
 import pytest
 from conftest import Report, reports, run, valid
 
-from abathur_schema.commands.chain import run_plan, run_restore, run_task
+from abathur_schema.commands.tasks import run_plan, run_restore, run_task
 
 FAST = "--seccomp-bpf"
 """Stops at the traced calls alone; strace then cannot kill at one."""
@@ -138,7 +138,7 @@ class Scenario:
 
     def command(self) -> list[str]:
         """The command line that runs the task, without the time that Invoke takes."""
-        names = "from abathur_schema.commands.chain import run_restore, run_task"
+        names = "from abathur_schema.commands.tasks import run_restore, run_task"
         code = f"import sys; {names}; sys.exit({self.task.format(self)})"
         return [sys.executable, "-c", code]
 

@@ -15,7 +15,7 @@ import pytest
 from conftest import Report, environment, reports
 from scenarios import SCENARIOS
 
-from abathur_schema.commands.chain import run_plan, run_task
+from abathur_schema.commands.tasks import run_plan, run_task
 
 AT_ONCE = 10
 PARTS = 5
@@ -26,7 +26,7 @@ LATER = 0.2
 
 PROCESS = """
 import sys, time
-from abathur_schema.commands.chain import run_task
+from abathur_schema.commands.tasks import run_task
 sys.stdin.read()
 time.sleep(float(sys.argv[1]))
 sys.exit(run_task("init", "abathur.db", "reports", as_json=False))

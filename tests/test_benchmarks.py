@@ -9,6 +9,7 @@ from pathlib import Path
 from conftest import ROOT, Bundle, environment
 
 from abathur_schema.application.queries import queries
+from abathur_schema.declared.declaration import declared
 from abathur_schema.storage.connection import connect
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -50,5 +51,5 @@ def test_every_query_is_measured_and_finds_rows(tmp_path: Path) -> None:
     measured = [line.split()[0] for line in output.splitlines() if line.count(" ") > 6]
     assert set(queries()) <= set(measured)
     assert "No verdict" not in output
-    with closing(connect(path, "ro")) as connection:
+    with closing(connect(path, "ro", declared().settings)) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Bundle, Invoke, valid
 
-from abathur_schema.declared.check_files import KINDS, check_files, indexes_of
+from abathur_schema.declared.check_files import KINDS, indexes_of
 from abathur_schema.declared.declaration import declared
 from abathur_schema.proof.trials import refusals_expected
 from abathur_schema.schema.text import normal
@@ -19,7 +19,7 @@ INDEXES = sorted(index.name for index in SCHEMA.indexes.values() if index.origin
 def rejected() -> set[tuple[str, str]]:
     return {
         (kind, normal(what))
-        for file in check_files("rejects")
+        for file in declared().checks["rejects"]
         for kind, what in refusals_expected(file)
     }
 
@@ -45,16 +45,18 @@ def test_every_constraint_has_a_row_that_it_refuses() -> None:
 
 
 def test_every_table_has_a_row_that_it_takes() -> None:
-    taken = " ".join(text for file in check_files("accepts") for text in file.statements)
+    taken = " ".join(text for file in declared().checks["accepts"] for text in file.statements)
     assert set(re.findall(r"INSERT INTO (\w+)", taken)) == set(SCHEMA.tables)
 
 
 def test_every_query_names_a_declared_index_and_every_index_a_query() -> None:
-    assert {name for file in check_files("plans") for name in indexes_of(file)} == set(INDEXES)
+    assert {name for file in declared().checks["plans"] for name in indexes_of(file)} == set(
+        INDEXES
+    )
 
 
 def test_every_check_has_a_name_of_its_own() -> None:
-    names = [file.name for kind in KINDS for file in check_files(kind)]
+    names = [file.name for kind in KINDS for file in declared().checks[kind]]
     assert len(names) == len(set(names))
 
 
@@ -63,7 +65,7 @@ def test_query_is_found_to_miss_its_index(bundle: Bundle, index: str) -> None:
     bundle.sql(f"DROP INDEX {index}")
     assert bundle.run("verify") == 1
     failed = bundle.failed()
-    for file in check_files("plans"):
+    for file in declared().checks["plans"]:
         if index in indexes_of(file):
             assert failed[file.name], file.path
 

@@ -19,7 +19,7 @@ import pytest
 from conftest import ROOT, Bundle, Report, invoke_command, reports, run
 from scenarios import content
 
-from abathur_schema.commands.chain import run_task
+from abathur_schema.commands.tasks import run_task
 
 ROUNDS = 4
 

@@ -12,7 +12,7 @@ import hostile
 import pytest
 from conftest import Bundle, Invoke, environment, invoke_command
 
-from abathur_schema.commands.chain import run_restore
+from abathur_schema.commands.tasks import run_restore
 from abathur_schema.storage import connection, snapshot
 
 

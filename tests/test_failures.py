@@ -533,7 +533,7 @@ library.sqlite3_vfs_find.restype = ctypes.c_void_p
 library.sqlite3_vfs_register.argtypes = [ctypes.c_void_p, ctypes.c_int]
 library.sqlite3_vfs_register(library.sqlite3_vfs_find(b"unix-dotfile"), 1)
 
-from abathur_schema.commands.chain import run_task
+from abathur_schema.commands.tasks import run_task
 
 sys.exit(run_task("init", "abathur.db", "reports", as_json=False))
 """

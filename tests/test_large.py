@@ -17,6 +17,7 @@ from conftest import Bundle, environment, invoke_command, reports
 from database import make
 from test_terminal import read_all, start_on_terminal
 
+from abathur_schema.declared.declaration import declared
 from abathur_schema.progress import Progress
 from abathur_schema.proof.verification import verify
 from abathur_schema.storage import snapshot
@@ -69,7 +70,7 @@ def written(tmp_path: Path) -> Iterator[Path]:
 
 
 def rows(path: Path, query: str) -> list[tuple[float, ...]]:
-    with closing(connect(path, "ro")) as connection:
+    with closing(connect(path, "ro", declared().settings)) as connection:
         return connection.execute(query).fetchall()
 
 
@@ -79,7 +80,7 @@ def test_connections_see_one_state_while_another_process_writes(written: Path) -
     give_up = time.monotonic() + 30
     while tries < 50 or (len(states) <= 2 and time.monotonic() < give_up):  # the writer is slow
         tries += 1
-        connections = [connect(written, "ro") for _ in range(3)]
+        connections = [connect(written, "ro", declared().settings) for _ in range(3)]
         meet(connections)
         for _ in range(2):
             found = {
@@ -104,7 +105,7 @@ def test_full_writing_load_is_not_held_up_and_the_wal_is_bounded(
     before = rows(written, "SELECT count(*) FROM waits")[0][0]
     for _ in range(5):
         started = times_begun(written)
-        checks, _schema = verify(written, Progress(None))
+        checks, _schema = verify(written, declared(), Progress(None))
         assert not [check for check in checks if check.status == "fail"]
         # What was written meanwhile stays in the -wal; now it can begin anew, and does.
         deadline = time.monotonic() + 20
@@ -123,7 +124,7 @@ def times_begun(path: Path) -> bytes:
 
 
 def test_what_one_of_them_finds_is_told_once_and_in_order(large: Path) -> None:
-    connections = [connect(large, "ro") for _ in range(3)]
+    connections = [connect(large, "ro", declared().settings) for _ in range(3)]
     jobs = [
         Job(str(number), -number, lambda _, number=number: number)  # type: ignore[misc]
         for number in range(100)
@@ -137,6 +138,7 @@ def test_large_database_is_mapped_only_once_it_is_sound(large: Path, tmp_path: P
     def maps(path: Path) -> bool:
         script = (
             "import sys; from pathlib import Path; from abathur_schema.proof import verification\n"
+            "from abathur_schema.declared.declaration import declared\n"
             "from abathur_schema.progress import Progress\n"
             "run = verification.side_by_side\n"
             "def watched(*arguments):\n"
@@ -144,7 +146,7 @@ def test_large_database_is_mapped_only_once_it_is_sound(large: Path, tmp_path: P
             "    print(f'{sys.argv[1]}\\n' in Path('/proc/self/maps').read_text())\n"
             "    return done\n"
             "verification.side_by_side = watched\n"
-            "verification.verify(Path(sys.argv[1]), Progress(None))\n"
+            "verification.verify(Path(sys.argv[1]), declared(), Progress(None))\n"
         )
         command = [sys.executable, "-c", script, str(path)]
         result = subprocess.run(

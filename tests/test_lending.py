@@ -17,6 +17,7 @@ from conftest import STATE, TASK, count, environment
 from abathur_schema import Database
 from abathur_schema.application import pool
 from abathur_schema.application.connection import in_its_thread
+from abathur_schema.declared.declaration import declared
 from abathur_schema.errors import UsageError
 from abathur_schema.storage.connection import COMPANIONS, unsettled
 
@@ -24,7 +25,7 @@ from abathur_schema.storage.connection import COMPANIONS, unsettled
 async def test_settings_of_every_connection_read_back(db: Database) -> None:
     async def check() -> None:
         async with db.connection() as conn:
-            assert await in_its_thread(conn, unsettled) == []
+            assert await in_its_thread(conn, unsettled, declared().settings) == []
             await asyncio.sleep(0.01)
             assert conn.row_factory is aiosqlite.Row
             assert conn.isolation_level == ""
@@ -51,7 +52,7 @@ async def test_next_block_meets_nothing_of_the_one_before(file_db: Database, cha
         conn.row_factory = None
         conn.isolation_level = "IMMEDIATE"
     async with file_db.connection() as conn:
-        assert await in_its_thread(conn, unsettled) == []
+        assert await in_its_thread(conn, unsettled, declared().settings) == []
         assert len(list(await conn.execute_fetchall("PRAGMA database_list"))) == 1
         assert not conn.in_transaction
         assert (conn.row_factory, conn.isolation_level) == (aiosqlite.Row, "")
@@ -214,7 +215,7 @@ async def test_tasks_of_a_block_take_turns_in_it() -> None:
 
 async def test_memory_that_is_kept_too_long_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Database(":memory:") as db:
-        monkeypatch.setattr(pool, "busy_timeout_seconds", lambda: 0.05)
+        monkeypatch.setattr(pool, "busy_timeout_seconds", lambda _: 0.05)
         entered = asyncio.Event()
 
         async def keep() -> None:

@@ -15,7 +15,7 @@ from conftest import as_nobody, needs_root
 from scenarios import content
 from test_failures import digest, no_trace
 
-from abathur_schema.commands.chain import run_task
+from abathur_schema.commands.tasks import run_task
 
 ROOT, NOBODY = 0, 65534
 

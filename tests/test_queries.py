@@ -8,13 +8,14 @@ from conftest import Bundle
 
 from abathur_schema import Database, query
 from abathur_schema.application.queries import queries
-from abathur_schema.declared.check_files import CheckFile, check_files
+from abathur_schema.declared.check_files import CheckFile
+from abathur_schema.declared.declaration import declared
 from abathur_schema.errors import UsageError
 from abathur_schema.proof.trials import plan_faults
 from abathur_schema.schema.text import parameters
 from abathur_schema.storage.connection import connect
 
-FILES = check_files("plans")
+FILES = declared().checks["plans"]
 TASKS = """
 INSERT INTO tasks (id, priority, submitted_at, status, prompt, input_data, last_updated_at)
 VALUES ('late', 5, '2026-01-02', 'ready', 'do', '{}', ''),
@@ -36,7 +37,7 @@ class Recording(sqlite3.Connection):
 
 @pytest.mark.parametrize("file", FILES, ids=[file.path.stem for file in FILES])
 def test_query_that_is_proven_is_the_query_that_runs(bundle: Bundle, file: CheckFile) -> None:
-    connection = connect(bundle.path, "ro", Recording)
+    connection = connect(bundle.path, "ro", declared().settings, Recording)
     Recording.asked.clear()
     list(plan_faults(connection, file))
     named = query(file.path.stem)
@@ -53,7 +54,7 @@ def test_every_file_is_a_query() -> None:
 
 async def test_sync_and_async_return_the_same(bundle: Bundle) -> None:
     bundle.sql(TASKS)
-    connection = connect(bundle.path, "ro")
+    connection = connect(bundle.path, "ro", declared().settings)
     rows = query("next-task").execute(connection, status="ready", limit=2).fetchall()
     connection.close()
     assert [row[0] for row in rows] == ["urgent", "early"]

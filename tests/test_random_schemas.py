@@ -67,7 +67,7 @@ def run(bundle: Bundle, task: str) -> tuple[int, str, str]:
 
 
 def init(bundle: Bundle) -> Outcome:
-    before, plan = everything(bundle.path), json.loads(look(bundle.path).to_json())
+    before, plan = everything(bundle.path), json.loads(look(bundle.path, declared()).to_json())
     code, output, errors = run(bundle, "init")
     after = everything(bundle.path)
     report = bundle.report() if code != 2 else {}
@@ -88,7 +88,7 @@ def test_init_makes_it_as_declared_and_loses_nothing(statements: list[str]) -> N
             assert_failed_step_changed_nothing(statements, done)
             return
         assert done.code in (0, 1)
-        assert not look(bundle.path).has_work
+        assert not look(bundle.path, declared()).has_work
         dropped = set(done.report["deliverables"]["indexes_dropped"])
         assert list(lost(done.before, done.after, dropped)) == []
 
@@ -132,7 +132,7 @@ def test_plan_is_sql_that_does_the_same(statements: list[str]) -> None:
     with older(statements) as bundle:
         copy = bundle.path.with_name("copy.db")
         shutil.copy(bundle.path, copy)
-        plan = look(bundle.path).to_sql()
+        plan = look(bundle.path, declared()).to_sql()
         done = init(bundle)
         if done.code == 2:
             return
@@ -147,10 +147,10 @@ def test_what_verify_says_has_a_remedy(statements: list[str], is_finished: bool)
     with older(statements) as bundle:
         if is_finished:
             run(bundle, "init")
-        checks, _ = verify(bundle.path, Progress(None))
+        checks, _ = verify(bundle.path, declared(), Progress(None))
         faults = [check for check in checks if check.status == "fail"]
         assert [check.name for check in faults if not check.remedy] == []
-        if not look(bundle.path).has_work:
+        if not look(bundle.path, declared()).has_work:
             assert not [check for check in faults if check.remedy == BY_INIT]
 
 

@@ -361,13 +361,15 @@ def test_rebuild_stops_where_no_copy_can_be_kept(
 
 
 def test_foreign_keys_are_enforced_again_after_a_rebuild(empty: Bundle) -> None:
-    from abathur_schema.steps.execution import run_step
+    from abathur_schema.record.chain import run_in
+    from abathur_schema.record.run import Run
     from abathur_schema.steps.target import Target
 
     older.make(empty.path, 1)
-    target = Target(empty.path)
+    target, run = Target(empty.path, declared()), Run("init", empty.path, declared())
     for step in ("pragma", "core"):
-        assert run_step(target, step).error is None
+        assert list(run_in(run, target, step, None))[1:] == []
+    assert not run.failed
     assert target.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
     assert target.connection.execute("PRAGMA legacy_alter_table").fetchone() == (0,)
     target.close()

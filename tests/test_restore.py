@@ -14,7 +14,7 @@ from conftest import Bundle, Faulty, Invoke, reports
 from test_failures import no_trace
 from test_upgrade import digests
 
-from abathur_schema.commands.chain import run_restore
+from abathur_schema.commands.tasks import run_restore
 
 
 def restore(bundle: Bundle, state: Path | str) -> int:

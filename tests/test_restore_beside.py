@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import Bundle, needs_root
 
-from abathur_schema.commands.chain import run_restore
+from abathur_schema.commands.tasks import run_restore
 
 WRITER = """
 import glob, sqlite3, sys, time

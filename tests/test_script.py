@@ -83,7 +83,7 @@ def test_import_of_the_package_loads_nothing_else() -> None:
 
 def test_commands_never_load_what_only_applications_need(tmp_path: Path) -> None:
     program = (
-        "import sys; from abathur_schema.commands.chain import run_task\n"
+        "import sys; from abathur_schema.commands.tasks import run_task\n"
         "assert run_task('init', 'abathur.db', 'reports', False) == 0\n"
         "print('aiosqlite' in sys.modules)"
     )

@@ -109,7 +109,7 @@ def test_indexes_are_made_again_in_the_order_that_plan_says(bundle: Bundle) -> N
     bundle.sql("CREATE INDEX own_b ON document_index(title DESC)")
     bundle.sql("CREATE INDEX own_a ON document_index(title, file_path)")
     # The plan of a step is made from what the statements of the steps before it leave in memory.
-    planned = [step.statements for step in look(bundle.path).steps]
+    planned = [step.statements for step in look(bundle.path, declared()).steps]
     assert bundle.run("init") == 0
     ran = [step["statements"] for step in bundle.report()["steps"][:-1]]
     assert [[one.sql for one in of] for of in planned] == [[one["sql"] for one in of] for of in ran]

@@ -556,7 +556,7 @@ def test_schema_that_changes_is_read_in_one_state(bundle: Bundle) -> None:
     try:
         while len(seen) < 2 and time.monotonic() < deadline:
             for _ in range(100):
-                with closing(connect(bundle.path, "ro")) as connection:
+                with closing(connect(bundle.path, "ro", declared().settings)) as connection:
                     schema = read_schema(connection)
                 indexes = [index for index in schema.indexes.values() if index.table == "mine"]
                 assert len(indexes) == ("mine" in schema.tables)

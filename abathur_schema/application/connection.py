@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 import aiosqlite
 
+from ..declared.declaration import Settings
 from ..errors import UsageError
 from ..storage.connection import connect, settle
 
@@ -44,17 +45,17 @@ class TrackedConnection(sqlite3.Connection):
         return cursor
 
 
-def open_file(path: Path) -> sqlite3.Connection:
+def open_file(path: Path, settings: Settings) -> sqlite3.Connection:
     """A connection to a file, to be lent. Raises UsageError when there is none."""
     if not path.exists():
         raise UsageError(f"there is no database at {path}. `await initialize()` first.")
-    return lendable(connect(path, "rw", TrackedConnection))
+    return lendable(connect(path, "rw", settings, TrackedConnection))
 
 
-def open_memory() -> sqlite3.Connection:
+def open_memory(settings: Settings) -> sqlite3.Connection:
     """A new database in memory, to be lent."""
     connection = sqlite3.connect(":memory:", factory=TrackedConnection)
-    settle(connection)
+    settle(connection, settings)
     return lendable(connection)
 
 
@@ -67,22 +68,22 @@ def lendable(connection: sqlite3.Connection) -> sqlite3.Connection:
     return connection
 
 
-def _undo(connection: sqlite3.Connection) -> bool:
+def _undo(connection: sqlite3.Connection, settings: Settings) -> bool:
     if isinstance(connection, TrackedConnection):
         for cursor in list(connection.cursors):
             cursor.close()
     connection.rollback()
     lendable(connection)
-    settle(connection)
+    settle(connection, settings)
     # What is attached, and temporary tables, which live in a database of their own, would stay.
     (databases,) = connection.execute("SELECT count(*) FROM pragma_database_list").fetchone()
     return bool(databases == 1)
 
 
-async def is_as_new(connection: aiosqlite.Connection) -> bool:
+async def is_as_new(connection: aiosqlite.Connection, settings: Settings) -> bool:
     """Undo what a block has left behind; whether that was possible."""
     try:
-        return await in_its_thread(connection, _undo)
+        return await in_its_thread(connection, _undo, settings)
     except (sqlite3.Error, ValueError):  # ValueError: the block has closed it
         return False
 

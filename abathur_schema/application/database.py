@@ -4,23 +4,24 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 import aiosqlite
 
-from ..declared.declaration import declared
 from ..errors import NoQueryError, UsageError
 from ..progress import Progress
 from ..proof.findings import Check
 from ..proof.verification import verify
 from ..schema.text import no_query
 from ..steps import preflight
+from ..steps.preflight import read_declared
 from .connection import in_its_thread, open_connection
 from .initialization import Initialization
 from .pool import Lender, Pool, Shared, Unfinished, busy_timeout_seconds
-from .queries import query
+from .queries import Query, bundled_declaration, find, queries, queries_of
 from .turns import Block, Turns
 
 IN_MEMORY = ":memory:"
@@ -36,22 +37,33 @@ class Database:
     to one event loop. As `async with`, it is initialized and closed.
     """
 
-    def __init__(self, path: str | Path, reports: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        reports: str | Path | None = None,
+        schema: str | Path | None = None,
+    ) -> None:
         """`path` is the file, or `:memory:`; nothing is opened yet. When a step of `initialize`
         fails, the report and the state go to the folder `reports`: by default one of that name
-        beside the file, because the working directory of an application may be anywhere.
+        beside the file, because the working directory of an application may be anywhere. `schema`
+        is the folder of a schema of one's own, declared on top of ours.
+
+        Raises UsageError when what is declared cannot be read.
         """
+        self._declared = read_declared(schema) if schema else bundled_declaration()
+        settings = self._declared.settings
         self._lender: Lender
         self._reports: Path | None = None  # in memory there is nothing to keep
         if str(path) == IN_MEMORY:
             self.path = Path(IN_MEMORY)
-            self._lender = Shared()
+            self._lender = Shared(settings)
             self._writers = Turns(sys.maxsize)  # they take turns at the connection already
         else:
             self.path = Path(path).expanduser().absolute()
-            self._lender = Pool(self.path)
+            self._lender = Pool(self.path, settings)
             self._writers = Turns(1)
             self._reports = Path(reports or self.path.parent / "reports").expanduser().absolute()
+        self._patience = busy_timeout_seconds(settings)
         self._initializations = Turns(1)
         self._begun: Initialization | None = None
         self._unfinished = Unfinished()
@@ -71,15 +83,14 @@ class Database:
 
     async def _initialize(self) -> None:
         async with self._initializations.turn():
-            await asyncio.to_thread(declared)  # reads `sql/` once, and what is here needs it
             if self._reports is None:
                 async with self._get_connection() as conn:
-                    await self._make(Initialization(self.path, None), conn)
+                    await self._make(Initialization(self.path, None, self._declared), conn)
                 return
             paths = str(self.path), str(self._reports)
-            request = await asyncio.to_thread(preflight.check, "init", *paths)
-            await asyncio.to_thread(preflight.check_database, "init", request.database)
-            begun = Initialization(request.database, request.reports)
+            database, reports = await asyncio.to_thread(preflight.check_paths, "init", *paths)
+            await asyncio.to_thread(preflight.check_database, "init", database, self._declared)
+            begun = Initialization(database, reports, self._declared)
             conn = await open_connection(begun.open)
             try:
                 await self._make(begun, conn)
@@ -121,7 +132,7 @@ class Database:
         await self._step("memory-indexes", conn)
 
     async def _step(self, name: str, conn: aiosqlite.Connection) -> None:
-        begun = self._begun or Initialization(self.path, self._reports)
+        begun = self._begun or Initialization(self.path, self._reports, self._declared)
         await in_its_thread(conn, begun.do, name)
 
     def connection(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
@@ -153,7 +164,7 @@ class Database:
         around = Block.around(self._writers)
         if around and around.task is asyncio.current_task():
             raise UsageError("this is in a transaction already. Use its connection.")
-        async with self._writers.turn(busy_timeout_seconds()), self._get_connection() as conn:
+        async with self._writers.turn(self._patience), self._get_connection() as conn:
             await conn.execute("BEGIN IMMEDIATE")
             with Block(self._writers):
                 yield conn
@@ -164,10 +175,14 @@ class Database:
 
         Raises UsageError when there is no such query, or when it takes other parameters.
         """
-        named = query(name)
+        named = find(name, self._queries)
         named.check(values)
         async with self._get_connection() as conn:
             return list(await conn.execute_fetchall(named.sql, values))
+
+    @cached_property
+    def _queries(self) -> Mapping[str, Query]:
+        return queries_of(self._declared) if self._declared.own else queries()
 
     async def verify(self) -> list[Check]:
         """All checks of `invoke verify`; those with the status `fail` found something wrong.
@@ -177,7 +192,7 @@ class Database:
         """
         if self._reports is None:
             raise UsageError("a database in memory cannot be verified. Use a file.")
-        checks, _ = await asyncio.to_thread(verify, self.path, Progress(None))
+        checks, _ = await asyncio.to_thread(verify, self.path, self._declared, Progress(None))
         return checks
 
     async def validate_foreign_keys(self) -> list[tuple[Any, ...]]:

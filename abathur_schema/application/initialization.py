@@ -8,15 +8,14 @@ from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
-from ..declared.declaration import PRAGMA, STEPS
+from ..declared.declaration import PRAGMA, STEPS, Declared
 from ..errors import InitializationError, UsageError
 from ..planning.statement import Step
-from ..record.conclusion import concluded
+from ..record.chain import run_in
+from ..record.conclusion import record
 from ..record.draft import BEFORE, Draft
-from ..record.preserved import keep_copy
 from ..record.run import Run, failure_lines
 from ..schema.scratch import exactly
-from ..steps.execution import run_step
 from ..steps.target import Target
 from ..storage.connection import read_back
 from .connection import lendable
@@ -28,43 +27,37 @@ class Initialization:
 
     path: Path
     reports: Path | None
+    declared: Declared
     run: Run = field(init=False)
     target: Target = field(init=False)
 
     def __post_init__(self) -> None:
-        self.run = Run("init", self.path)
-        self.target = Target(
-            self.path, self.run.made, before_rewrite=self._keep_copy, guarded=False
-        )
+        self.run = Run("init", self.path, self.declared)
+        self.target = Target(self.path, self.declared, self.run.made, guarded=False)
 
     @cached_property
     def _draft(self) -> Draft:
         assert self.reports
         return Draft(self.reports, self.run.task, datetime.now(timezone.utc))
 
-    def _keep_copy(self) -> None:
-        if self.reports:  # of a database in memory there is nothing to go back to
-            keep_copy(self.run, self._draft.folder(BEFORE))
-
     def finish(self) -> None:
         """Where a copy was kept, add to it what ran, and write the report that names it."""
         if self.run.copy:
-            self.run.live = read_back(self.path)
+            self.run.live = read_back(self.path, self.declared.settings)
             self._record()
 
     def _record(self) -> Path:
-        try:
-            self._draft.write(concluded(self.run, self._draft))
-        finally:
-            self._draft.discard()
-        return self._draft.path
+        with self._draft as draft:
+            if lost := record(self.run, draft).lost:
+                raise lost
+        return draft.path
 
     def open(self) -> sqlite3.Connection:
         """Run the first step, which makes the folder and the file where they are not there; the
         connection for all steps. Raises InitializationError.
         """
         try:
-            self._note(run_step(self.target, PRAGMA))
+            self._run(PRAGMA)
         except InitializationError:
             self.target.close()
             raise
@@ -79,12 +72,16 @@ class Initialization:
         connection.text_factory = exactly
         self.target.connection = connection
         try:
-            self._note(run_step(self.target, name))
+            self._run(name)
         finally:
             connection.isolation_level, connection.row_factory, connection.text_factory = theirs
 
-    def _note(self, step: Step) -> None:
-        self.run.steps.append(step)
+    def _run(self, name: str) -> None:
+        # Of a database in memory there is nothing to go back to.
+        copy_to = (lambda: self._draft.folder(BEFORE)) if self.reports else None
+        for _ in run_in(self.run, self.target, name, copy_to):
+            pass  # violations of foreign keys are for the report
+        step = self.run.steps[-1]
         if step.error:
             raise self._failure(step) from step.error
 
@@ -94,7 +91,7 @@ class Initialization:
         run.steps += [Step(name, skipped=True) for name in STEPS[STEPS.index(failed.name) + 1 :]]
         report, lost = None, []
         if self.reports:
-            run.live = read_back(self.path)
+            run.live = read_back(self.path, self.declared.settings)
             try:
                 report = self._record()
             except (OSError, UsageError) as error:

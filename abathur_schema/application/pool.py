@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import aiosqlite
 
-from ..declared.declaration import declared
+from ..declared.declaration import Settings
 from ..errors import AbathurError
 from .connection import interrupt, is_as_new, open_connection, open_file, open_memory
 from .turns import Block, Turns
@@ -48,8 +48,9 @@ class Lender(Protocol):
 class Pool:
     """The connections to one file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settings: Settings) -> None:
         self._path = path
+        self._settings = settings
         self._turns = Turns(AT_ONCE)
         self._idle: list[tuple[aiosqlite.Connection, Identity]] = []
         self._keep = False
@@ -92,7 +93,9 @@ class Pool:
         return None
 
     async def _open(self, file: Identity) -> aiosqlite.Connection:
-        opening = self._unfinished.start(open_connection(lambda: open_file(self._path)))
+        opening = self._unfinished.start(
+            open_connection(lambda: open_file(self._path, self._settings))
+        )
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -111,7 +114,7 @@ class Pool:
     ) -> None:
         # What failed may have left more than can be undone; it is rare enough to open a new one.
         is_wanted = self._keep and succeeded and len(self._idle) < AT_ONCE
-        if is_wanted and await is_as_new(connection):
+        if is_wanted and await is_as_new(connection, self._settings):
             self._idle.append((connection, file))
         else:
             await connection.close()
@@ -123,7 +126,8 @@ class Shared:
     A block inside a block, and one in a task that it started, gets its turn inside that block.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._turns = Turns(1)
         self._opening: asyncio.Task[aiosqlite.Connection] | None = None
         self._unfinished = Unfinished()
@@ -134,7 +138,7 @@ class Shared:
         a file, when other blocks keep it for longer than busy_timeout.
         """
         around = Block.around(self)
-        seconds = busy_timeout_seconds()
+        seconds = busy_timeout_seconds(self._settings)
         async with (around.inside if around else self._turns).turn(seconds) as came:
             if not came:
                 raise sqlite3.OperationalError(
@@ -142,7 +146,9 @@ class Shared:
                     f" {seconds:g} s. Leave blocks before waiting for something else, or use a file"
                 )
             if self._opening is None:
-                self._opening = self._unfinished.start(open_connection(open_memory))
+                self._opening = self._unfinished.start(
+                    open_connection(lambda: open_memory(self._settings))
+                )
             connection = await asyncio.shield(self._opening)
             was_writing = connection.in_transaction
             block = Block(self)
@@ -171,9 +177,9 @@ class Shared:
         was_writing: bool,
     ) -> None:
         # A task that the block started may be in a block of its own, and have begun to write.
-        async with block.inside.turn(busy_timeout_seconds()):
+        async with block.inside.turn(busy_timeout_seconds(self._settings)):
             if not around:
-                await is_as_new(connection)
+                await is_as_new(connection, self._settings)
             elif not was_writing:  # cursors and settings are of the block around it
                 await connection.rollback()
 
@@ -209,9 +215,7 @@ def _identity(path: Path) -> Identity:
     return found.st_dev, found.st_ino
 
 
-def busy_timeout_seconds() -> float:
+def busy_timeout_seconds(settings: Settings) -> float:
     """How long `sql/pragma.sql` lets a connection wait for a lock."""
-    (milliseconds,) = (
-        setting.value for setting in declared().settings if setting.name == "busy_timeout"
-    )
+    (milliseconds,) = (one.value for one in settings if one.name == "busy_timeout")
     return int(milliseconds) / 1000

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from ..declared.check_files import check_files
+from ..declared.declaration import Declared, declared
 from ..errors import UsageError
 from ..schema.text import parameters
 
@@ -50,21 +50,35 @@ class Query(NamedTuple):
             raise UsageError(f"query {self.name} takes {takes}; given was {given}.")
 
 
-@cache
-def queries() -> Mapping[str, Query]:
+def queries_of(declared: Declared) -> Mapping[str, Query]:
     """All of them, by name. Raises UsageError when a file of `checks/plans/` cannot be read."""
     return {
         file.path.stem: Query(
             file.path.stem, file.name, file.statements[0], parameters(file.statements[0])
         )
-        for file in check_files("plans")
+        for file in declared.checks["plans"]
     }
+
+
+def find(name: str, among: Mapping[str, Query]) -> Query:
+    """The query of that name. Raises UsageError when there is none."""
+    if name not in among:
+        raise UsageError(f"there is no query {name}. There are: {', '.join(among)}.")
+    return among[name]
+
+
+@cache
+def bundled_declaration() -> Declared:
+    """What is declared where an application has no schema of its own, read once a process."""
+    return declared()
+
+
+@cache
+def queries() -> Mapping[str, Query]:
+    """The queries of `checks/plans/` in this package, by name."""
+    return queries_of(bundled_declaration())
 
 
 def query(name: str) -> Query:
     """The query in `checks/plans/NAME.sql`. Raises UsageError when there is none."""
-    try:
-        return queries()[name]
-    except KeyError:
-        known = ", ".join(queries())
-        raise UsageError(f"there is no query {name}. There are: {known}.") from None
+    return find(name, queries())

@@ -3,12 +3,16 @@
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from shlex import quote
 from typing import TextIO
 
 from ..declared.declaration import VERIFY
 from ..planning.statement import Step
-from ..record.run import Run, what_changed
+from ..record.conclusion import Record
+from ..record.report import without_trace
+from ..record.run import Run, failure_lines, what_changed
+from ..storage.foreign_keys import Violations
 from ..wording import as_called, on_one_line, shown
 
 MAX_SHOWN = 20
@@ -73,7 +77,7 @@ def _line(step: Step, run: Run) -> str:
     return f"{step.name:<15} {what:<40} {step.duration_ms:>6.0f} ms"
 
 
-def check_lines(run: Run) -> Iterator[str]:
+def _check_lines(run: Run) -> Iterator[str]:
     """The findings of the checks that did not simply pass."""
     for check in run.checks or ():
         if check.status != "pass":
@@ -85,14 +89,35 @@ def check_lines(run: Run) -> Iterator[str]:
         yield f"  what to do: {remedy}"
 
 
-def violation_lines(run: Run) -> Iterator[str]:
-    """What to know of rows that had no parent before this run changed anything."""
-    found = run.violations
-    if found and found.total:
+def say_end(run: Run, recorded: Record, report: Path, *, as_json: bool) -> None:
+    """Tell what came of a run, and where its report is; with `as_json` only the report itself."""
+    lines = [] if as_json else [*_check_lines(run)]
+    if run.copy and not as_json:
+        lines.append(f"a copy of what was there before: {run.copy.folder}")
+    wrong = [*failure_lines(run)]
+    if recorded.lost:
+        wrong.append(f"the report could not be written: {recorded.lost}; it would be:")
+        wrong.append(without_trace(recorded.content))
+    else:
+        lines.append(recorded.content.rstrip() if as_json else f"report: {report}")
+    for line in lines:
+        say(line)
+    for line in wrong:
+        say(line, sys.stderr)
+
+
+def say_violations(found: Violations, database: Path) -> None:
+    """Tell of rows that had no parent before this run changed anything."""
+    for line in _violation_lines(found, database):
+        say(line, sys.stderr)
+
+
+def _violation_lines(found: Violations, database: Path) -> Iterator[str]:
+    if found.total:
         yield f"violations of foreign keys that were there before: {found.total}"
         yield from (f"  {on_one_line(line)}" for line in found.first)
         if found.total > len(found.first):
             yield f"  and {found.total - len(found.first)} more"
         yield "  this run makes none and mends none; verify fails on them. To list them all:"
-        yield f'    sqlite3 {quote(str(run.database))} "PRAGMA foreign_key_check"'
+        yield f'    sqlite3 {quote(str(database))} "PRAGMA foreign_key_check"'
         yield "  To mend one: add its parent, set its column to NULL, or delete the row."

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from ..declared.declaration import Settings
 from ..errors import UsageError
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect, fully_synced, look
 from ..storage.durable_files import sync_folder
@@ -33,7 +34,7 @@ def opened(database: Path) -> Iterator[BinaryIO | None]:
 
 
 @contextmanager
-def alone(database: Path) -> Iterator[str | None]:
+def alone(database: Path, settings: Settings) -> Iterator[str | None]:
     """Inside, no other process has the database open, and its file alone has all that it holds.
 
     Gives the journal mode that it had; None for a file that SQLite cannot read. That cannot be
@@ -45,38 +46,38 @@ def alone(database: Path) -> Iterator[str | None]:
     if others := processes_with(database):
         raise UsageError(in_use(database, f" ({', '.join(others)})"))
     try:
-        look(database)
-        connection = connect(database, "rw")
+        look(database, settings)
+        connection = connect(database, "rw", settings)
     except NOT_READABLE:
         yield None
         return
     with closing(connection):
-        mode = _lock(connection, database)
+        mode = _lock(connection, database, settings)
         try:
             yield mode
         except BaseException:
             if mode == "wal" and connection.in_transaction:
                 with suppress(sqlite3.Error):  # what came first is what to tell
                     connection.execute("ROLLBACK")
-                    with fully_synced(connection):
+                    with fully_synced(connection, settings):
                         connection.execute("PRAGMA journal_mode = WAL")
             raise
 
 
-def _lock(connection: sqlite3.Connection, database: Path) -> str | None:
+def _lock(connection: sqlite3.Connection, database: Path, settings: Settings) -> str | None:
     """Take the database for this connection alone, out of WAL mode, for which SQLite moves what is
     in its `-wal` into it; the mode that it had. None when it cannot be read.
     """
     mode = "delete"
     try:
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-        with fully_synced(connection):
+        with fully_synced(connection, settings):
             connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
         if "is locked" not in str(error):
             raise
-        with suppress(sqlite3.Error), fully_synced(connection):
+        with suppress(sqlite3.Error), fully_synced(connection, settings):
             connection.execute(f"PRAGMA journal_mode = {mode}")
         raise UsageError(in_use(database, "")) from error
     except NOT_READABLE:

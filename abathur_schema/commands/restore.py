@@ -12,7 +12,7 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from ..declared.declaration import RESTORE, declared
+from ..declared.declaration import RESTORE, Declared
 from ..diagnosis import DISK_FAILED, FULL, NOT_OPENED, explain
 from ..errors import StepError, UsageError
 from ..interruption import reason, stop_if_asked, watched
@@ -102,9 +102,9 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
         progress.now(f"{RESTORE}: copying {state}")
         _stage(state, staged, run.database)
         progress.now(f"{RESTORE}: checking the copy")
-        restored = _prove(staged, state, attempt.notes)
+        restored = _prove(staged, state, run.declared, attempt.notes)
         # The file stays open until it has lost its name: to close it would give the lock away.
-        with opened(run.database) as old, alone(run.database) as mode:
+        with opened(run.database) as old, alone(run.database, run.declared.settings) as mode:
             if old:
                 progress.now(f"{RESTORE}: keeping {run.database}")
                 keep_replaced(run, folder, old, in_wal_mode=mode == "wal")
@@ -152,13 +152,13 @@ def _stage(state: Path, staged: Path, database: Path) -> None:
         staged.chmod(before.st_mode & 0o7777)
 
 
-def _prove(staged: Path, state: Path, notes: list[str]) -> Schema:
+def _prove(staged: Path, state: Path, declared: Declared, notes: list[str]) -> Schema:
     """The schema of the copy; what could not be proven of it goes to `notes`. Raises UsageError
     unless it is whole and one of ours.
     """
     copy = state / "database.db"
     try:
-        with closing(connect(staged, "rw")) as connection:
+        with closing(connect(staged, "rw", declared.settings)) as connection:
             size = size_of(staged)
             guard(connection, size)
             with watched([connection], longest_time(size)):
@@ -174,7 +174,7 @@ def _prove(staged: Path, state: Path, notes: list[str]) -> Schema:
             f"{copy} is damaged ({found}), and would be no better in its place. Save what can be"
             f" read: sqlite3 {copy} .recover | sqlite3 NEW; nothing was touched."
         )
-    if not declared().schema.tables.keys() & live.tables.keys() and not _is_reported(state):
+    if not declared.schema.tables.keys() & live.tables.keys() and not _is_reported(state):
         raise UsageError(
             f"{copy} is none of ours: it has none of the tables of sql/, and there is no report"
             " beside it; nothing was touched."

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..declared.declaration import IN_THE_FILE, PRAGMA, declared
+from ..declared.declaration import IN_THE_FILE, PRAGMA, Declared, Settings
 from ..diagnosis import explain
 from ..errors import AbathurError, UsageError
 from ..planning.broken_rows import broken_rows, told_rows
@@ -38,6 +38,7 @@ class Plan:
     notes: dict[str, list[str]]
     unchecked: frozenset[str]
     version: int
+    settings: Settings
 
     @property
     def has_work(self) -> bool:
@@ -99,9 +100,7 @@ class Plan:
             yield "-- the application's own SQL may have strings in double quotes"
             yield ".dbconfig dqs_ddl on"
             yield ".dbconfig dqs_dml on"
-        yield from (
-            setting.statement for setting in declared().settings if setting.name != IN_THE_FILE
-        )
+        yield from (setting.statement for setting in self.settings if setting.name != IN_THE_FILE)
         numbers = itertools.count(1)
         for step in self.steps:
             yield from self._step(step, numbers)
@@ -192,7 +191,7 @@ def _unchecked(connection: sqlite3.Connection, live: Schema) -> Iterator[str]:
             yield table
 
 
-def look(database: Path) -> Plan:
+def look(database: Path, declared: Declared) -> Plan:
     """Plan all steps for a database, or for a file that does not exist yet.
 
     Raises UsageError when it cannot be read.
@@ -200,8 +199,8 @@ def look(database: Path) -> Plan:
     try:
         if not database.exists():
             with closing(scratch()) as connection:
-                return _plan(connection, database)
-        return undisturbed(database, lambda: _read(database))
+                return _plan(connection, database, declared)
+        return undisturbed(database, lambda: _read(database, declared))
     except AbathurError:
         raise
     except Exception as error:  # whatever stands in the schema of somebody else's file
@@ -212,21 +211,21 @@ def look(database: Path) -> Plan:
         ) from error
 
 
-def _read(database: Path) -> Plan:
-    with closing(connect(database, "ro")) as connection:
-        return _plan(connection, database)
+def _read(database: Path, declared: Declared) -> Plan:
+    with closing(connect(database, "ro", declared.settings)) as connection:
+        return _plan(connection, database, declared)
 
 
-def _plan(connection: sqlite3.Connection, database: Path) -> Plan:
+def _plan(connection: sqlite3.Connection, database: Path, declared: Declared) -> Plan:
     connection.execute("BEGIN")
     live = read_schema(connection)
-    modes = unsettled(connection)
+    modes = unsettled(connection, declared.settings)
     if not database.exists():
-        modes = [(setting, "delete") for setting in declared().settings]  # as SQLite makes a file
+        modes = [(setting, "delete") for setting in declared.settings]  # as SQLite makes a file
     pending = [
         setting_statement(setting, value) for setting, value in modes if setting.name == IN_THE_FILE
     ]
-    steps = [StepPlan(PRAGMA, pending), *plan_all(declared(), live)]
+    steps = [StepPlan(PRAGMA, pending), *plan_all(declared, live)]
     rows = {
         one.table: connection.execute(f"SELECT count(*) FROM {quoted(one.table)}").fetchone()[0]
         for step in steps
@@ -243,6 +242,7 @@ def _plan(connection: sqlite3.Connection, database: Path) -> Plan:
         {step: lines for step, lines in notes.items() if lines},
         frozenset(_unchecked(connection, live) if rows else ()),
         connection.execute("PRAGMA schema_version").fetchone()[0],
+        declared.settings,
     )
 
 

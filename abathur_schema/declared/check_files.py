@@ -4,14 +4,12 @@ The first comment line of a file is the check's name. Further comment lines at i
 as `key: value`; `proof/trials.py` documents each key beside the function that uses it.
 """
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import UsageError
 from ..schema import text as sql_text
-from .declaration import bundled
 
 
 class CheckFile(NamedTuple):
@@ -32,14 +30,38 @@ class CheckFile(NamedTuple):
 KINDS = ("holds", "plans", "rejects", "accepts")
 
 
-@cache
-def check_files(kind: str) -> tuple[CheckFile, ...]:
-    """The files of one folder of `checks/`, by name. Raises UsageError with the file at fault."""
-    folder = bundled("checks") / kind
-    files = tuple(_read(kind, path) for path in sorted(folder.glob("*.sql")))
-    if not files:
-        raise UsageError(f"{folder} has no checks, and nothing would be proven. Restore it.")
-    return files
+Checks = Mapping[str, tuple[CheckFile, ...]]
+"""The files by kind, which is the name of their folder."""
+
+
+def read_checks(ours: Path, own: Path | None) -> Checks:
+    """The files of `checks/`, those of `own` after ours, by name. Raises UsageError with the file
+    at fault, or with both where two have the same name.
+    """
+    checks = {}
+    for kind in KINDS:
+        files = [_read(kind, path) for path in sorted((ours / kind).glob("*.sql"))]
+        if not files:
+            raise UsageError(
+                f"{ours / kind} has no checks, and nothing would be proven. Restore it."
+            )
+        if own:
+            files += [_read(kind, path) for path in sorted((own / kind).glob("*.sql"))]
+            _hold_apart(files)
+        checks[kind] = tuple(files)
+    return checks
+
+
+def _hold_apart(files: Sequence[CheckFile]) -> None:
+    known: dict[str, CheckFile] = {}
+    for file in files:
+        for name in (file.path.name, file.name):
+            if name in known:
+                raise UsageError(
+                    f"{file.path} and {known[name].path} are both called {name!r}. Give the first"
+                    " one another name."
+                )
+        known |= {file.path.name: file, file.name: file}
 
 
 def _read(kind: str, path: Path) -> CheckFile:

@@ -1,8 +1,10 @@
 """The declared schema: `sql/` run on an in-memory database and read back."""
 
 import sqlite3
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +13,8 @@ from ..schema import text as sql_text
 from ..schema.model import Schema
 from ..schema.reading import read_schema
 from ..schema.text import fold
+from .check_files import Checks, read_checks
+from .sql_files import SqlFiles, read_statements
 from .upgrades import Fills, Upgrade, read_upgrades
 
 PRAGMA = "pragma"
@@ -35,6 +39,10 @@ def bundled(name: str) -> Path:
     return inside if inside.exists() else package.parent / name
 
 
+MINIMUM_SQLITE = (3, 37, 0)
+"""The first version with pragma_table_list, which tells tables from virtual tables."""
+
+
 class Setting(NamedTuple):
     """One line of `sql/pragma.sql`; `value` is what SQLite reads back after `statement`."""
 
@@ -43,19 +51,29 @@ class Setting(NamedTuple):
     statement: str
 
 
-class Declared(NamedTuple):
+Settings = tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
+class Declared:
     """What must exist: the schema, the statement that makes each object, and whose step it is.
 
-    `creates` is keyed by the folded name of a table or index, `steps` gives for each step the
-    names that its file declares, in the order of the file.
+    `creates` is keyed by the folded name of a table or index; `steps` gives for each step the
+    names that its files declare, in order. `own` is the folder of a schema of one's own, if any.
     """
 
     schema: Schema
     creates: Mapping[str, str]
     steps: Mapping[str, tuple[str, ...]]
-    settings: tuple[Setting, ...]
+    settings: Settings
     upgrades: tuple[Upgrade, ...]
     fills: Fills
+    own: Path | None = None
+
+    @cached_property
+    def checks(self) -> Checks:
+        """`checks/` by kind, read when first needed. Raises UsageError with the file at fault."""
+        return read_checks(bundled("checks"), self.own and self.own / "checks")
 
     def objects(self, step: str) -> tuple[str, ...]:
         """What `step` makes, in order: its own tables, each after the tables that it references.
@@ -86,77 +104,63 @@ class Declared(NamedTuple):
         return next(step for step, names in self.steps.items() if fold(name) in names)
 
 
-@cache
-def declared() -> Declared:
-    """Read `sql/`. Raises UsageError, with the file, when something in it is not right."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    try:
-        creates: dict[str, str] = {}
-        steps: dict[str, tuple[str, ...]] = {}
-        # Tables first: an index file may stand before the file of its table.
-        for step in sorted(SCHEMA_STEPS, key=lambda step: step.endswith("indexes")):
-            made = {_create(connection, step, text): text for text in _statements(step)}
-            steps[step] = tuple(made)
-            creates.update(made)
-        upgrades, fills, former = read_upgrades(bundled("sql") / "upgrades", SCHEMA_STEPS)
-        schema = read_schema(connection)
-        for fill in fills.values():
-            if fill.column not in getattr(schema.tables.get(fill.table), "column", ()):
-                raise UsageError(f"{fill.path} fills a column that sql/ does not declare. Mend it.")
-        for key in former:
-            if not (table := schema.tables.get(key.table)):
-                raise UsageError(
-                    f"{key.path} is about a table that sql/ does not declare. Mend it."
-                )
-            table.former_keys.add(key.reference)
-        return Declared(
-            schema=schema,
-            creates=creates,
-            steps={step: steps[step] for step in SCHEMA_STEPS},
-            settings=tuple(_setting(connection, text) for text in _statements(PRAGMA)),
-            upgrades=upgrades,
-            fills=fills,
-        )
-    finally:
-        connection.close()
+def declared(own: Path | None = None) -> Declared:
+    """Read `sql/`, and on top of it the `sql/` of the folder `own`.
 
-
-def _statements(step: str) -> list[str]:
-    path = bundled("sql") / f"{step}.sql"
-    try:
-        return [_with_its_comment(text) for text in sql_text.statements(path.read_text("utf-8"))]
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read: {error}. Restore it, or mend it.") from error
-
-
-def _with_its_comment(statement: str) -> str:
-    """The statement and the comment right above it, without those further up."""
-    lines = statement.splitlines()
-    first = next(number for number, line in enumerate(lines) if line and line[:2] != "--")
-    start = first
-    while start and lines[start - 1].startswith("--"):
-        start -= 1
-    return "\n".join(lines[start:])
-
-
-def _create(connection: sqlite3.Connection, step: str, statement: str) -> str:
-    """Run one CREATE statement and return the folded name of what it made."""
-    newest = "SELECT coalesce(max(rowid), 0) FROM sqlite_schema WHERE sql IS NOT NULL"
-    before = connection.execute(newest).fetchone()[0]
-    try:
-        connection.execute(statement)
-    except sqlite3.Error as error:
-        raise UsageError(f"sql/{step}.sql: {error}, in:\n{statement}") from error
-    made = connection.execute(
-        "SELECT name FROM sqlite_schema WHERE rowid > ? AND sql IS NOT NULL"
-        " AND type IN ('table', 'index') AND name NOT LIKE 'sqlite!_%' ESCAPE '!'",
-        (before,),
-    ).fetchall()
-    if len(made) != 1:
+    Raises UsageError, with the file, when something in it is not right.
+    """
+    if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
+        needed = ".".join(map(str, MINIMUM_SQLITE))
         raise UsageError(
-            f"sql/{step}.sql: only CREATE TABLE and CREATE INDEX go here:\n{statement}"
+            f"SQLite {sqlite3.sqlite_version} is too old; {needed} or newer is needed. Use a Python"
+            " that is linked with a newer SQLite; nothing was touched."
         )
-    return fold(made[0][0])
+    ours = bundled("sql")
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        made = SqlFiles(connection, SCHEMA_STEPS)
+        # Tables first: an index file may stand before the file of its table.
+        order = sorted(SCHEMA_STEPS, key=lambda step: step.endswith("indexes"))
+        for step in order:
+            made.run(ours / f"{step}.sql", step)
+        for step, path in _own_files(own, order):
+            made.run_on_top(path, step)
+        folders = [folder / "upgrades" for folder in (ours, own and own / "sql") if folder]
+        upgrades, fills, former = read_upgrades(folders, SCHEMA_STEPS)
+        schema = read_schema(connection)
+        texts = read_statements(ours / f"{PRAGMA}.sql")
+        settings = tuple(_setting(connection, text) for text in texts)
+    for fill in fills.values():
+        if fill.column not in getattr(schema.tables.get(fill.table), "column", ()):
+            raise UsageError(f"{fill.path} fills a column that sql/ does not declare. Mend it.")
+    for key in former:
+        if not (table := schema.tables.get(key.table)):
+            raise UsageError(f"{key.path} is about a table that sql/ does not declare. Mend it.")
+        table.former_keys.add(key.reference)
+    return Declared(schema, made.creates, made.steps, settings, upgrades, fills, own)
+
+
+def _own_files(own: Path | None, steps: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """The files of the `sql/` of a schema of one's own, in order, each with its step. Raises
+    UsageError when the folder is none, or has a file that would not be read.
+    """
+    if own is None:
+        return
+    if not any((own / name).is_dir() for name in ("sql", "checks")):
+        raise UsageError(
+            f"{own} is no schema: it has no folder sql and no folder checks. Name a folder that has"
+            " one, with --schema DIR; nothing was touched."
+        )
+    known = [f"{step}.sql" for step in steps]
+    for path in sorted((own / "sql").glob("*.sql")):
+        if path.name not in known:
+            raise UsageError(
+                f"{path} would not be read. A schema of one's own declares tables and indexes in"
+                f" {', '.join(known)}; the settings of connections are those of"
+                f" {bundled('sql') / f'{PRAGMA}.sql'}."
+            )
+    for step, name in zip(steps, known, strict=True):
+        if (own / "sql" / name).exists():
+            yield step, own / "sql" / name
 
 
 def _setting(connection: sqlite3.Connection, statement: str) -> Setting:

@@ -13,7 +13,7 @@ applies. There are three kinds:
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,21 +64,26 @@ Fills = Mapping[tuple[str, str], Fill]
 
 
 def read_upgrades(
-    folder: Path, steps: Sequence[str]
+    folders: Iterable[Path], steps: Sequence[str]
 ) -> tuple[tuple[Upgrade, ...], Fills, tuple[Former, ...]]:
-    """The files of the folder, in the order of their names; an upgrade is for one of `steps`.
+    """The files of the folders, in the order of their names; an upgrade is for one of `steps`.
 
     Raises UsageError, with the file, when something in it is not right.
     """
     upgrades: list[Upgrade] = []
     fills: dict[tuple[str, str], Fill] = {}
     former: list[Former] = []
-    for path in sorted(folder.glob("*.sql")):
+    for path in (path for folder in folders for path in sorted(folder.glob("*.sql"))):
         match _read(path, steps):
             case Upgrade() as upgrade:
                 upgrades.append(upgrade)
             case Fill() as fill:
-                fills[fill.table, fill.column] = fill
+                other = fills.setdefault((fill.table, fill.column), fill)
+                if other is not fill:
+                    raise UsageError(
+                        f"{path} and {other.path} both fill {fill.table}.{fill.column}. Take one"
+                        " away."
+                    )
             case Former() as key:
                 former.append(key)
     return tuple(upgrades), fills, tuple(former)

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import replace
 
-from ..declared.check_files import check_files
+from ..declared.check_files import CheckFile
+from ..declared.declaration import Declared
 from ..schema.model import Index, Schema, Table
 from ..schema.scratch import scratch
 from ..schema.text import fold
@@ -16,12 +17,13 @@ from .findings import BY_INIT, IN_SQL, Check, check, remedy_of
 from .trials import savepoint
 
 
-def on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> Iterator[Check]:
+def on_copy(connection: sqlite3.Connection, declared: Declared, live: Schema) -> Iterator[Check]:
     """What is tried on an empty copy of the live schema in memory, foreign keys enforced.
 
     All that is not declared stays out, constraints too: it is the application's, and no trial row
     of ours must be refused by it.
     """
+    wanted, checks = declared.schema, declared.checks
     tables = [
         _only_declared(wanted, live, wanted.tables[name], table)
         for name, table in live.tables.items()
@@ -38,29 +40,29 @@ def on_copy(connection: sqlite3.Connection, wanted: Schema, live: Schema) -> Ite
             yield check("the schema can be copied", "schema", iter(missing), remedy=BY_INIT)
             return
         # Plans before the application's own indexes: SQLite may like those better.
-        for file in check_files("plans"):
+        for file in checks["plans"]:
             faults = trial.plan_faults(copy, file)
             yield check(file.name, file.kind, faults, remedy=remedy_of(file))
         yield check(
             "every declared index has a query in checks/plans/",
             "plans",
-            trial.unused_indexes(wanted),
+            trial.unused_indexes(declared),
             remedy=IN_SQL,
         )
         if others or has_statistics(connection):
-            lines = _plans_here(connection, copy)
+            lines = _plans_here(connection, copy, checks["plans"])
             yield check("plans with the indexes and statistics here", "info", lines, info=True)
-        settle(copy)
-        for file in check_files("rejects"):
+        settle(copy, declared.settings)
+        for file in checks["rejects"]:
             with savepoint(copy):
                 rows = trial.taken_rows(copy, live, file)
                 yield check(file.name, file.kind, rows, remedy=remedy_of(file))
-        for file in check_files("accepts"):
+        for file in checks["accepts"]:
             with savepoint(copy):
                 rows = trial.refused_rows(copy, file)
                 yield check(file.name, file.kind, rows, remedy=remedy_of(file))
                 if file.says.get("tries") == "subtree":
-                    yield from _subtrees(copy, wanted)
+                    yield from _subtrees(copy, declared)
 
 
 def _only_declared(declared: Schema, live: Schema, wanted: Table, table: Table) -> Table:
@@ -74,11 +76,11 @@ def _only_declared(declared: Schema, live: Schema, wanted: Table, table: Table) 
     return replace(table, sql=only_declared(declared, live, wanted, table))
 
 
-def _subtrees(copy: sqlite3.Connection, wanted: Schema) -> Iterator[Check]:
-    for file in check_files("plans"):
+def _subtrees(copy: sqlite3.Connection, declared: Declared) -> Iterator[Check]:
+    for file in declared.checks["plans"]:
         if "subtree" in file.says:
             name = f"exactly the subtree: {file.name}"
-            faults = trial.subtree_faults(copy, wanted, file)
+            faults = trial.subtree_faults(copy, declared.schema, file)
             yield check(name, "namespaces", faults, remedy=remedy_of(file))
 
 
@@ -100,9 +102,11 @@ def has_statistics(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute(statistics).fetchone()[0])
 
 
-def _plans_here(connection: sqlite3.Connection, copy: sqlite3.Connection) -> Iterator[str]:
+def _plans_here(
+    connection: sqlite3.Connection, copy: sqlite3.Connection, files: Sequence[CheckFile]
+) -> Iterator[str]:
     """The queries that SQLite plans well on the bare schema and otherwise on this database."""
-    for file in check_files("plans"):
+    for file in files:
         try:
             here = list(trial.plan_faults(connection, file))
         except sqlite3.OperationalError:  # of what is not there, which other checks tell

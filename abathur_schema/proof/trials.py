@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, islice, pairwise
 
-from ..declared.check_files import CheckFile, check_files, indexes_of
+from ..declared.check_files import CheckFile, indexes_of
+from ..declared.declaration import Declared
 from ..schema import text as sql_text
 from ..schema.model import Schema
 from ..schema.text import fold, normal, quoted
@@ -80,10 +81,10 @@ def _explain(copy: sqlite3.Connection, file: CheckFile) -> list[tuple[int, int, 
     return copy.execute(f"EXPLAIN QUERY PLAN {file.statements[0]}", parameters).fetchall()
 
 
-def unused_indexes(schema: Schema) -> Iterator[str]:
+def unused_indexes(declared: Declared) -> Iterator[str]:
     """The declared indexes that no query in `plans/` names."""
-    named = {fold(name) for file in check_files("plans") for name in indexes_of(file)}
-    for name, index in schema.indexes.items():
+    named = {fold(name) for file in declared.checks["plans"] for name in indexes_of(file)}
+    for name, index in declared.schema.indexes.items():
         if index.origin == "c" and name not in named:
             yield f"no query in checks/plans/ is there for {index.name}"
 

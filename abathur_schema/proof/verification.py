@@ -13,8 +13,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from ..declared.check_files import check_files
-from ..declared.declaration import SCHEMA_STEPS, Declared, declared
+from ..declared.declaration import SCHEMA_STEPS, Declared, Settings
 from ..diagnosis import NOT_OPENED, explain
 from ..errors import AbathurError
 from ..progress import Progress
@@ -33,21 +32,25 @@ from .findings import BY_INIT, EACH, IN_SQL, Check, Part, check, draw, joined
 from .on_copy import on_copy
 
 
-def verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | None]:
+def verify(
+    database: Path, declared: Declared, progress: Progress
+) -> tuple[list[Check], Schema | None]:
     """All checks, and the live schema that they saw (None when it cannot be read).
 
     Raises sqlite3.OperationalError when the database is locked or may not be opened: then nothing
     is known of it, right or wrong.
     """
-    return undisturbed(database, lambda: _verify(database, progress))
+    return undisturbed(database, lambda: _verify(database, declared, progress))
 
 
-def _verify(database: Path, progress: Progress) -> tuple[list[Check], Schema | None]:
+def _verify(
+    database: Path, declared: Declared, progress: Progress
+) -> tuple[list[Check], Schema | None]:
     found: list[Check] = []
     try:
-        with snapshot(database) as connections:
+        with snapshot(database, declared.settings) as connections:
             live = read_schema(connections[0])
-            found.extend(_all(connections, declared(), live, progress))
+            found.extend(_all(connections, declared, live, progress))
             return found, live
     except AbathurError:
         raise
@@ -64,7 +67,7 @@ def _all(
     connections: Sequence[sqlite3.Connection], wanted: Declared, live: Schema, progress: Progress
 ) -> Iterator[Check]:
     connection = connections[0]
-    settings = _settings(connection)
+    settings = _settings(connection, wanted.settings)
     yield check("settings of sql/pragma.sql", "settings", settings, remedy=BY_INIT)
     for step in SCHEMA_STEPS:
         found_ = _differences(wanted, live, step)
@@ -74,9 +77,9 @@ def _all(
     yield check("no declared index is redundant", "schema", repeats, remedy=IN_SQL)
     unserved = without_index(wanted.schema, live)
     yield check("every foreign key has an index", "schema", unserved, remedy=BY_INIT)
-    yield from _holding(connections, wanted.schema, live, progress)
+    yield from _holding(connections, wanted, live, progress)
     progress.at("constraints and query plans")
-    yield from on_copy(connection, wanted.schema, live)
+    yield from on_copy(connection, wanted, live)
     others = [fold(index.name) for index in undeclared_indexes(wanted.schema, live)]
     yield check("redundant indexes", "info", _redundant(live, others), info=True)
     yield check("does not work", "info", _unusable(live), info=True)
@@ -95,17 +98,17 @@ CHECKS_HOLD = "every row is as the declared CHECKs say"
 
 
 def _holding(
-    connections: Sequence[sqlite3.Connection], wanted: Schema, live: Schema, progress: Progress
+    connections: Sequence[sqlite3.Connection], declared: Declared, live: Schema, progress: Progress
 ) -> Iterator[Check]:
     """The checks in `checks/holds/`, and the rows against the declared CHECKs.
 
     What asks of the whole comes first, and beside it the rows, which are read in their order. With
     `quick_check` in it all pages are then known to be sound, or else a large file is not mapped.
     """
-    connection = connections[0]
+    connection, wanted = connections[0], declared.schema
     tables = _weighed(connection)
     owners = dict(connection.execute("SELECT rootpage, name FROM sqlite_schema WHERE rootpage"))
-    files = check_files("holds")
+    files = declared.checks["holds"]
     numbers = {file.name: count() for file in files}
     lacking = {CHECKS_HOLD: True, **{file.name: "own" in file.says for file in files}}
 
@@ -228,8 +231,8 @@ def _differences(wanted: Declared, live: Schema, step: str) -> Iterator[str]:
     yield from map(str, differences(wanted.schema, live, wanted.steps[step]))
 
 
-def _settings(connection: sqlite3.Connection) -> Iterator[str]:
-    for setting, value in unsettled(connection):
+def _settings(connection: sqlite3.Connection, settings: Settings) -> Iterator[str]:
+    for setting, value in unsettled(connection, settings):
         yield f"{setting.name} is {value}; declared is {setting.value}"
 
 

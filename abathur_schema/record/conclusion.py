@@ -1,13 +1,44 @@
-"""The end of a run: what belongs into the folders beside the report is kept, then it is told."""
+"""The straight way from a run to its record, and from both to an exit code."""
 
-from ..errors import Interrupted
+from typing import NamedTuple
+
+from ..errors import VERIFY_FAILED, Interrupted, StepError
 from .draft import Draft
 from .report import compose, to_json
 from .run import Run
 
 
-def concluded(run: Run, draft: Draft) -> str:
-    """The text of the report, when all that belongs into the folders beside it is kept there."""
+class Record(NamedTuple):
+    """The text of a run's report, and why it could not be written, if so."""
+
+    content: str
+    lost: OSError | None = None
+
+
+def record(run: Run, draft: Draft) -> Record:
+    """Keep what belongs in the folders beside the report, then write the report."""
+    content = _content(run, draft)
+    try:
+        draft.write(content)
+    except OSError as error:
+        return Record(content, error)
+    return Record(content)
+
+
+def exit_code(run: Run, recorded: Record) -> int:
+    """0: all is well; 1: checks failed; 3: a step failed, or its report could not be written;
+    otherwise that of the signal that ended the run.
+    """
+    failed = run.failed
+    if failed and isinstance(failed.error, Interrupted):
+        return failed.error.exit_code
+    if failed or recorded.lost:
+        return StepError.exit_code
+    return VERIFY_FAILED if run.faults else 0
+
+
+def _content(run: Run, draft: Draft) -> str:
+    """The text of the report, once all that it names is kept."""
 
     def content() -> str:
         if run.failed and not isinstance(run.failed.error, Interrupted):

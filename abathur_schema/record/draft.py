@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import TracebackType
 
 from ..errors import UsageError
 from ..storage.durable_files import create, make_folders, sync_folder
@@ -22,8 +23,9 @@ class Draft:
     """The report's place: its name is taken, and room for it on the disk, before the task runs.
 
     `stem` is the time `now` (UTC, to the microsecond) and the task; where another run has that
-    name, or left a state under it and no report, the next microsecond that is free. Raises
-    UsageError when the folder cannot be written.
+    name, or left a state under it and no report, the next microsecond that is free. Left as a
+    context manager, it leaves no trace unless the report was written. Raises UsageError when the
+    folder cannot be written.
     """
 
     def __init__(self, folder: Path, task: str, now: datetime) -> None:
@@ -79,6 +81,17 @@ class Draft:
         with suppress(OSError):  # something is in it
             for folder in reversed(self._made):
                 folder.rmdir()
+
+    def __enter__(self) -> "Draft":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.discard()
 
     def _drop(self) -> None:
         with suppress(OSError):  # what could not be written is tried again

@@ -25,8 +25,8 @@ def preserve(run: Run, folder: Path) -> str:
     Returns the text of the report, of which `report.json` is a copy.
     """
     state = run.preserved = PreservedState(folder)
-    state.keep_database(run.database)
-    state.keep_text("statements.sql", statements_sql(run.steps))
+    state.keep_database(run.database, run.declared.settings)
+    state.keep_text("statements.sql", statements_sql(run.steps, run.declared.settings))
     state.keep_text("escalation.md", as_called(escalation(run)))
     lost = len(state.lost)
     # The copy names itself: it is read only where it is.
@@ -44,7 +44,7 @@ def keep_copy(run: Run, folder: Path) -> None:
     Raises NoCopyError when that cannot be done.
     """
     state = PreservedState(folder)
-    state.keep("database.db", partial(back_up, run.database))
+    state.keep("database.db", partial(back_up, run.database, settings=run.declared.settings))
     _hold(run, state)
 
 
@@ -74,7 +74,7 @@ def complete_copy(run: Run, write: Callable[[], str]) -> str:
     """Add to the copy what ran after it was made, and the report, whose text `write` returns."""
     if run.copy is None:
         return write()
-    run.copy.keep_text("statements.sql", statements_sql(run.steps))
+    run.copy.keep_text("statements.sql", statements_sql(run.steps, run.declared.settings))
     report = run.copy.folder / "report.json"
     run.copy.files.append(report)
     content = write()

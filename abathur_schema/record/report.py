@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-from ..declared.declaration import declared
 from ..diagnosis import explain, trace
 from ..planning.statement import Step
 from ..proof.findings import Check
@@ -57,6 +56,7 @@ def compose(run: Run) -> Document:
             "context_for_next_agent": {
                 "database_path": path,
                 "schema_complete": run.complete,
+                "own_schema": str(run.declared.own) if run.declared.own else None,
                 "performance_targets": {"read_ms": READ_TARGET_MS},
             },
         },
@@ -102,7 +102,7 @@ def _succeeded(step: Step) -> bool:
 
 def _validation(run: Run) -> Iterator[str]:
     for step in run.steps:
-        if _succeeded(step) and step.name in declared().steps:
+        if _succeeded(step) and step.name in run.declared.steps:
             yield f"{step.name}: as declared"
     for check in run.checks or ():
         if check.counts and check.completed:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..declared.declaration import MILESTONES, declared
+from ..declared.declaration import MILESTONES, Declared
 from ..diagnosis import explain
 from ..planning.statement import Statement, Step
 from ..proof.findings import Check
@@ -19,14 +19,15 @@ if TYPE_CHECKING:  # imported by a failure only
 
 @dataclass
 class Run:
-    """One run of a task. `checks` is None when `verify` did not run; `made` are the folders and
-    files that it made; `live` is the schema read back at the end (None: it could not be read);
-    `violations` are those of foreign keys that were there before anything changed, where that was
-    looked for; `copy` is what was kept before rows were written anew.
+    """One run of a task. `declared` is what must be; `checks` is None when `verify` did not run;
+    `made` are the folders and files that it made; `live` is the schema read back at the end (None:
+    it could not be read); `violations` are those of foreign keys that were there before anything
+    changed, where that was looked for; `copy` is what was kept before rows were written anew.
     """
 
     task: str
     database: Path
+    declared: Declared
     steps: list[Step] = field(default_factory=list)
     checks: list[Check] | None = None
     made: list[Path] = field(default_factory=list)
@@ -84,13 +85,13 @@ class Run:
     @property
     def complete(self) -> bool:
         """Whether every table and index is as declared."""
-        return not any(self.is_open(step) for step in declared().steps)
+        return not any(self.is_open(step) for step in self.declared.steps)
 
     def is_open(self, step: str) -> bool:
         """Whether something of what `step` makes is not there as declared."""
         if self.live is None:
             return True
-        return bool(differences(declared().schema, self.live, declared().objects(step)))
+        return bool(differences(self.declared.schema, self.live, self.declared.objects(step)))
 
     def next_action(self) -> str:
         """What the next person or agent should do."""
@@ -102,7 +103,7 @@ class Run:
             return "read the findings of the failed checks; " + "; ".join(self.remedies)
         if self.complete:
             return "none: applications may use the database"
-        step = next(step for step in declared().steps if self.is_open(step))
+        step = next(step for step in self.declared.steps if self.is_open(step))
         return f"run `invoke {step}`, or `invoke init` for all that is missing"
 
     def blockers(self) -> Iterator[str]:
@@ -116,7 +117,7 @@ class Run:
         """The tables that were made early because others reference them."""
         for step in self.steps:
             for made, name in (pair for statement in step.ran for pair in statement.made):
-                home = declared().step_of(name) if made == "tables_created" else step.name
+                home = self.declared.step_of(name) if made == "tables_created" else step.name
                 if home != step.name:
                     yield f"{name} (declared in {home}) made by {step.name}, as a parent"
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
-from ..declared.declaration import PRAGMA, declared
+from ..declared.declaration import PRAGMA, Settings
 from ..planning.plan import COMMIT, ROLL_BACK, changes_text, framed
 from ..planning.statement import Attempt, Step
 
 
-def statements_sql(steps: Sequence[Step]) -> str:
+def statements_sql(steps: Sequence[Step], settings: Settings) -> str:
     """What ran, in order and by step, ready to run again; the statement that failed is marked."""
     lines = ["-- What ran, in order; each step is one transaction.\n"]
     if any(changes_text(attempt.planned) for step in steps for attempt in step.attempts):
         lines.append("-- In the command line of sqlite3 run `.dbconfig defensive off` first.\n")
-    lines += [setting.statement for setting in declared().settings]
+    lines += [setting.statement for setting in settings]
     for step in steps:
         lines.append(f"\n-- step {step.name}: {step.status}")
         for number, attempt in enumerate(step.attempts, 1):

@@ -3,10 +3,11 @@
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from typing import NamedTuple, TypeVar
 
-from ..declared.declaration import IN_THE_FILE, PRAGMA, declared
+from ..declared.declaration import IN_THE_FILE, PRAGMA, Declared
 from ..diagnosis import may_pass
 from ..errors import (
     BrokenRowsError,
@@ -37,7 +38,9 @@ from ..storage.connection import fully_synced, settle, unsettled
 from ..storage.durable_files import sync_folder
 from ..storage.foreign_keys import Violations, named, violations
 from .row_count import counting
-from .target import Target, nothing
+from .target import Target
+
+T = TypeVar("T")
 
 MAX_ATTEMPTS = 2
 
@@ -52,17 +55,32 @@ SECONDS_PER_BYTE = 0.2e-6
 tables anew: many times what a usual disk needs."""
 
 
-def step_needed(connection: sqlite3.Connection, live: Schema, name: str) -> str | None:
+class Rewriting(NamedTuple):
+    """A step is about to rewrite the rows of `table`."""
+
+    table: str
+
+
+Events = Generator[Rewriting | Violations, None, T]
+"""What a step is about to do, and the violations of foreign keys that are there before it changes
+a table. An exception that is thrown in at an event fails the step."""
+
+
+def step_needed(
+    connection: sqlite3.Connection, declared: Declared, live: Schema, name: str
+) -> str | None:
     """The step that must run before `name` can, or None when it can run."""
     if name == PRAGMA:
         return None
-    return PRAGMA if unsettled(connection) else needed_first(declared(), live, name)
+    if unsettled(connection, declared.settings):
+        return PRAGMA
+    return needed_first(declared, live, name)
 
 
-def run_step(target: Target, name: str) -> Step:
-    """Run one step, once more where a second try can help, and tell what became of it.
+def run_step(target: Target, name: str) -> Events[Step]:
+    """Run one step, once more where a second try can help; the result says what became of it.
 
-    An error, also that the user asked to stop, is in the result.
+    An error is in the result, and so is that the user asked to stop.
     """
     step = Step(name)
     started = time.perf_counter()
@@ -71,7 +89,7 @@ def run_step(target: Target, name: str) -> Step:
         step.attempts.append(attempt)
         try:
             stop_if_asked()
-            _try(target, name, attempt)
+            yield from _try(target, name, attempt)
         except Exception as error:  # whatever it is, the state is preserved and the report tells
             stopped = stop_asked() and str(error) == "interrupted"  # as SQLite says it
             attempt.error = interrupted() if stopped else _explained(target, error)
@@ -92,19 +110,19 @@ def _explained(target: Target, error: Exception) -> Exception:
     return error
 
 
-def _try(target: Target, name: str, attempt: Attempt) -> None:
+def _try(target: Target, name: str, attempt: Attempt) -> Events[None]:
     if name == PRAGMA:
         _settle(target, attempt)
         return
     connection = target.connection
-    if needed := step_needed(connection, target.live(), name):
+    if needed := step_needed(connection, target.declared, target.live(), name):
         raise StepError(out_of_order(name, needed))
     # A look before the lock: what has nothing to do waits for nobody, and holds nobody up.
     while wanted := target.plan(name):
         attempt.planned = wanted
         with _transaction(target, wanted, attempt):
             if target.plan(name) == wanted:  # or another one was faster: look again
-                _change(target, name, wanted, attempt)
+                yield from _change(target, name, wanted, attempt)
                 return
 
 
@@ -135,23 +153,24 @@ def _transaction(
         if connection.in_transaction:
             target.roll_back()
         if is_rebuild(statements):
-            settle(connection)
+            settle(connection, target.declared.settings)
             connection.execute("PRAGMA legacy_alter_table = OFF")
         if changes_text(statements):
             connection.execute("PRAGMA writable_schema = RESET")
 
 
-def _change(target: Target, name: str, wanted: Sequence[Statement], attempt: Attempt) -> None:
+def _change(
+    target: Target, name: str, wanted: Sequence[Statement], attempt: Attempt
+) -> Events[None]:
     connection = target.connection
-    before = _violations_before(target, name, wanted)
+    before = yield from _violations_before(target, name, wanted)
     attempt.notes = works_no_longer(target.live(), wanted)
     for statement in wanted:
         if found := [line for guard in statement.guards for line in broken_rows(connection, guard)]:
             raise BrokenRowsError(name, found)
         attempt.notes += (line for tell in statement.tells for line in told_rows(connection, tell))
         if statement.rewrites:
-            target.before_rewrite()
-            target.before_rewrite = nothing
+            yield Rewriting(statement.table)
         cache = _with_cache(connection) if statement.rewrites else nullcontext()
         with counting(target.progress, connection, statement), cache:
             try:
@@ -160,7 +179,7 @@ def _change(target: Target, name: str, wanted: Sequence[Statement], attempt: Att
                 # Such as two values that are equal in the type that is declared.
                 raise BrokenRowsError(name, [f"a row of {statement.table}: {error}"]) from error
         attempt.ran.append(statement)
-    if left := problems(declared(), target.live(), name):
+    if left := problems(target.declared, target.live(), name):
         raise CannotReconcileError(name, left)
     if is_rebuild(wanted):
         target.progress.now(f"{name}: foreign keys")
@@ -190,39 +209,41 @@ def _run(connection: sqlite3.Connection, statements: Sequence[Statement], attemp
     attempt.running = None
 
 
-def _violations_before(target: Target, name: str, wanted: Sequence[Statement]) -> Violations:
-    """Those of foreign keys that no change of ours made, and that stay; looked for where rows are
-    written anew, or where `asks_rows` and a table is changed.
+def _violations_before(
+    target: Target, name: str, wanted: Sequence[Statement]
+) -> Events[Violations]:
+    """Those of foreign keys that no change of ours made, and that stay; looked for before a
+    rebuild, and with `asks_rows` before any change of a table.
     """
     about = ("columns_added", "tables_changed")
     changes = any(made in about for one in wanted for made, _ in one.made)
     if not is_rebuild(wanted) and not (changes and target.asks_rows):
         return Violations(Counter(), ())
     target.progress.now("foreign keys, before anything is changed")
+    declared = target.declared
     going = {
         named(change.key)
-        for one in differences(declared().schema, target.live(), declared().objects(name))
+        for one in differences(declared.schema, target.live(), declared.objects(name))
         if isinstance(one, OtherTable)
         for change in one.changes
         if isinstance(change, FormerForeignKey)
     }
     found = violations(target.connection, target.live(), going)
-    target.before_change(found)
-    target.before_change = nothing
+    yield found
     return found
 
 
 def _settle(target: Target, attempt: Attempt) -> None:
     """Bring the settings to what `sql/pragma.sql` says, and read them back; no transaction can."""
-    connection = target.connection
+    connection, settings = target.connection, target.declared.settings
     timeout_ms = connection.execute("PRAGMA busy_timeout").fetchone()[0]
     deadline = time.monotonic() + timeout_ms / 1000
-    while pending := unsettled(connection):
+    while pending := unsettled(connection, settings):
         setting, value = pending[0]
         attempt.running = setting_statement(setting, value)
         try:
             if setting.name == IN_THE_FILE:
-                with fully_synced(connection):
+                with fully_synced(connection, settings):
                     connection.execute(setting.statement).fetchall()
                     # Else a power loss could leave the -journal, which is gone now, beside a -wal,
                     # and the old mode would come back.
@@ -236,7 +257,7 @@ def _settle(target: Target, attempt: Attempt) -> None:
             stop_if_asked()
             time.sleep(0.01)
             continue
-        if pending[0] in unsettled(connection):
+        if pending[0] in unsettled(connection, settings):
             refused = WalRefusedError if setting.name == IN_THE_FILE else StepError
             raise refused(f"{setting.name} stays {value} after {setting.statement.rstrip(';')}")
         attempt.ran.append(attempt.running)

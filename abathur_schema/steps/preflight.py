@@ -1,7 +1,6 @@
 """What is checked before anything is touched; all that is wrong here is a UsageError."""
 
 import os
-import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,12 +8,11 @@ from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
-from ..declared.check_files import KINDS, check_files
 from ..declared.declaration import CHAINS, PLAN, PRAGMA, RESTORE, VERIFY, Declared, declared
 from ..errors import UsageError, out_of_order
 from ..schema.model import Schema
 from ..schema.reading import read_schema
-from ..storage.connection import COMPANIONS, MINIMUM_SQLITE, NOT_READABLE, connect
+from ..storage.connection import COMPANIONS, NOT_READABLE, connect
 from ..wording import on_one_line
 from .execution import step_needed
 
@@ -56,25 +54,26 @@ def _called_now(declared: Declared, live: Schema, table: str) -> Iterator[str]:
 
 class Request(NamedTuple):
     """Where the database is, links followed (SQLite keeps `-wal` beside the file itself), and the
-    folder for reports; both absolute.
+    folder for reports, both absolute; and what is declared.
     """
 
     database: Path
     reports: Path
+    declared: Declared
 
 
-def check(task: str, database: object, reports: object) -> Request:
-    """What `task` is asked to work on, if it can. Raises UsageError."""
-    if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
-        needed = ".".join(map(str, MINIMUM_SQLITE))
-        raise UsageError(
-            f"SQLite {sqlite3.sqlite_version} is too old; {needed} or newer is needed. Use a Python"
-            " that is linked with a newer SQLite; nothing was touched."
-        )
-    declared()
+def check(task: str, database: object, reports: object, schema: object = None) -> Request:
+    """What `task` is asked to work on, if it can; `schema` is the folder of a schema of one's own,
+    or None. Raises UsageError.
+    """
+    wanted = read_declared(schema)
     if VERIFY in CHAINS.get(task, ()):
-        for kind in KINDS:
-            check_files(kind)
+        _ = wanted.checks  # what is wrong with a file of these is seen before anything is touched
+    return Request(*check_paths(task, database, reports), wanted)
+
+
+def check_paths(task: str, database: object, reports: object) -> tuple[Path, Path]:
+    """The database, links followed, and the folder for reports. Raises UsageError."""
     if database == ":memory:":
         raise UsageError(
             "a database in :memory: would be gone when this command ends, proven or not."
@@ -90,7 +89,18 @@ def check(task: str, database: object, reports: object) -> Request:
     taken = {found.with_name(found.name + suffix) for suffix in ("", *COMPANIONS)}
     if taken & {place, *place.parents}:
         raise UsageError(f"{folder} is in the place of the database. Name another folder.")
-    return Request(found, folder)
+    return found, folder
+
+
+def read_declared(schema: object) -> Declared:
+    """What is declared, with the schema of one's own in the folder `schema`, unless it is None or
+    empty. Raises UsageError.
+    """
+    if schema is None or schema == "":
+        return declared()
+    if isinstance(schema, Path):
+        schema = str(schema)
+    return declared(_path("schema", schema, "its folder, with --schema DIR"))
 
 
 def _path(setting: str, value: object, remedy: str) -> Path:
@@ -152,7 +162,7 @@ def check_format(task: str, database: Path) -> None:
         )
 
 
-def check_database(task: str, database: Path) -> None:
+def check_database(task: str, database: Path, declared: Declared) -> None:
     """Raise UsageError when the database belongs to another application, or when `task` is one step
     and what it builds upon is not there.
     """
@@ -160,13 +170,13 @@ def check_database(task: str, database: Path) -> None:
         return
     needed = None
     try:
-        with closing(connect(database, "ro")) as connection:
+        with closing(connect(database, "ro", declared.settings)) as connection:
             live = read_schema(connection)
             if task not in ("init", PRAGMA, PLAN):
-                needed = step_needed(connection, live, task)
+                needed = step_needed(connection, declared, live, task)
     except NOT_READABLE:
         return  # the step meets the same error and tells it in full, or looks again
-    if found := of_another_application(declared(), live):
+    if found := of_another_application(declared, live):
         raise UsageError(
             f"{database} belongs to another application: {on_one_line(found)} Name another file,"
             " with --database PATH; nothing was touched."

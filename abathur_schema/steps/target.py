@@ -2,12 +2,11 @@
 
 import os
 import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ..declared.declaration import declared
+from ..declared.declaration import Declared
 from ..planning.plan import plan
 from ..planning.statement import Statement
 from ..progress import Progress
@@ -16,28 +15,22 @@ from ..schema.reading import read_schema
 from ..schema.scratch import guard
 from ..storage.connection import connect, look, size_of
 from ..storage.durable_files import make_folders
-from ..storage.foreign_keys import Violations
-
-
-def nothing(*_: object) -> None:
-    """What a caller who wants to hear nothing is told."""
 
 
 @dataclass
 class Target:
-    """The database that steps work on; its folder and file are made when the first step opens it.
+    """The database that steps bring to what is `declared`; its folder and file are made when the
+    first step opens it.
 
-    `made` are the folders and files that this run made. `before_rewrite` is called once, before
-    the first statement that writes rows anew; `before_change` with the violations of foreign keys
-    that were there before a table is changed, and how many there are (`asks_rows`: also where no
-    row will be written anew). `guarded` is for files of which nobody knows who made them.
+    `made` are the folders and files that this run made. With `asks_rows`, violations of foreign
+    keys are looked for before any change of a table, not only before a rebuild. `guarded` is for
+    files of which nobody knows who made them.
     """
 
     path: Path
+    declared: Declared
     made: list[Path] = field(default_factory=list)
     progress: Progress = field(default_factory=lambda: Progress(None))
-    before_rewrite: Callable[[], None] = nothing
-    before_change: Callable[[Violations], None] = nothing
     asks_rows: bool = False
     guarded: bool = True
     _seen: tuple[int, Schema] | None = None
@@ -51,8 +44,8 @@ class Target:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
             self.made.append(self.path)
         except FileExistsError:
-            look(self.path)
-        connection = connect(self.path, "rw")
+            look(self.path, self.declared.settings)
+        connection = connect(self.path, "rw", self.declared.settings)
         if self.guarded:
             guard(connection, size_of(self.path))
         return connection
@@ -69,7 +62,7 @@ class Target:
         live = self.live()
         seen, statements = self._planned.get(step, (None, []))
         if seen is not live:
-            statements = plan(declared(), live, step)
+            statements = plan(self.declared, live, step)
             self._planned[step] = (live, statements)
         return statements
 

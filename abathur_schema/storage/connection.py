@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from ..declared.declaration import IN_THE_FILE, Setting, declared
+from ..declared.declaration import IN_THE_FILE, Setting, Settings
 from ..errors import ForeignJournalError
 from ..interruption import stop_asked
 from ..schema.model import Schema
@@ -16,9 +16,6 @@ from ..schema.reading import read_schema
 from ..schema.scratch import STEPS_BETWEEN_LOOKS, exactly, guard
 
 T = TypeVar("T")
-
-MINIMUM_SQLITE = (3, 37, 0)
-"""The first version with pragma_table_list, which tells tables from virtual tables."""
 
 COMPANIONS = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database file while it is in use."""
@@ -40,6 +37,7 @@ far longer than the slowest disk needs. A step can be made to take any time.
 def connect(
     database: Path,
     mode: Literal["ro", "rw"],
+    settings: Settings,
     factory: type[sqlite3.Connection] = sqlite3.Connection,
 ) -> sqlite3.Connection:
     """Open a database that exists; the caller begins and ends transactions.
@@ -64,7 +62,7 @@ def connect(
     connection.set_progress_handler(stop_asked, STEPS_BETWEEN_LOOKS)
     connection.text_factory = exactly
     try:
-        settle(connection)
+        settle(connection, settings)
         if read_only:
             connection.execute("PRAGMA query_only = ON")
             guard(connection, size_of(database))
@@ -143,15 +141,15 @@ def size_of(database: Path) -> int:
     return sum(file.stat().st_size for file in files if file.exists())
 
 
-def settle(connection: sqlite3.Connection) -> None:
+def settle(connection: sqlite3.Connection, settings: Settings) -> None:
     """Run on a connection the settings that it would not have otherwise."""
-    for setting in declared().settings:
+    for setting in settings:
         if setting.name != IN_THE_FILE:
             connection.execute(setting.statement).fetchall()
 
 
 @contextmanager
-def fully_synced(connection: sqlite3.Connection) -> Iterator[None]:
+def fully_synced(connection: sqlite3.Connection, settings: Settings) -> Iterator[None]:
     """For a change of the journal mode, which SQLite writes by way of a rollback journal. There
     `synchronous = NORMAL` does not save the database from every power loss (SQLite documentation,
     "PRAGMA synchronous").
@@ -160,10 +158,10 @@ def fully_synced(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        settle(connection)
+        settle(connection, settings)
 
 
-def unsettled(connection: sqlite3.Connection) -> list[tuple[Setting, str]]:
+def unsettled(connection: sqlite3.Connection, settings: Settings) -> list[tuple[Setting, str]]:
     """The settings that do not read back as `sql/pragma.sql` says, each with what they are."""
     # A database in memory has no file name, and no journal mode but "memory". The name itself stays
     # in SQLite: it may be no UTF-8.
@@ -172,26 +170,29 @@ def unsettled(connection: sqlite3.Connection) -> list[tuple[Setting, str]]:
     ).fetchone()
     values = (
         (setting, str(connection.execute(f"PRAGMA {setting.name}").fetchone()[0]))
-        for setting in declared().settings
+        for setting in settings
         # One that is read as Unwritten is in WAL mode, but SQLite does not say so.
         if not (setting.name == IN_THE_FILE and (in_memory or isinstance(connection, Unwritten)))
     )
     return [(setting, value) for setting, value in values if value != setting.value]
 
 
-def look(database: Path) -> None:
+def look(database: Path, settings: Settings) -> None:
     """Raise what is wrong with a file that cannot be read, before it is opened for writing: closing
     such a connection would move what is in its `-wal` into it.
     """
     # One that is locked or must be recovered first cannot be looked at so: another matter.
-    with suppress(sqlite3.OperationalError), closing(connect(database, "ro")) as connection:
+    with (
+        suppress(sqlite3.OperationalError),
+        closing(connect(database, "ro", settings)) as connection,
+    ):
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
-def read_back(database: Path) -> Schema | None:
+def read_back(database: Path, settings: Settings) -> Schema | None:
     """The live schema, or None when it cannot be read."""
     try:
-        with closing(connect(database, "ro")) as connection:
+        with closing(connect(database, "ro", settings)) as connection:
             return read_schema(connection)
     except Exception:  # the report then says that nothing is reached
         return None

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from ..declared.declaration import Settings
 from .connection import COMPANIONS, NOT_READABLE, connect
 from .durable_files import create, make_folders, new_file, sync_folder
 
@@ -44,14 +45,14 @@ class PreservedState:
 
         self.keep(name, make)
 
-    def keep_database(self, database: Path) -> None:
+    def keep_database(self, database: Path, settings: Settings) -> None:
         """Keep the database: by SQLite's backup, or byte for byte where SQLite cannot read it."""
         try:
             if not database.exists():
                 self.lost.append("database.db: there was no database")
                 return
             make_folders(self.folder)
-            back_up(database, self.folder / "database.db")
+            back_up(database, self.folder / "database.db", settings)
             self.files.append(self.folder / "database.db")
         except NOT_READABLE as error:
             self.notes.append(f"database.db is a copy byte for byte: SQLite says {error}")
@@ -84,13 +85,13 @@ class PreservedState:
             self.lost.append(f"the folder may not survive a power loss: {error}")
 
 
-def back_up(database: Path, copy: Path) -> None:
+def back_up(database: Path, copy: Path, settings: Settings) -> None:
     """Copy what is committed, `-wal` included, as one consistent state."""
     temporary = copy.with_name(f".{copy.name}.tmp")
     os.close(create(temporary))
     try:
         with (
-            closing(connect(database, "ro")) as source,
+            closing(connect(database, "ro", settings)) as source,
             closing(sqlite3.connect(temporary, isolation_level=None)) as target,
         ):
             # Hold the state: without this the backup would wait for a lock for ever.

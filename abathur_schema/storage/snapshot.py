@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Generic, TypeVar
 
+from ..declared.declaration import Settings
 from ..interruption import stop_asked, stop_if_asked, watched
 from ..progress import Progress
 from .connection import connect, longest_time, size_of
@@ -46,17 +47,17 @@ class Job(Generic[T]):
 
 
 @contextmanager
-def snapshot(database: Path) -> Iterator[list[sqlite3.Connection]]:
+def snapshot(database: Path, settings: Settings) -> Iterator[list[sqlite3.Connection]]:
     """Connections, at least one, that see one and the same state until the end; for a large
     database as many as there are processors. Raises sqlite3.Error, as `connect` does.
     """
-    connections = [connect(database, "ro")]
+    connections = [connect(database, "ro", settings)]
     try:
         size = size_of(database)
         if size >= LARGE:
             with suppress(sqlite3.OperationalError, OSError):  # no more can be had; one is enough
                 while len(connections) < min(_processors(), MOST):
-                    connections.append(connect(database, "ro"))
+                    connections.append(connect(database, "ro", settings))
             for connection in connections:
                 connection.execute(f"PRAGMA cache_size = -{CACHE}")
         with watched(connections, longest_time(size)):

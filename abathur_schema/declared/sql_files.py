@@ -1,0 +1,125 @@
+"""The files of `sql/`, run one after the other on a database in memory."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import UsageError
+from ..schema import text as sql_text
+from ..schema.create_table import plain
+from ..schema.difference import differences
+from ..schema.reading import read_schema
+from ..schema.text import fold, quoted
+
+
+def read_statements(path: Path) -> list[str]:
+    """The statements of a file, each with the comment right above it. Raises UsageError."""
+    try:
+        return [_with_its_comment(text) for text in sql_text.statements(path.read_text("utf-8"))]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}. Restore it, or mend it.") from error
+
+
+def _with_its_comment(statement: str) -> str:
+    """The statement and the comment right above it, without those further up."""
+    lines = statement.splitlines()
+    start = _first_line(lines)
+    while start and lines[start - 1].startswith("--"):
+        start -= 1
+    return "\n".join(lines[start:])
+
+
+def _first_line(lines: Sequence[str]) -> int:
+    """The number of the line on which the statement itself begins."""
+    return next(number for number, line in enumerate(lines) if line and line[:2] != "--")
+
+
+class SqlFiles:
+    """What the files that have run so far declare, in `connection`.
+
+    `creates` has the statement that makes each table and index, by its folded name, and `steps`
+    the names that each step makes.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, steps: Sequence[str]) -> None:
+        self.connection = connection
+        self.creates: dict[str, str] = {}
+        self.steps: dict[str, tuple[str, ...]] = dict.fromkeys(steps, ())
+        self._homes: dict[str, Path] = {}
+
+    def run(self, path: Path, step: str) -> None:
+        """Run the file that declares what `step` makes. Raises UsageError, with the file."""
+        self.steps[step] += tuple(self._create(path, text) for text in read_statements(path))
+
+    def run_on_top(self, path: Path, step: str) -> None:
+        """Run a file of a schema of one's own. It may declare again what is declared, in the same
+        form, and add columns to it. Raises UsageError, with both files where they contradict.
+        """
+        for text in read_statements(path):
+            match sql_text.tokens(text):
+                case [("word", "alter"), ("word", "table"), (_, name), ("word", "add"), *_]:
+                    self._add_column(path, text, name.strip('"'))
+                case [("word", "create"), *rest] if name := self._again(rest):
+                    self._hold_same(path, text, name)
+                case _:
+                    self.steps[step] += (self._create(path, text),)
+
+    def _create(self, path: Path, statement: str) -> str:
+        """Run one CREATE statement and return the folded name of what it made."""
+        newest = "SELECT coalesce(max(rowid), 0) FROM sqlite_schema WHERE sql IS NOT NULL"
+        before = self.connection.execute(newest).fetchone()[0]
+        self._run(path, statement)
+        made = self.connection.execute(
+            "SELECT name FROM sqlite_schema WHERE rowid > ? AND sql IS NOT NULL"
+            " AND type IN ('table', 'index') AND name NOT LIKE 'sqlite!_%' ESCAPE '!'",
+            (before,),
+        ).fetchall()
+        if len(made) != 1:
+            raise UsageError(f"{path}: only CREATE TABLE and CREATE INDEX go here:\n{statement}")
+        name = fold(made[0][0])
+        self.creates[name], self._homes[name] = statement, path
+        return name
+
+    def _run(self, path: Path, statement: str) -> None:
+        try:
+            self.connection.execute(statement)
+        except sqlite3.Error as error:
+            raise UsageError(f"{path}: {error}, in:\n{statement}") from error
+
+    def _again(self, rest: Sequence[sql_text.Token]) -> str:
+        """The name that a CREATE statement declares again; empty when it is a new one."""
+        words = ("unique", "table", "index", "if", "not", "exists")
+        name = next((text.strip('"') for _, text in rest if text not in words), "")
+        return name if name in self.creates else ""
+
+    def _hold_same(self, path: Path, statement: str, name: str) -> None:
+        before = read_schema(self.connection)
+        kind = "TABLE" if name in before.tables else "INDEX"
+        self._run(path, "SAVEPOINT again")
+        self._run(path, f"DROP {kind} {quoted(name)}")
+        self._run(path, statement)
+        other = differences(before, read_schema(self.connection), [name])
+        self._run(path, "ROLLBACK TO again")
+        self._run(path, "RELEASE again")
+        if other:
+            raise UsageError(
+                f"{path} declares {name} in another form than {self._homes[name]}: {other[0]}."
+                " Take it away, or give it another name; columns of a declared table are added by"
+                " ALTER TABLE ... ADD COLUMN."
+            )
+
+    def _add_column(self, path: Path, statement: str, table: str) -> None:
+        home = self._homes.get(table)
+        if home is None:
+            raise UsageError(f"{path} adds a column to {table}, which sql/ does not declare.")
+        try:
+            self.connection.execute(plain(statement))
+        except sqlite3.Error as error:
+            raise UsageError(
+                f"{path}: {error}, in:\n{statement}\n{table} is declared in {home}."
+            ) from error
+        (text,) = self.connection.execute(
+            "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = ?", (table,)
+        ).fetchone()
+        lines = self.creates[table].splitlines()
+        self.creates[table] = "\n".join([*lines[: _first_line(lines)], f"{text};"])

@@ -1,0 +1,99 @@
+"""The chain that a task runs: its steps, one after the other, on the database of one run."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from pathlib import Path
+
+from ..declared.declaration import CHAINS, VERIFY
+from ..diagnosis import explain
+from ..errors import Interrupted, UsageError
+from ..planning.statement import Attempt, Step
+from ..progress import Progress
+from ..proof.verification import verify
+from ..steps.execution import Rewriting, run_step
+from ..steps.target import Target
+from ..storage.connection import read_back
+from ..storage.foreign_keys import Violations
+from .run import Run
+
+CopyFolder = Callable[[], Path]
+"""Gives the folder for the copy that is kept before rows are rewritten, if that comes to pass."""
+
+
+def run_chain(
+    run: Run, target: Target, copy_to: CopyFolder | None
+) -> Generator[Violations | Step, None, None]:
+    """Run all steps of the task, those after a failed one excepted.
+
+    Yields the violations of foreign keys that are there before the first change, where they are
+    looked for, and each step when it has ended. Without `copy_to` no copy is kept. Raises
+    UsageError where `verify` can learn nothing.
+    """
+    progress = target.progress
+    try:
+        for name in CHAINS[run.task]:
+            progress.now(name)
+            if run.failed:
+                run.steps.append(Step(name, skipped=True))
+            elif name == VERIFY:
+                run.steps.append(_verified(run, progress))
+            else:
+                yield from run_in(run, target, name, copy_to)
+            progress.done()
+            yield run.steps[-1]
+        if run.checks is None:
+            run.live = read_back(run.database, run.declared.settings)
+    finally:
+        progress.done()
+
+
+def run_in(
+    run: Run, target: Target, name: str, copy_to: CopyFolder | None
+) -> Generator[Violations, None, None]:
+    """Run one step as a part of `run`, and keep a copy of the database before the first rewrite."""
+    with closing(run_step(target, name)) as events:
+        try:
+            event = next(events)
+            while True:
+                try:
+                    if isinstance(event, Rewriting):
+                        if copy_to and not run.copy:
+                            target.progress.now("keeping a copy of the database")
+                            _keep_copy(run, copy_to())
+                    elif run.violations is None:
+                        run.violations = event
+                        target.progress.done()
+                        yield event
+                except Exception as error:  # such as a copy that could not be kept
+                    event = events.throw(error)  # the step fails
+                else:
+                    event = next(events)
+        except StopIteration as end:
+            run.steps.append(end.value)
+
+
+def _keep_copy(run: Run, folder: Path) -> None:
+    from .preserved import keep_copy  # only a rebuild pays for its import
+
+    keep_copy(run, folder)
+
+
+def _verified(run: Run, progress: Progress) -> Step:
+    started = time.perf_counter()
+    attempt = Attempt()
+    try:
+        run.checks, run.live = verify(run.database, run.declared, progress)
+    except Interrupted as error:
+        attempt.error = error
+    except sqlite3.OperationalError as error:
+        if run.task == VERIFY:
+            cause = explain(error, run.database)
+            raise UsageError(
+                f"{run.database} cannot be read ({error}): {cause.cause}. Nothing is known of it;"
+                f" {cause.remedy}."
+            ) from error
+        attempt.error = error
+    milliseconds = (time.perf_counter() - started) * 1000
+    return Step(VERIFY, [attempt], milliseconds, failed_checks=len(run.faults))
