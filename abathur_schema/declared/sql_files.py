@@ -118,6 +118,13 @@ class SqlFiles:
             raise UsageError(
                 f"{path}: {error}, in:\n{statement}\n{table} is declared in {home}."
             ) from error
+        *_, added = self.connection.execute(f"PRAGMA table_xinfo({quoted(table)})")
+        _, column, _, not_null, default, _, hidden = added
+        if not_null and default is None and not hidden:
+            raise UsageError(
+                f"{path}: column {column} of {table} is NOT NULL and has no DEFAULT, so whoever"
+                f" does not know it could add no more rows. Give it one:\n{statement}"
+            )
         (text,) = self.connection.execute(
             "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = ?", (table,)
         ).fetchone()
