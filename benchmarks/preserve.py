@@ -1,6 +1,6 @@
 """How long it takes to preserve the state of a large database, beside the command line's .backup:
 
-.venv/bin/python benchmarks/preserve.py
+.venv/bin/python -m benchmarks.preserve
 """
 
 import argparse
@@ -11,11 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from database import make
-from start import positive
-from verify import run
-
 from abathur_schema.storage.kept import PreservedState
+from benchmarks.database import make
+from benchmarks.start import positive
+from benchmarks.verify import run
 
 TARGET = 1.1
 """The two are the same work of SQLite's backup: what is above 1 is the noise of the disk."""

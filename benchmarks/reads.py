@@ -14,10 +14,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swarm import DAYS, DOCUMENT_TYPES, METRICS, MODELS, OPERATIONS, STATES, TYPES, Swarm, at
-
 from abathur_schema.application.queries import queries
 from abathur_schema.record.report import READ_TARGET_MS
+from benchmarks.swarm import (
+    DAYS,
+    DOCUMENT_TYPES,
+    METRICS,
+    MODELS,
+    OPERATIONS,
+    STATES,
+    TYPES,
+    Swarm,
+    at,
+)
 
 TASKS_AT_ONCE = 8
 LIMIT = 50

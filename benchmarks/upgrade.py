@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from start import Target, judge, positive
-from upgrade_works import (
+from benchmarks.start import Target, judge, positive
+from benchmarks.upgrade_works import (
     ALEMBIC,
     AUDIT_ANEW,
     COLUMNS,

@@ -5,15 +5,14 @@ import os
 import re
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from start import ALEMBIC_ENV, ALEMBIC_INI, ROOT, Command, run, script
-
 from abathur_schema.declared.declaration import SCHEMA_STEPS, bundled, declared
+from benchmarks.start import ALEMBIC_ENV, ALEMBIC_INI, ROOT, Command, run, script
+from tests.support import older
 
 COLUMNS, TEXT, INDEXES, REBUILD = "columns", "text", "indexes", "rebuild"
 INVOKE, SHELL, ALEMBIC = "invoke", "sqlite3", "alembic batch"
@@ -186,9 +185,7 @@ class Bench:
     def _older(self, generation: int) -> Path:
         """A large database of that generation, in WAL mode."""
         path = self.folder / f"generation-{generation}.db"
-        maker = [sys.executable, str(ROOT / "tests" / "older.py"), str(path)]
-        sizes = [f"--{table}={number}" for table, number in self.rows.items()]
-        run(Command("", [*maker, f"--generation={generation}", *sizes]), self.folder)
+        older.make(path, generation, tasks=self.rows["tasks"], audit=self.rows["audit"])
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
         return path

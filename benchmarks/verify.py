@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from database import make
-from start import ROOT, positive, script
+from benchmarks.database import make
+from benchmarks.start import ROOT, positive, script
 
 SHELL = "PRAGMA integrity_check; PRAGMA foreign_key_check;"
 SCALES = (0.08, 1.0, 1.6)

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import clock
 import pytest
-from conftest import Report, environment, reports
-from scenarios import SCENARIOS
 
 from abathur_schema.commands.chain import run_plan, run_task
+from tests.conftest import Report, environment, reports
+from tests.support import clock
+from tests.support.scenarios import SCENARIOS
 
 AT_ONCE = 10
 PARTS = 5

@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Bundle, Invoke, valid
 
 from abathur_schema.declared.check_files import KINDS, check_files, indexes_of
 from abathur_schema.declared.declaration import declared
 from abathur_schema.proof.trials import refusals_expected
 from abathur_schema.schema.text import normal
+from tests.conftest import Bundle, Invoke, valid
 
 SCHEMA = declared().schema
 INDEXES = sorted(index.name for index in SCHEMA.indexes.values() if index.origin == "c")

@@ -13,13 +13,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Timer
 
-import clock
-import older
 import pytest
-from conftest import ROOT, Bundle, Report, invoke_command, reports, run
-from scenarios import content
 
 from abathur_schema.commands.chain import run_task
+from tests.conftest import ROOT, Bundle, Report, invoke_command, reports, run
+from tests.support import clock, older
+from tests.support.scenarios import content
 
 ROUNDS = 4
 

@@ -1,4 +1,4 @@
-"""Damaged and hostile files: a sample of what `benchmarks/damage.py` and `hostile.py` try."""
+"""Damaged and hostile files: a sample of what `tests/campaigns/` tries."""
 
 import signal
 import sqlite3
@@ -7,13 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import damage
-import hostile
 import pytest
-from conftest import Bundle, Invoke, environment, invoke_command
 
 from abathur_schema.commands.chain import run_restore
 from abathur_schema.storage import connection, snapshot
+from tests.campaigns import damage, hostile
+from tests.conftest import Bundle, Invoke, environment, invoke_command
 
 
 @pytest.fixture(scope="module")

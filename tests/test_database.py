@@ -10,11 +10,11 @@ from pathlib import Path
 
 import aiosqlite
 import pytest
-from conftest import STATE, TASK, Bundle, count, environment, reports
 
 from abathur_schema import AbathurError, Database
 from abathur_schema.declared.declaration import declared
 from abathur_schema.errors import InitializationError, NoQueryError, UsageError
+from tests.conftest import STATE, TASK, Bundle, count, environment, reports
 
 
 def schema(path: Path) -> list[tuple[str, ...]]:

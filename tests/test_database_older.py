@@ -4,14 +4,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import older
 import pytest
-from conftest import reports
-from test_script import script
-from test_upgrade import columns, old_digests, renamed
 
 from abathur_schema import Database
 from abathur_schema.errors import InitializationError
+from tests.conftest import reports
+from tests.support import older
+from tests.test_script import script
+from tests.test_upgrade import columns, old_digests, renamed
 
 
 @pytest.mark.parametrize("generation", older.GENERATIONS)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from scenarios import FAST, SCENARIOS, Scenario, hold_all, need_strace
+
+from tests.support.scenarios import FAST, SCENARIOS, Scenario, hold_all, need_strace
 
 SAMPLE = 1
 """Points of each kind in the normal run."""

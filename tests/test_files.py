@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Bundle
 
 from abathur_schema.storage.durable_files import create, new_file
+from tests.conftest import Bundle
 
 
 @pytest.fixture

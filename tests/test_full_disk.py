@@ -11,8 +11,9 @@ from itertools import takewhile
 from pathlib import Path
 
 import pytest
-from conftest import disk_of
-from scenarios import SCENARIOS, Outcome, Scenario, hold_all
+
+from tests.conftest import disk_of
+from tests.support.scenarios import SCENARIOS, Outcome, Scenario, hold_all
 
 PAGE = 4096
 ROOMY = 64 * 1024 * 1024

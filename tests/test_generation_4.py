@@ -10,17 +10,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import older
 import pytest
-from conftest import Bundle, Invoke, command_line, environment
-from everything import everything
-from generation_4 import CREATES, SCHEMA, Row, definitions, rows, running
-from kept import differences
-from test_upgrade import columns, old_digests, plan
+
+from tests.conftest import Bundle, Invoke, command_line, environment
+from tests.support import older
+from tests.support.everything import everything
+from tests.support.generation_4 import CREATES, SCHEMA, Row, definitions, rows, running
+from tests.support.kept import differences
+from tests.test_upgrade import columns, old_digests, plan
 
 OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
 REMADE = ["idx_memory_episodic_ttl", "idx_document_sync_status"]
-PROGRAM = Path(__file__).with_name("generation_4.py")
+PROGRAM = "tests.support.generation_4"
 
 VECTORS = (
     "CREATE TABLE document_embeddings_info (key TEXT PRIMARY KEY, value ANY)",
@@ -128,7 +129,7 @@ def lines(log: Path) -> int:
 
 def beside(bundle: Bundle, log: Path, *rounds: str) -> subprocess.Popen[str]:
     """The application in a process of its own."""
-    command = [sys.executable, str(PROGRAM), str(bundle.path), str(log), *rounds]
+    command = [sys.executable, "-m", PROGRAM, str(bundle.path), str(log), *rounds]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stderr=pipe, env=environment(), text=True)
 

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Bundle, Invoke, environment, invoke_command, need, reports
 
 from abathur_schema.declared.declaration import STEPS, declared
+from tests.conftest import ROOT, Bundle, Invoke, environment, invoke_command, need, reports
 
 OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
 OURS = "SELECT name FROM sqlite_schema WHERE type = '{}' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"

@@ -13,15 +13,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import Bundle, environment, invoke_command, reports
-from database import make
-from test_terminal import read_all, start_on_terminal
 
 from abathur_schema.progress import Progress
 from abathur_schema.proof.verification import verify
 from abathur_schema.storage import snapshot
 from abathur_schema.storage.connection import connect
 from abathur_schema.storage.snapshot import Job, meet, side_by_side
+from benchmarks.database import make
+from tests.conftest import Bundle, environment, invoke_command, reports
+from tests.test_terminal import read_all, start_on_terminal
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import aiosqlite
 import pytest
-from conftest import STATE, TASK, count, environment
 
 from abathur_schema import Database
 from abathur_schema.application import pool
 from abathur_schema.application.connection import in_its_thread
 from abathur_schema.errors import UsageError
 from abathur_schema.storage.connection import COMPANIONS, unsettled
+from tests.conftest import STATE, TASK, count, environment
 
 
 async def test_settings_of_every_connection_read_back(db: Database) -> None:

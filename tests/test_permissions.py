@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-import older
 import pytest
-from conftest import as_nobody, needs_root
-from scenarios import content
-from test_failures import digest, no_trace
 
 from abathur_schema.commands.chain import run_task
+from tests.conftest import as_nobody, needs_root
+from tests.support import older
+from tests.support.scenarios import content
+from tests.test_failures import digest, no_trace
 
 ROOT, NOBODY = 0, 65534
 

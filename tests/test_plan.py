@@ -6,13 +6,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import older
 import pytest
-from conftest import Bundle, Invoke, command_line, in_shell, need
-from everything import everything
-from kept import differences
-from test_failures import digest
-from test_upgrade import digests
+
+from tests.conftest import Bundle, Invoke, command_line, in_shell, need
+from tests.support import older
+from tests.support.everything import everything
+from tests.support.kept import differences
+from tests.test_failures import digest
+from tests.test_upgrade import digests
 
 SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from disk import TRACE, Disk, Loss, State, put
-from scenarios import SCENARIOS, Outcome, Scenario, hold_all, need_strace
+
+from tests.support.disk import TRACE, Disk, Loss, State, put
+from tests.support.scenarios import SCENARIOS, Outcome, Scenario, hold_all, need_strace
 
 PARTS = 8
 """Tests among which the points are dealt out, to run side by side."""

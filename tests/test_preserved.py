@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Bundle, need, valid
+
+from tests.conftest import Bundle, need, valid
 
 FILES = {"database.db", "statements.sql", "escalation.md", "report.json"}
 

@@ -4,7 +4,6 @@ import sqlite3
 from typing import Any, ClassVar
 
 import pytest
-from conftest import Bundle
 
 from abathur_schema import Database, query
 from abathur_schema.application.queries import queries
@@ -13,6 +12,7 @@ from abathur_schema.errors import UsageError
 from abathur_schema.proof.trials import plan_faults
 from abathur_schema.schema.text import parameters
 from abathur_schema.storage.connection import connect
+from tests.conftest import Bundle
 
 FILES = check_files("plans")
 TASKS = """

@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from conftest import Bundle, Report, command_line, need
-from everything import Everything, everything, quoted
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kept import differences, lost
-from random_schemas import SCHEMA, create_tables, indexes, made, older_databases, references
 
 from abathur_schema.commands.show_plan import look
 from abathur_schema.declared.declaration import declared
@@ -27,6 +23,17 @@ from abathur_schema.schema.model import Index
 from abathur_schema.schema.reading import read_schema
 from abathur_schema.schema.undeclared import repeated
 from abathur_schema.storage.foreign_keys import violations
+from tests.conftest import Bundle, Report, command_line, need
+from tests.support.everything import Everything, everything, quoted
+from tests.support.kept import differences, lost
+from tests.support.random_schemas import (
+    SCHEMA,
+    create_tables,
+    indexes,
+    made,
+    older_databases,
+    references,
+)
 
 MANY = settings(max_examples=8 * settings().max_examples)
 """For what takes no run of `init`."""

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, environment, need
+
+from tests.conftest import ROOT, environment, need
 
 README, REFERENCE = PAGES = [ROOT / "README.md", ROOT / "docs" / "reference.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import older
 import pytest
-from conftest import Bundle, Invoke
-from test_upgrade import digests, plan
 
 from abathur_schema.declared.declaration import declared
+from tests.conftest import Bundle, Invoke
+from tests.support import older
+from tests.test_upgrade import digests, plan
 
 # A table in another form: what its declared text is changed to, and what must be there afterwards.
 

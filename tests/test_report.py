@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SCHEMA, Bundle, Faulty, Invoke, reports, valid
 from jsonschema import ValidationError
 
 from abathur_schema.declared.declaration import STEPS
 from abathur_schema.record.draft import Draft
+from tests.conftest import SCHEMA, Bundle, Faulty, Invoke, reports, valid
 
 STEM = re.compile(
     r"\d{8}T\d{6}\.\d{6}Z-(init|verify|pragma|core|core-indexes|memory|memory-indexes)"

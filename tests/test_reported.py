@@ -5,12 +5,13 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import older
 import pytest
-from conftest import Bundle, Invoke, command_line
-from everything import everything
-from kept import differences
-from test_upgrade_found import create, sql_of
+
+from tests.conftest import Bundle, Invoke, command_line
+from tests.support import older
+from tests.support.everything import everything
+from tests.support.kept import differences
+from tests.test_upgrade_found import create, sql_of
 
 TASK = (
     "INSERT INTO tasks (id, prompt, status, input_data, submitted_at)"

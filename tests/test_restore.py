@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import older
 import pytest
-from conftest import Bundle, Faulty, Invoke, reports
-from test_failures import no_trace
-from test_upgrade import digests
 
 from abathur_schema.commands.chain import run_restore
+from tests.conftest import Bundle, Faulty, Invoke, reports
+from tests.support import older
+from tests.test_failures import no_trace
+from tests.test_upgrade import digests
 
 
 def restore(bundle: Bundle, state: Path | str) -> int:

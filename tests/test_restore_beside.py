@@ -11,9 +11,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import Bundle, needs_root
 
 from abathur_schema.commands.chain import run_restore
+from tests.conftest import Bundle, needs_root
 
 WRITER = """
 import glob, sqlite3, sys, time

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, STATE, Bundle, environment, reports
+
+from tests.conftest import ROOT, STATE, Bundle, environment, reports
 
 
 def script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from conftest import Bundle, Faulty, environment, invoke_command, need, reports
-from scenarios import SCENARIOS, Outcome, Scenario, Upgrade
+
+from tests.conftest import Bundle, Faulty, environment, invoke_command, need, reports
+from tests.support.scenarios import SCENARIOS, Outcome, Scenario, Upgrade
 
 SAMPLE = 2
 """Moments of each signal in the normal run."""

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import INVOKE_INIT, Bundle, environment, in_shell, invoke_command, reports
+
+from tests.conftest import INVOKE_INIT, Bundle, environment, in_shell, invoke_command, reports
 
 
 def start_on_terminal(folder: Path, task: str) -> tuple[subprocess.Popen[bytes], int]:

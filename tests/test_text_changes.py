@@ -7,12 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from conftest import Bundle, Invoke, command_line
-from everything import Everything, everything
 from hypothesis import given
-from kept import differences
-from random_schemas import SCHEMA, made, older_databases
-from test_upgrade_found import create, sql_of
 
 from abathur_schema.declared.declaration import declared
 from abathur_schema.errors import CannotReconcileError
@@ -26,6 +21,11 @@ from abathur_schema.schema.model import Schema
 from abathur_schema.schema.reading import read_schema
 from abathur_schema.schema.table_text import reformed
 from abathur_schema.schema.text import normal
+from tests.conftest import Bundle, Invoke, command_line
+from tests.support.everything import Everything, everything
+from tests.support.kept import differences
+from tests.support.random_schemas import SCHEMA, made, older_databases
+from tests.test_upgrade_found import create, sql_of
 
 
 def run(path: Path, statements: Sequence[Statement]) -> bool:

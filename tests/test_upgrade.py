@@ -10,14 +10,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import older
 import pytest
-from conftest import Bundle, Invoke, environment, invoke_command
-from test_terminal import read_all, start_on_terminal
 
 from abathur_schema.planning.statement import Statement
 from abathur_schema.progress import Progress
 from abathur_schema.steps import row_count
+from tests.conftest import Bundle, Invoke, environment, invoke_command
+from tests.support import older
+from tests.test_terminal import read_all, start_on_terminal
 
 CORE = ("tasks", "agents", "state", "audit", "metrics", "checkpoints")
 REPEATED = ["idx_checkpoints_task", "idx_state_task_key"]

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Bundle, Invoke, reports
+
+from tests.conftest import ROOT, Bundle, Invoke, reports
 
 OLDER = """
 CREATE TABLE job (id TEXT PRIMARY KEY, what TEXT NOT NULL, state TEXT NOT NULL, at TIMESTAMP);

@@ -4,12 +4,12 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from conftest import Bundle
 
 from abathur_schema.commands.show_plan import look
 from abathur_schema.declared.declaration import declared
 from abathur_schema.schema.reading import read_schema
 from abathur_schema.storage.foreign_keys import violations
+from tests.conftest import Bundle
 
 
 def create(table: str, *changes: tuple[str, str]) -> str:

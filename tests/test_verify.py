@@ -10,11 +10,11 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from conftest import Bundle
 
 from abathur_schema.declared.declaration import declared
 from abathur_schema.schema.reading import read_schema
 from abathur_schema.storage.connection import connect
+from tests.conftest import Bundle
 
 
 def rewrite(name: str, old: str, new: str) -> Callable[[Bundle], None]:

@@ -6,9 +6,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, environment, reports
 
 from abathur_schema.declared.declaration import declared
+from tests.conftest import ROOT, environment, reports
 
 COMMANDS = [
     # what is typed, exit code, what is printed (of either stream)

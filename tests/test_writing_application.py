@@ -12,11 +12,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import older
 import pytest
-import writing_application
-from conftest import Bundle, environment, invoke_command, run
-from older_applications import APPLICATIONS, old_columns
+
+from tests.conftest import Bundle, environment, invoke_command, run
+from tests.support import older, writing_application
+from tests.support.older_applications import APPLICATIONS, old_columns
 
 ROUNDS = 6
 PAUSE = 0.002
@@ -65,7 +65,7 @@ def upgrade_beside(
     expected = rows_of(bundle.path, generation)
     told = (str(generation), str(pause), str(bundle.path), str(log))
     application = subprocess.Popen(
-        [sys.executable, writing_application.__file__, *told],
+        [sys.executable, "-m", writing_application.__name__, *told],
         stdin=subprocess.PIPE,
         env=environment(),
     )

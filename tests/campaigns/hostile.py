@@ -1,7 +1,7 @@
 """Database files that are damaged or made to harm, through `init`, `plan` and `verify`:
 
-    .venv/bin/python benchmarks/hostile.py --cases 5000
-    .venv/bin/python benchmarks/hostile.py --corpus fuzzdata3.db fuzzdata7.db
+    .venv/bin/python -m tests.campaigns.hostile --cases 5000
+    .venv/bin/python -m tests.campaigns.hostile --corpus fuzzdata3.db fuzzdata7.db
 
 Each task runs in a process that is watched: a crash, a trace, a hang, an exit code that is none of
 ours, a byte that `verify` or `plan` changed, or a file made or changed elsewhere is a failure.
@@ -26,10 +26,8 @@ from functools import cache, partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import corpus
-import damage
-
 from abathur_schema.commands.chain import run_plan, run_task
+from tests.campaigns import corpus, damage
 
 BOUND = 300.0
 """Seconds that one task may take on a file of this size (some 200 KB)."""

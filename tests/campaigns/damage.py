@@ -1,7 +1,7 @@
 """Databases damaged in every way that we could think of, and what finds it:
 
-    .venv/bin/python benchmarks/damage.py --cases 6000
-    .venv/bin/python benchmarks/damage.py --corpus fuzzdata3.db fuzzdata7.db
+    .venv/bin/python -m tests.campaigns.damage --cases 6000
+    .venv/bin/python -m tests.campaigns.damage --corpus fuzzdata3.db fuzzdata7.db
 
 damages copies of four databases, each case by its own seed (or takes files that others damaged),
 and compares `verify` with SQLite's whole-file integrity_check and foreign_key_check. What it prints
@@ -19,12 +19,11 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import corpus
-from database import make
-
 from abathur_schema.progress import Progress
 from abathur_schema.proof.verification import verify
 from abathur_schema.storage import snapshot
+from benchmarks.database import make
+from tests.campaigns import corpus
 
 PAGE = 1024
 PROOFS = ("integrity_check", "foreign_key_check", "the database can be read")

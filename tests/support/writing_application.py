@@ -1,9 +1,9 @@
-"""An application of an older generation that writes all the time and logs what was committed.
+"""An application of an older generation that keeps writing, and logs what was committed.
 
-`python writing_application.py GENERATION PAUSE DATABASE LOG` goes on until its standard input ends,
-with so many seconds between two transactions. Each line of the log is one of them, written once
-SQLite has acknowledged it: the rows, as `[table, rowid, values]`, what was refused, and the error
-if it was undone.
+`python -m tests.support.writing_application GENERATION PAUSE DATABASE LOG` runs until its standard
+input ends, pausing PAUSE seconds between transactions. Each line of the log is one transaction,
+written once SQLite has acknowledged it: its rows, as `[table, rowid, values]`, what was refused,
+and the error if it was rolled back.
 """
 
 import json
@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from older_applications import APPLICATIONS, Application
+from tests.support.older_applications import APPLICATIONS, Application
 
 OTHERS: dict[str, tuple[str, ...]] = {
     "agents": ("task_id",),

@@ -1,6 +1,6 @@
 """Databases as older applications left them, small or large, extended, or with broken references.
 
-`python older.py --generation 1 --tasks 300000 --audit 600000 out.db` makes one.
+`python -m tests.support.older --generation 1 --tasks 300000 --audit 600000 out.db` makes one.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from older_applications import (
+from tests.support.older_applications import (
     APPLICATIONS,
     FOLDER,
     GENERATIONS,
@@ -20,7 +20,7 @@ from older_applications import (
     generation_of,
     old_columns,
 )
-from older_rows import fill
+from tests.support.older_rows import fill
 
 __all__ = (
     "APPLICATIONS",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 GENERATIONS = (1, 2, 3)
-FOLDER = Path(__file__).parent / "generations"
+FOLDER = Path(__file__).parent.parent / "generations"
 
 INSERTS = {
     "agents": """

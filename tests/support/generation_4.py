@@ -1,8 +1,7 @@
-"""The application of generation 4: what it makes at each start, what it migrates, and what it does
-all day.
+"""The application of generation 4: what it creates and migrates at each start, and its daily work.
 
-`python generation_4.py DATABASE LOG` works until its standard input ends, and writes a line for
-each transaction that SQLite has acknowledged. With a number of rounds it kills itself after them.
+`python -m tests.support.generation_4 DATABASE LOG [ROUNDS]` works until its standard input ends,
+and logs each transaction that SQLite has acknowledged. After ROUNDS rounds it kills itself.
 """
 
 import json
@@ -18,7 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-SCHEMA = (Path(__file__).parent / "generations" / "4.sql").read_text("utf-8")
+SCHEMA = (Path(__file__).parent.parent / "generations" / "4.sql").read_text("utf-8")
 STATEMENTS = [sql.strip() for sql in SCHEMA.split(";") if sql.strip()]
 CREATES = {found[1]: sql for sql in STATEMENTS if (found := re.search(r"TABLE .*?(\w+) \(", sql))}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import cycle, islice
 from typing import Any
 
-from older_applications import APPLICATIONS
+from tests.support.older_applications import APPLICATIONS
 
 Values = tuple[Any, ...]
 

@@ -4,7 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import need
+
+from tests.conftest import need
 
 SECOND = 1_000_000
 DAY = 24 * 3600 * SECOND

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-import older
 import pytest
-from conftest import Report, reports, run, valid
 
 from abathur_schema.commands.chain import run_plan, run_restore, run_task
+from tests.conftest import Report, reports, run, valid
+from tests.support import older
 
 FAST = "--seccomp-bpf"
 """Stops at the traced calls alone; strace then cannot kill at one."""

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator, Set
 from contextlib import closing
 from functools import cache
 
-from everything import Cell, Everything, IndexForm, quoted
-
 from abathur_schema.declared.declaration import declared
 from abathur_schema.schema.create_table import definitions
 from abathur_schema.schema.model import affinity
 from abathur_schema.schema.text import normal
+from tests.support.everything import Cell, Everything, IndexForm, quoted
 
 OLD_NAMES = {("tasks", "template_name"): "prompt"}
 """What `sql/upgrades/` renames."""
