@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from abathur_schema.commands.chain import run_plan, run_task
-from tests.conftest import Report, environment, reports
 from tests.support import clock
+from tests.support.bundle import Report, reports
+from tests.support.commands import environment
 from tests.support.scenarios import SCENARIOS
 
 AT_ONCE = 10

@@ -9,7 +9,8 @@ from pathlib import Path
 from abathur_schema.application.queries import queries
 from abathur_schema.storage.connection import connect
 from benchmarks.load import lost
-from tests.conftest import Bundle, environment
+from tests.support.bundle import Bundle
+from tests.support.commands import environment
 
 
 def benchmark(name: str, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:

@@ -10,7 +10,8 @@ from abathur_schema.declared.check_files import KINDS, check_files, indexes_of
 from abathur_schema.declared.declaration import declared
 from abathur_schema.proof.trials import refusals_expected
 from abathur_schema.schema.text import normal
-from tests.conftest import Bundle, Invoke, valid
+from tests.support.bundle import Bundle, valid
+from tests.support.commands import Invoke
 
 SCHEMA = declared().schema
 INDEXES = sorted(index.name for index in SCHEMA.indexes.values() if index.origin == "c")

@@ -16,9 +16,10 @@ from threading import Timer
 import pytest
 
 from abathur_schema.commands.chain import run_task
-from tests.conftest import ROOT, Bundle, Report, invoke_command, reports, run
 from tests.support import clock, older
-from tests.support.scenarios import content
+from tests.support.bundle import Bundle, Report, reports
+from tests.support.commands import ROOT, invoke_command, run
+from tests.support.promises import content
 
 ROUNDS = 4
 

@@ -8,10 +8,10 @@ import pytest
 
 from abathur_schema import Database
 from abathur_schema.errors import InitializationError
-from tests.conftest import reports
 from tests.support import older
-from tests.test_script import script
-from tests.test_upgrade import columns, old_digests, renamed
+from tests.support.bundle import reports
+from tests.support.commands import script
+from tests.support.fingerprints import columns, old_digests, renamed
 
 
 @pytest.mark.parametrize("generation", older.GENERATIONS)

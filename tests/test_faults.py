@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.scenarios import FAST, SCENARIOS, Scenario, hold_all, need_strace
+from tests.support.machine import need_strace
+from tests.support.promises import FAST, Scenario, hold_all
+from tests.support.scenarios import SCENARIOS
 
 SAMPLE = 1
 """Points of each kind in the normal run."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from abathur_schema.storage.durable_files import create, new_file
-from tests.conftest import Bundle
+from tests.support.bundle import Bundle
 
 
 @pytest.fixture

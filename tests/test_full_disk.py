@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import disk_of
-from tests.support.scenarios import SCENARIOS, Outcome, Scenario, hold_all
+from tests.support.machine import disk_of
+from tests.support.promises import Outcome, Scenario, hold_all
+from tests.support.scenarios import SCENARIOS
 
 PAGE = 4096
 ROOMY = 64 * 1024 * 1024

@@ -12,16 +12,15 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Bundle, Invoke, command_line, environment
-from tests.support import older
-from tests.support.everything import everything
-from tests.support.generation_4 import CREATES, SCHEMA, Row, definitions, rows, running
-from tests.support.kept import differences
-from tests.test_upgrade import columns, old_digests, plan
+from tests.support.bundle import OBJECTS, Bundle
+from tests.support.commands import Invoke, command_line, environment
+from tests.support.fingerprints import columns, old_digests
+from tests.support.generation_4 import Row, running
+from tests.support.generation_4_tables import CREATES, REMADE, rows
+from tests.support.upgrading import planned
 
-OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
-REMADE = ["idx_memory_episodic_ttl", "idx_document_sync_status"]
 PROGRAM = "tests.support.generation_4"
+
 
 VECTORS = (
     "CREATE TABLE document_embeddings_info (key TEXT PRIMARY KEY, value ANY)",
@@ -39,6 +38,7 @@ VECTORS = (
 )
 """A virtual table of a module that is not loaded here, as it stands in a file."""
 
+
 ODD = (
     "UPDATE tasks SET error_message = CAST(x'c328ff' AS TEXT), input_data = x'00ff'",
     "UPDATE tasks SET priority = 'high', submitted_at = -0.0, retry_count = 9e999",
@@ -54,6 +54,7 @@ ODD = (
     " SELECT id, x'00', 'not json', '', '' FROM tasks WHERE id IS NOT NULL",
     "INSERT INTO audit (timestamp, task_id, action_type) VALUES ('', 'gone', ''), ('', x'ff', '')",
 )
+
 
 REFUSED = {
     "agents": "INSERT INTO agents VALUES ('a', 'n', 's', 'gone', 'idle', 'm', '', NULL, '', NULL)",
@@ -93,14 +94,6 @@ def fourth(empty: Bundle) -> Bundle:
     assert empty.rows(f"SELECT count(*) > 9 FROM audit WHERE {gone}") == [(1,)]
     assert empty.rows("SELECT count(*) > 9 FROM audit WHERE task_id IS NULL") == [(1,)]
     return empty
-
-
-def unchanged(bundle: Bundle) -> bool:
-    """Whether an `init` finds nothing to do, and says so for each step."""
-    before = bundle.rows(OBJECTS)
-    assert bundle.run("init") == 0
-    statuses = {step["status"] for step in bundle.report()["steps"]}
-    return statuses == {"unchanged"} and bundle.rows(OBJECTS) == before
 
 
 def stored(path: Path) -> dict[tuple[str, int], Any]:
@@ -172,7 +165,7 @@ def test_it_comes_up_to_date_and_nothing_is_lost(fourth: Bundle, invoke: Invoke)
     now = set(fourth.rows(OBJECTS))
     assert now - objects == {row for row in now if row[1] in REMADE}
     assert objects <= now
-    assert plan(fourth, invoke) == []
+    assert planned(fourth.path, invoke) == []
     assert fourth.run("verify") == 0
 
 
@@ -197,7 +190,7 @@ def test_its_next_start_and_our_next_init_change_nothing(fourth: Bundle) -> None
             assert application.start() == []
             application.work()
         assert fourth.rows(OBJECTS) == before
-        assert unchanged(fourth)
+        assert fourth.unchanged_by_init()
         assert fourth.run("verify") == 0
 
 
@@ -214,7 +207,7 @@ def test_it_goes_on_without_a_new_start(fourth: Bundle) -> None:
         application.work()
         assert fourth.run("init") == 0
         application.work()
-        assert unchanged(fourth)
+        assert fourth.unchanged_by_init()
         application.work()
 
 
@@ -228,7 +221,7 @@ def test_it_works_while_init_runs(fourth: Bundle, tmp_path: Path) -> None:
         _, errors = application.communicate("", timeout=60)
     assert (application.returncode, errors) == (0, "")
     assert stored(fourth.path) == after(before, log)
-    assert unchanged(fourth)
+    assert fourth.unchanged_by_init()
 
 
 def test_what_is_in_the_wal_only_is_kept_when_it_was_killed(fourth: Bundle, tmp_path: Path) -> None:
@@ -253,90 +246,3 @@ def test_what_is_in_the_wal_only_is_kept_in_copied_files(fourth: Bundle, tmp_pat
         expected = stored(fourth.path)
     assert left.run("init") == 0
     assert stored(left.path) == expected
-
-
-def older_form(sql: str) -> str:
-    """As an older contract had it, and our own older versions made it."""
-    column, agent = "    task_id TEXT,\n    action_type", "REFERENCES agents(id),\n"
-    cascade = "REFERENCES tasks(id) ON DELETE CASCADE,\n    FOREIGN KEY (session_id)"
-    for old, new in (
-        (column, column.replace("TEXT", "TEXT NOT NULL", 1)),
-        (agent, f"{agent}    FOREIGN KEY (task_id) REFERENCES tasks(id),\n"),
-        (cascade, cascade.replace(" ON DELETE CASCADE", "")),
-    ):
-        assert old in sql
-        sql = sql.replace(old, new)
-    return sql
-
-
-def make_older_form(bundle: Bundle) -> None:
-    with running(bundle.path) as application:
-        application.connection.executescript(older_form(SCHEMA))
-        for number in range(20):
-            task = application.add_task(after=application.add_task())
-            application.add("agents", id=f"{number}", task_id=task)
-            application.add("checkpoints", task_id=task, iteration=number)
-            application.add("audit", task_id=task, agent_id=f"{number}", result="odd\0")
-
-
-def test_what_an_older_contract_made_is_brought_to_this_one(
-    empty: Bundle, invoke: Invoke, tmp_path: Path
-) -> None:
-    make_older_form(empty)
-    there, copy = columns(empty.path), tmp_path / "copy.db"
-    values = old_digests(empty.path, there)
-    shutil.copy(empty.path, copy)
-    assert command_line(copy, invoke("plan").stdout).returncode == 0
-    assert empty.run("init") == 0
-    made = empty.report()["deliverables"]
-    assert made["tables_rebuilt"] == made["columns_added"] == []
-    assert made["tables_changed"] == ["agents", "audit", "checkpoints"]
-    assert made["indexes_dropped"] == REMADE
-    assert old_digests(empty.path, there) == values
-    assert differences(everything(copy), everything(empty.path)) == []
-    with running(empty.path) as application:
-        assert application.start() == []
-        application.work()
-    assert unchanged(empty)
-
-
-def test_without_init_it_migrates_that_itself_and_init_agrees(empty: Bundle) -> None:
-    make_older_form(empty)
-    with running(empty.path) as application:
-        assert application.start() == ["agents", "checkpoints", "audit"]
-    assert empty.run("init") == 0
-    made = empty.report()["deliverables"]
-    assert made["tables_rebuilt"] == made["tables_changed"] == made["columns_added"] == []
-    with running(empty.path) as application:
-        assert application.start() == []
-        application.work()
-    assert unchanged(empty)
-
-
-@pytest.mark.parametrize("init_first", [True, False], ids=["after init", "before init"])
-def test_it_takes_over_a_database_of_generation_3(init_first: bool, empty: Bundle) -> None:
-    older.make(empty.path, 3)
-    there = columns(empty.path)
-    values = old_digests(empty.path, there)
-    if init_first:
-        assert empty.run("init") == 0
-    with running(empty.path) as application:
-        migrated = application.start()
-        own = [f"tasks.{name}" for name in definitions(application.connection, "tasks")][-10:]
-    if init_first:  # it adds what the contract does not have, and no more
-        assert migrated == own
-        assert old_digests(empty.path, there) == values
-    else:
-        assert set(migrated) > {*own, "agents", "checkpoints", "audit"}
-        values = old_digests(empty.path, there)  # its rebuild numbers the rowids anew
-        assert empty.run("init") == 0
-        made = empty.report()["deliverables"]
-        assert made["tables_rebuilt"] == made["tables_changed"] == made["columns_added"] == []
-        assert made["indexes_dropped"] == REMADE
-        assert old_digests(empty.path, there) == values
-    for _ in range(2):
-        assert unchanged(empty)
-        with running(empty.path) as application:
-            assert application.start() == []
-            application.work()
-    assert empty.run("verify") == 0

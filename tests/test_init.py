@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from abathur_schema.declared.declaration import STEPS, declared
-from tests.conftest import ROOT, Bundle, Invoke, environment, invoke_command, need, reports
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import ROOT, Invoke, environment, invoke_command
+from tests.support.machine import need
 
 OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
 OURS = "SELECT name FROM sqlite_schema WHERE type = '{}' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"

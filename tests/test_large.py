@@ -20,8 +20,9 @@ from abathur_schema.storage import snapshot
 from abathur_schema.storage.connection import connect
 from abathur_schema.storage.snapshot import Job, meet, side_by_side
 from benchmarks.database import make
-from tests.conftest import Bundle, environment, invoke_command, reports
-from tests.test_terminal import read_all, start_on_terminal
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import environment, invoke_command
+from tests.support.terminal import read_all, start_on_terminal
 
 
 @pytest.fixture(scope="module")

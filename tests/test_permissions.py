@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from abathur_schema.commands.chain import run_task
-from tests.conftest import as_nobody, needs_root
 from tests.support import older
-from tests.support.scenarios import content
-from tests.test_failures import digest, no_trace
+from tests.support.commands import as_nobody, no_trace
+from tests.support.fingerprints import files_below
+from tests.support.machine import needs_root
+from tests.support.promises import content
 
 ROOT, NOBODY = 0, 65534
 
@@ -129,7 +130,7 @@ def place(made: Path, shared: Path) -> Iterator[Path]:
 
 def unchanged(folder: Path) -> dict[str, str]:
     """What no task may change here: all but the reports, and the `-shm`, which readers use."""
-    found = digest(folder)
+    found = files_below(folder)
     return {path: sha for path, sha in found.items() if "/out/" not in path and path[-4:] != "-shm"}
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Bundle, Invoke, command_line, in_shell, need
 from tests.support import older
+from tests.support.bundle import Bundle
+from tests.support.commands import Invoke, command_line, in_shell
 from tests.support.everything import everything
+from tests.support.fingerprints import digests, files_below
 from tests.support.kept import differences
-from tests.test_failures import digest
-from tests.test_upgrade import digests
+from tests.support.machine import need
 
 SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
 
@@ -24,9 +25,9 @@ def test_init_runs_exactly_what_plan_says(
     generation: int, extended: bool, empty: Bundle, invoke: Invoke, tmp_path: Path
 ) -> None:
     older.make(empty.path, generation, extended=extended)
-    before = digest(tmp_path)
+    before = files_below(tmp_path)
     planned = json.loads(invoke("plan", "--json").stdout)
-    after = digest(tmp_path)
+    after = files_below(tmp_path)
     for suffix in ("-shm", "-wal"):  # SQLite makes them to read a database in WAL mode
         after.pop(f"{empty.path}{suffix}", None)
     assert after == before

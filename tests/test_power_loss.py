@@ -16,7 +16,9 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.disk import TRACE, Disk, Loss, State, put
-from tests.support.scenarios import SCENARIOS, Outcome, Scenario, hold_all, need_strace
+from tests.support.machine import need_strace
+from tests.support.promises import Outcome, Scenario, hold_all
+from tests.support.scenarios import SCENARIOS
 
 PARTS = 8
 """Tests among which the points are dealt out, to run side by side."""

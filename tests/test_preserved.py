@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Bundle, need, valid
+from tests.support.bundle import Bundle, valid
+from tests.support.machine import need
 
 FILES = {"database.db", "statements.sql", "escalation.md", "report.json"}
 

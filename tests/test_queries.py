@@ -12,7 +12,7 @@ from abathur_schema.errors import UsageError
 from abathur_schema.proof.trials import plan_faults
 from abathur_schema.schema.text import parameters
 from abathur_schema.storage.connection import connect
-from tests.conftest import Bundle
+from tests.support.bundle import Bundle
 
 FILES = check_files("plans")
 TASKS = """

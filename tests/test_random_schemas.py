@@ -23,9 +23,11 @@ from abathur_schema.schema.model import Index
 from abathur_schema.schema.reading import read_schema
 from abathur_schema.schema.undeclared import repeated
 from abathur_schema.storage.foreign_keys import violations
-from tests.conftest import Bundle, Report, command_line, need
+from tests.support.bundle import Bundle, Report
+from tests.support.commands import command_line
 from tests.support.everything import Everything, everything, quoted
 from tests.support.kept import differences, lost
+from tests.support.machine import need
 from tests.support.random_schemas import (
     SCHEMA,
     create_tables,

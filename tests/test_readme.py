@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, environment, need
+from tests.support.commands import ROOT, environment
+from tests.support.machine import need
 
 README, REFERENCE = PAGES = [ROOT / "README.md", ROOT / "docs" / "reference.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -12,7 +12,8 @@ from jsonschema import ValidationError
 
 from abathur_schema.declared.declaration import STEPS
 from abathur_schema.record.draft import Draft
-from tests.conftest import SCHEMA, Bundle, Faulty, Invoke, reports, valid
+from tests.support.bundle import SCHEMA, Bundle, reports, valid
+from tests.support.commands import Faulty, Invoke
 
 STEM = re.compile(
     r"\d{8}T\d{6}\.\d{6}Z-(init|verify|pragma|core|core-indexes|memory|memory-indexes)"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from abathur_schema.commands.chain import run_restore
-from tests.conftest import Bundle, Faulty, Invoke, reports
 from tests.support import older
-from tests.test_failures import no_trace
-from tests.test_upgrade import digests
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import Faulty, Invoke, no_trace
+from tests.support.fingerprints import digests
 
 
 def restore(bundle: Bundle, state: Path | str) -> int:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from abathur_schema.commands.chain import run_restore
-from tests.conftest import Bundle, needs_root
+from tests.support.bundle import Bundle
+from tests.support.machine import needs_root
 
 WRITER = """
 import glob, sqlite3, sys, time

@@ -15,8 +15,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.conftest import Bundle, Faulty, environment, invoke_command, need, reports
-from tests.support.scenarios import SCENARIOS, Outcome, Scenario, Upgrade
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import Faulty, environment, invoke_command
+from tests.support.machine import need
+from tests.support.promises import Outcome, Scenario
+from tests.support.scenarios import SCENARIOS, Upgrade
 
 SAMPLE = 2
 """Moments of each signal in the normal run."""

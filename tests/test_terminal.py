@@ -1,7 +1,5 @@
 """What a person sees and does at a terminal: progress, Ctrl-C, pipes that close."""
 
-import os
-import pty
 import re
 import signal
 import sqlite3
@@ -11,34 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import INVOKE_INIT, Bundle, environment, in_shell, invoke_command, reports
-
-
-def start_on_terminal(folder: Path, task: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Start `invoke TASK` with a terminal of its own; returns it and the terminal's other end."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        invoke_command(task),
-        cwd=folder,
-        env=environment(TERM="xterm"),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    return process, ours
-
-
-def read_all(terminal: int) -> str:
-    shown = b""
-    try:
-        while part := os.read(terminal, 4096):
-            shown += part
-    except OSError:  # Linux: the other end is closed
-        pass
-    os.close(terminal)
-    return shown.decode()
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import INVOKE_INIT, environment, in_shell, invoke_command
+from tests.support.terminal import read_all, start_on_terminal
 
 
 def test_progress_after_a_second_and_only_then(empty: Bundle, tmp_path: Path) -> None:

@@ -21,11 +21,12 @@ from abathur_schema.schema.model import Schema
 from abathur_schema.schema.reading import read_schema
 from abathur_schema.schema.table_text import reformed
 from abathur_schema.schema.text import normal
-from tests.conftest import Bundle, Invoke, command_line
+from tests.support.another_form import create, sql_of
+from tests.support.bundle import Bundle
+from tests.support.commands import Invoke, command_line
 from tests.support.everything import Everything, everything
 from tests.support.kept import differences
 from tests.support.random_schemas import SCHEMA, made, older_databases
-from tests.test_upgrade_found import create, sql_of
 
 
 def run(path: Path, statements: Sequence[Statement]) -> bool:

@@ -1,7 +1,6 @@
 """Older databases come up to date in place, and lose nothing."""
 
 import io
-import json
 import re
 import sqlite3
 import subprocess
@@ -15,54 +14,17 @@ import pytest
 from abathur_schema.planning.statement import Statement
 from abathur_schema.progress import Progress
 from abathur_schema.steps import row_count
-from tests.conftest import Bundle, Invoke, environment, invoke_command
 from tests.support import older
-from tests.test_terminal import read_all, start_on_terminal
+from tests.support.bundle import Bundle
+from tests.support.commands import Invoke, environment, invoke_command
+from tests.support.fingerprints import columns, digests, old_digests, renamed
+from tests.support.terminal import read_all, start_on_terminal
+from tests.support.upgrading import planned
 
 CORE = ("tasks", "agents", "state", "audit", "metrics", "checkpoints")
+
+
 REPEATED = ["idx_checkpoints_task", "idx_state_task_key"]
-
-
-def digests(path: Path) -> dict[str, str]:
-    """A hash over all rows of each table, of the columns that are there now."""
-    with closing(sqlite3.connect(path)) as connection:
-        tables = connection.execute(
-            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
-            " AND name NOT IN ('sqlite_schema', 'sqlite_temp_schema')"
-        ).fetchall()
-        return {
-            name: older.digest(connection, name, older.columns_of(connection, name))
-            for (name,) in tables
-        }
-
-
-def old_digests(path: Path, columns: dict[str, list[str]]) -> dict[str, str]:
-    """The same over given columns alone."""
-    with closing(sqlite3.connect(path)) as connection:
-        return {table: older.digest(connection, table, of) for table, of in columns.items()}
-
-
-def columns(path: Path) -> dict[str, list[str]]:
-    """The columns of all tables that hold rows of their own."""
-    with closing(sqlite3.connect(path)) as connection:
-        tables = connection.execute(
-            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
-            " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
-        ).fetchall()
-        return {name: older.columns_of(connection, name) for (name,) in tables}
-
-
-def renamed(names: list[str]) -> list[str]:
-    return ["prompt" if name == "template_name" else name for name in names]
-
-
-def plan(bundle: Bundle, invoke: Invoke) -> list[dict[str, Any]]:
-    """The steps of `invoke plan --json` that have something to do."""
-    result = invoke("plan", "--json", "-d", str(bundle.path))
-    steps = json.loads(result.stdout)["steps"]
-    busy = [step for step in steps if step["statements"] or step["blocked"]]
-    assert result.returncode == bool(busy)
-    return busy
 
 
 @pytest.mark.parametrize("violating", [False, True], ids=["sound", "violating"])
@@ -83,7 +45,7 @@ def test_every_generation_comes_up_to_date_and_keeps_all(
     assert set(empty.failed()) == ({"foreign_key_check"} if violating else set())
     report = empty.report()
     assert report["deliverables"]["indexes_dropped"] == REPEATED
-    assert plan(empty, invoke) == []
+    assert planned(empty.path, invoke) == []
 
     now = {table: renamed(names) for table, names in there.items()}
     assert old_digests(empty.path, now) == rows

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Bundle, Invoke, reports
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import ROOT, Invoke
 
 OLDER = """
 CREATE TABLE job (id TEXT PRIMARY KEY, what TEXT NOT NULL, state TEXT NOT NULL, at TIMESTAMP);

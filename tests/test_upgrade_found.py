@@ -6,24 +6,10 @@ from contextlib import closing
 import pytest
 
 from abathur_schema.commands.show_plan import look
-from abathur_schema.declared.declaration import declared
 from abathur_schema.schema.reading import read_schema
 from abathur_schema.storage.foreign_keys import violations
-from tests.conftest import Bundle
-
-
-def create(table: str, *changes: tuple[str, str]) -> str:
-    """The declared CREATE TABLE with some of its text replaced."""
-    sql = declared().schema.tables[table].sql
-    for old, new in changes:
-        assert old in sql
-        sql = sql.replace(old, new, 1)
-    return f"{sql};"
-
-
-def sql_of(bundle: Bundle, table: str) -> str:
-    ((sql,),) = bundle.rows(f"SELECT sql FROM sqlite_schema WHERE name = '{table}'")
-    return str(sql)
+from tests.support.another_form import create, sql_of
+from tests.support.bundle import Bundle
 
 
 def test_named_reference_of_a_column_is_kept(empty: Bundle) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from abathur_schema.declared.declaration import declared
-from tests.conftest import ROOT, environment, reports
+from tests.support.bundle import reports
+from tests.support.commands import ROOT, environment
 
 COMMANDS = [
     # what is typed, exit code, what is printed (of either stream)

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Bundle, environment, invoke_command, run
 from tests.support import older, writing_application
+from tests.support.bundle import Bundle
+from tests.support.commands import environment, invoke_command, run
 from tests.support.older_applications import APPLICATIONS, old_columns
 
 ROUNDS = 6

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import need
+from tests.support.machine import need
 
 SECOND = 1_000_000
 DAY = 24 * 3600 * SECOND

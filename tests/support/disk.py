@@ -20,135 +20,31 @@ is written by calls here; other calls than the known ones end the test).
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
+
+from tests.support.unsynced import Chance, File, Folder, Resize, Write
 
 KNOWN = (
     *("openat", "lseek", "write", "pwrite64", "ftruncate"),
     *("rename", "unlink", "mkdir", "rmdir", "fsync", "fdatasync"),
 )
+
+
 UNKNOWN = (
     *("writev", "pwritev", "pwritev2", "truncate", "fallocate", "copy_file_range", "sendfile"),
     *("open", "creat", "link", "linkat", "symlink", "symlinkat", "renameat", "renameat2"),
     *("unlinkat", "mkdirat"),
 )
+
+
 TRACE = ("-xx", "-s", "100000000", "-e", f"trace={','.join(f'?{one}' for one in KNOWN + UNKNOWN)}")
 """The options of strace for a trace that `Disk.follow` understands: all bytes in it, in hex."""
 
-SECTOR = 512
 
 State = Mapping[str, bytes | None]
 """Files by their paths, and what is in them; None for a folder."""
-
-
-class Write(NamedTuple):
-    """Bytes that were written."""
-
-    offset: int
-    data: bytes
-
-
-class Resize(NamedTuple):
-    """A file that was made shorter or longer."""
-
-    size: int
-
-
-@dataclass(eq=False)
-class File:
-    """What is in a file for certain, and what was done with it later."""
-
-    synced: bytes = b""
-    later: list[Write | Resize] = field(default_factory=list)
-
-    def sync(self) -> None:
-        """What was done is certain now."""
-        self.synced = self.left(Chance.all())
-        self.later.clear()
-
-    def left(self, chance: "Chance") -> bytes:
-        """What may be in it after a power loss."""
-        content, size = bytearray(self.synced), len(self.synced)
-        for change in self.later:
-            if isinstance(change, Resize):
-                size = change.size
-                if chance.keeps():
-                    chance.resize(content, size)
-                continue
-            size = max(size, change.offset + len(change.data))
-            for part in sectors(change) if chance.tears else [change]:
-                if chance.keeps():
-                    end = part.offset + len(part.data)
-                    chance.resize(content, max(len(content), end))
-                    content[part.offset : end] = part.data
-        if self.later and chance.keeps():
-            chance.resize(content, size)
-        return bytes(content)
-
-
-def sectors(write: Write) -> Iterator[Write]:
-    """The parts of a write, sector by sector."""
-    start, last = write.offset, write.offset + len(write.data)
-    while start < last:
-        end = min(last, (start // SECTOR + 1) * SECTOR)
-        yield Write(start, write.data[start - write.offset : end - write.offset])
-        start = end
-
-
-@dataclass(eq=False)
-class Folder:
-    """The names in a folder for certain, and how they changed later: at once what is in one dict;
-    None for a name that went.
-    """
-
-    synced: "dict[str, File | Folder]" = field(default_factory=dict)
-    later: "list[dict[str, File | Folder | None]]" = field(default_factory=list)
-
-    def sync(self) -> None:
-        """The names, not what is in them, are certain now."""
-        self.synced = self.left(Chance.all())
-        self.later.clear()
-
-    def left(self, chance: "Chance") -> "dict[str, File | Folder]":
-        """The names that may be in it after a power loss."""
-        names: dict[str, File | Folder | None] = {**self.synced}
-        for change in self.later:
-            if chance.keeps():
-                names |= change
-        return {name: node for name, node in names.items() if node}
-
-
-@dataclass
-class Chance:
-    """How much of what was done with one file or folder and not synced is there: each part with a
-    probability of `share`, at random by `seed`.
-    """
-
-    share: float
-    seed: str = ""
-
-    def __post_init__(self) -> None:
-        self._random = Random(self.seed)
-        self._garbage = self._random.random() < 0.5
-        self.tears = 0 < self.share < 1
-
-    @classmethod
-    def all(cls) -> "Chance":
-        """All of it is there."""
-        return cls(1)
-
-    def keeps(self) -> bool:
-        """Whether the next part is there."""
-        return self.share == 1 or self._random.random() < self.share
-
-    def resize(self, content: bytearray, size: int) -> None:
-        """Make it shorter, or longer by what nobody wrote."""
-        more = max(0, size - len(content))
-        garbage = self._garbage and self.tears
-        content.extend(self._random.randbytes(more) if garbage else bytes(more))
-        del content[size:]
 
 
 class Loss(NamedTuple):

@@ -6,7 +6,6 @@ and logs each transaction that SQLite has acknowledged. After ROUNDS rounds it k
 
 import json
 import os
-import re
 import select
 import signal
 import sqlite3
@@ -17,41 +16,21 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-SCHEMA = (Path(__file__).parent.parent / "generations" / "4.sql").read_text("utf-8")
-STATEMENTS = [sql.strip() for sql in SCHEMA.split(";") if sql.strip()]
-CREATES = {found[1]: sql for sql in STATEMENTS if (found := re.search(r"TABLE .*?(\w+) \(", sql))}
-
-NOW = "2025-10-20T12:00:00+00:00"
-NAMESPACE = "user:alice:preferences"
-
-USUAL: dict[str, dict[str, Any]] = {
-    "tasks": {
-        **dict.fromkeys(("submitted_at", "last_updated_at", "deadline"), NOW),
-        **dict.fromkeys(("prompt", "summary", "feature_branch"), "Do it"),
-        "status": "ready",
-        "input_data": "{}",
-        "source": "agent_planner",
-        "dependency_type": "parallel",
-        "calculated_priority": 7.5,
-    },
-    "task_dependencies": {"dependency_type": "sequential", "created_at": NOW},
-    "agents": {
-        **dict.fromkeys(("name", "specialization", "model"), "reviewer"),
-        "state": "idle",
-        "spawned_at": NOW,
-    },
-    "audit": {"timestamp": NOW, "action_type": "worked"},
-    "metrics": {"timestamp": NOW, "metric_name": "tokens"},
-    "checkpoints": {"state": "{}", "created_at": NOW},
-    "sessions": {"app_name": "chat", "user_id": "alice", "project_id": "p"},
-    "memory_entries": {"namespace": NAMESPACE, "value": '{"ü": 1}', "created_by": "alice"},
-    "document_index": {"title": "t", "content_hash": "h", "embedding_blob": b"\0\0\x80?"},
-    "document_embedding_metadata": {"namespace": NAMESPACE, "embedding_model": "m"},
-}
-"""What it writes into a new row when it is not told."""
+from tests.support.generation_4_tables import (
+    CREATES,
+    NAMESPACE,
+    NOW,
+    SCHEMA,
+    STATEMENTS,
+    USUAL,
+    definitions,
+    rows,
+    unfit,
+)
 
 Row = tuple[str, int, dict[str, Any] | None]
 """A table, a rowid, and the values that are there now; None when the row is gone."""
+
 
 Tell = Callable[[list[Row]], None]
 
@@ -297,49 +276,6 @@ def running(path: Path, tell: Tell = ignore) -> Iterator[Application]:
     application = Application(path, tell)
     with closing(application.connection):
         yield application
-
-
-def definitions(connection: sqlite3.Connection, table: str) -> dict[str, str]:
-    """The columns of a table by name, as ALTER TABLE takes them."""
-    keys = {
-        row[3]: f" REFERENCES {row[2]}({row[4]}) ON DELETE {row[6]}"
-        for row in connection.execute(f"PRAGMA foreign_key_list({table})")
-    }
-    return {
-        name: f"{name} {kind}{' NOT NULL' * needed}"
-        + (f" DEFAULT {default}" if default else "")
-        + keys.get(name, "")
-        for _, name, kind, needed, default, _ in connection.execute(f"PRAGMA table_info({table})")
-    }
-
-
-def unfit(connection: sqlite3.Connection) -> list[str]:
-    """The tables that it makes anew: agents and checkpoints that do not go with their task, and
-    an audit that does not outlive it or must have one.
-    """
-    found = []
-    for table in ("agents", "checkpoints", "audit"):
-        keys = connection.execute(f"PRAGMA foreign_key_list({table})").fetchall()
-        actions = {row[6] for row in keys if row[2] == "tasks"}
-        needed = definitions(connection, table)["task_id"] == "task_id TEXT NOT NULL"
-        if (actions or needed) if table == "audit" else actions != {"CASCADE"}:
-            found.append(table)
-    return found
-
-
-def rows(
-    connection: sqlite3.Connection, table: str, where: str = "1", *given: object
-) -> dict[int, dict[str, Any]]:
-    """The rows of a table by rowid, as they can be written into a log."""
-    cursor = connection.execute(f"SELECT rowid AS at, * FROM {table} WHERE {where}", given)
-    names = [column[0] for column in cursor.description[1:]]
-    return {
-        at: {
-            name: value.hex() if isinstance(value, bytes) else value
-            for name, value in zip(names, row, strict=True)
-        }
-        for at, *row in cursor
-    }
 
 
 def main() -> None:

@@ -7,62 +7,20 @@ the limits of SQLite are told by SQLite, and all that it takes can come.
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn, SearchStrategy
+from hypothesis.strategies import DrawFn
 
 from abathur_schema.declared.declaration import declared
-from abathur_schema.schema.create_table import definitions
-from abathur_schema.schema.model import Table
+from tests.support.random_tables import MUTATIONS, Older, name_in, written
+from tests.support.spellings import COLLATIONS, EXPRESSIONS, TYPES, VALUES
 
 SCHEMA = declared().schema
+
+
 TABLES = tuple(table.name for table in SCHEMA.tables.values())
 
-TYPES = (
-    *("", "TEXT", "INTEGER", "REAL", "BLOB", "NUMERIC", "INT", "VARCHAR(80)", "DATETIME"),
-    *("TIMESTAMP", "BOOLEAN", "DOUBLE PRECISION", "DECIMAL(10, 2)", '"a, (type"', "ANY", "CLOB"),
-)
-CONFLICTS = ("", " ON CONFLICT IGNORE", " ON CONFLICT REPLACE", " ON CONFLICT ABORT")
-COLLATIONS = ("BINARY", "NOCASE", "RTRIM", '"nocase"')
-DEFAULTS = (
-    *("NULL", "0", "5", "-1.50", "+3", "'x'", "''", "'it''s, (odd'", "TRUE", "CURRENT_TIMESTAMP"),
-    *("(1 + 2)", "(lower('A, (B'))", "x'00ff'", "9e999", '"text"', "text", "0x10", "1e3", "'{}'"),
-)
-ACTIONS = (
-    *("", " ON DELETE CASCADE", " ON DELETE SET NULL", " ON UPDATE CASCADE ON DELETE RESTRICT"),
-    *(" ON DELETE SET DEFAULT", " DEFERRABLE INITIALLY DEFERRED", " NOT DEFERRABLE"),
-    *(" MATCH FULL", " ON UPDATE NO ACTION DEFERRABLE"),
-)
-PARENTS = ("tasks(id)", "sessions(id)", "sessions", '"APP users" ("the id")', "gone(x)", "[tasks]")
-NAMED = ("", "CONSTRAINT c1 ", 'CONSTRAINT "a (name, of" ', "CONSTRAINT [key] ", "CONSTRAINT 'n' ")
-ODD_NAMES = (
-    *("owner", '"order by"', "[naïve, (odd]", '`a"b`', "'single'", "key", "rowid", "_rowid_"),
-    *('"check"', '"unique"', '"it\'s)"', "abort", "[a]", '"a""b"', "générée", "x$1", '"--"'),
-)
-EXPRESSIONS = (
-    *("length({})", "{} IS NOT NULL", "{} <> ')'", "typeof({}) <> 'blob'", "{} IN (1, 'a, (b')"),
-    *("{} > 0", "({}) IS NOT 7 /* not, (7 */", "coalesce({}, '--') <> '/*'", "{} COLLATE NOCASE"),
-)
-COMMENTS = ("", " /* a, (comment */", " -- so, (that\n", " /* 'open */", ' -- "quoted\n', "\t\n")
-
-VALUES = (
-    *("NULL", "0", "5", "-1", "1.5", "5.0", "-0.0", "1e300", "9e999", "9223372036854775807"),
-    *("9007199254740993", "'5'", "'5.0'", "' 5'", "'5 '", "'05'", "'-5'", "'1e3'", "'0x10'", "'a'"),
-    *(
-        "'A'",
-        "'a '",
-        "''",
-        "x''",
-        "x'61'",
-        "x'00ff'",
-        "'9223372036854775808'",
-        "'é' || char(128512)",
-    ),
-    *("'a' || char(0) || 'b'", "CAST(x'ff61' AS TEXT)", "'active'", "'{}'", "'not json'", "'NULL'"),
-)
-"""SQL expressions of values of every storage class, many of them equal and not the same."""
 
 USUAL = {
     "status": "'active'",
@@ -82,209 +40,6 @@ USUAL = {
     "parent_task_id": "NULL",
 }
 """What a column has in an ordinary row; what is not here has an id, a JSON text or a time."""
-
-
-@dataclass
-class Column:
-    """One column as it will be written; `name` is as written, quotes and all."""
-
-    name: str
-    type: str
-    clauses: list[str]
-    declared_name: str = ""
-
-    def __str__(self) -> str:
-        return " ".join([self.name, self.type, *self.clauses])
-
-
-@dataclass
-class Older:
-    """One table as it will be written."""
-
-    name: str
-    columns: list[Column]
-    constraints: list[str]
-    options: list[str]
-
-    @classmethod
-    def of(cls, table: Table) -> "Older":
-        """The declared form."""
-        parts = definitions(table.sql)
-        columns = [
-            Column(
-                one.column, table.columns[number].type, [c.text for c in one.clauses], one.column
-            )
-            for number, one in enumerate(parts)
-            if one.column
-        ]
-        return cls(table.name, columns, [one.text for one in parts if not one.column], [])
-
-
-def _column(draw: DrawFn, table: Older) -> Column:
-    return draw(st.sampled_from(table.columns))
-
-
-def _name(draw: DrawFn, table: Older) -> str:
-    return _column(draw, table).name
-
-
-def _drop_columns(draw: DrawFn, table: Older) -> None:
-    at = draw(st.integers(0, len(table.columns) - 1))
-    del table.columns[max(at, 1) : at + draw(st.integers(1, 4))]
-
-
-def _move_column(draw: DrawFn, table: Older) -> None:
-    column = _column(draw, table)
-    table.columns.remove(column)
-    table.columns.insert(draw(st.integers(0, len(table.columns))), column)
-
-
-def _other_type(draw: DrawFn, table: Older) -> None:
-    _column(draw, table).type = draw(st.sampled_from(TYPES))
-
-
-def _drop_clause(draw: DrawFn, table: Older) -> None:
-    if having := [column for column in table.columns if column.clauses]:
-        column = draw(st.sampled_from(having))
-        column.clauses.pop(draw(st.integers(0, len(column.clauses) - 1)))
-
-
-def _drop_constraint(draw: DrawFn, table: Older) -> None:
-    if table.constraints:
-        table.constraints.pop(draw(st.integers(0, len(table.constraints) - 1)))
-
-
-def _other_default(draw: DrawFn, table: Older) -> None:
-    column = _column(draw, table)
-    column.clauses = [text for text in column.clauses if not text.startswith("DEFAULT")]
-    column.clauses.append(f"DEFAULT {draw(st.sampled_from(DEFAULTS))}")
-
-
-def _clause(draw: DrawFn, name: str) -> str:
-    clause: str = draw(
-        st.one_of(
-            st.sampled_from(CONFLICTS).map("NOT NULL{}".format),
-            st.sampled_from(CONFLICTS).map("UNIQUE{}".format),
-            st.sampled_from(COLLATIONS).map("COLLATE {}".format),
-            st.sampled_from(EXPRESSIONS).map(lambda text: f"CHECK ({text.format(name)})"),
-            _references(),
-            st.just("NULL"),
-        )
-    )
-    named: str = draw(st.sampled_from(NAMED))
-    return named + clause
-
-
-def _references() -> SearchStrategy[str]:
-    pairs = st.tuples(st.sampled_from(PARENTS), st.sampled_from(ACTIONS))
-    return pairs.map(lambda pair: f"REFERENCES {pair[0]}{pair[1]}")
-
-
-def _add_clause(draw: DrawFn, table: Older) -> None:
-    column = _column(draw, table)
-    at = draw(st.integers(0, len(column.clauses)))
-    column.clauses.insert(at, _clause(draw, column.name))
-
-
-def _other_actions(draw: DrawFn, table: Older) -> None:
-    for column in table.columns:
-        for at, text in enumerate(column.clauses):
-            if text.startswith("REFERENCES"):
-                column.clauses[at] = text.partition(" ON ")[0] + draw(st.sampled_from(ACTIONS))
-                return
-
-
-def _add_constraint(draw: DrawFn, table: Older) -> None:
-    one, other = _name(draw, table), _name(draw, table)
-    collation = draw(st.sampled_from(("", *(f" COLLATE {name}" for name in COLLATIONS))))
-    text = draw(
-        st.one_of(
-            st.sampled_from(CONFLICTS).map(f"UNIQUE ({one}{collation}, {other}){{}}".format),
-            st.sampled_from(EXPRESSIONS).map(lambda text: f"CHECK ({text.format(one)})"),
-            _references().map(f"FOREIGN KEY ({one}) {{}}".format),
-            st.sampled_from(ACTIONS).map(
-                f'FOREIGN KEY ({one}, {other}) REFERENCES state (task_id, "key"){{}}'.format
-            ),
-        )
-    )
-    at = draw(st.integers(0, len(table.constraints)))
-    table.constraints.insert(at, draw(st.sampled_from(NAMED)) + text)
-
-
-def _other_key(draw: DrawFn, table: Older) -> None:
-    for column in table.columns:
-        column.clauses = [text for text in column.clauses if not text.startswith("PRIMARY")]
-    table.constraints = [text for text in table.constraints if not text.startswith("PRIMARY")]
-    names = [table.columns[0].name]
-    match draw(st.integers(0, 4)):
-        case 0:
-            return
-        case 1:
-            names.append(_name(draw, table))
-        case 2:
-            text = draw(st.sampled_from(("DESC", "ASC", "ON CONFLICT REPLACE", "NOT NULL")))
-            table.columns[0].clauses.insert(0, f"PRIMARY KEY {text}")
-            return
-    conflict = draw(st.sampled_from(CONFLICTS))
-    table.constraints.append(f"PRIMARY KEY ({', '.join(names)}){conflict}")
-
-
-def _no_autoincrement(_: DrawFn, table: Older) -> None:
-    for column in table.columns:
-        column.clauses = [text.replace(" AUTOINCREMENT", "") for text in column.clauses]
-
-
-def _option(draw: DrawFn, table: Older) -> None:
-    table.options.append(draw(st.sampled_from(("WITHOUT ROWID", "STRICT"))))
-    if "STRICT" in table.options:
-        for column in table.columns:
-            if column.type not in ("TEXT", "INTEGER", "REAL", "BLOB", "INT", "ANY"):
-                column.type = "TEXT"
-    elif table.options:
-        _no_autoincrement(draw, table)
-
-
-def _add_column(draw: DrawFn, table: Older) -> None:
-    name, of = draw(st.sampled_from(ODD_NAMES)), _name(draw, table)
-    clauses = draw(st.lists(st.integers(0, 2), max_size=3))
-    texts = [
-        f"DEFAULT {draw(st.sampled_from(DEFAULTS))}" if kind == 0 else _clause(draw, name)
-        for kind in clauses
-    ]
-    generated = draw(st.sampled_from(("", "", "AS ({})", "GENERATED ALWAYS AS ({}) STORED")))
-    if generated:
-        texts.append(generated.format(draw(st.sampled_from(EXPRESSIONS)).format(of)))
-    column = Column(name, draw(st.sampled_from(TYPES)), texts)
-    table.columns.insert(draw(st.integers(0, len(table.columns))), column)
-
-
-def _old_name(_: DrawFn, table: Older) -> None:
-    for column in table.columns:
-        if column.name == "prompt":
-            column.name = "template_name"
-
-
-MUTATIONS = (
-    *(_drop_columns, _drop_columns, _move_column, _other_type, _other_type, _drop_clause),
-    *(_drop_clause, _drop_constraint, _other_default, _add_clause, _add_clause, _other_actions),
-    *(_add_constraint, _add_constraint, _other_key, _no_autoincrement, _option, _add_column),
-    *(_add_column, _old_name),
-)
-
-
-def _written(draw: DrawFn, table: Older) -> str:
-    """The CREATE TABLE statement, in one of many spellings."""
-    quote = draw(st.sampled_from(("{}", "{}", '"{}"', "[{}]", "`{}`", "'{}'")))
-    for column in table.columns:
-        if column.name == column.declared_name:
-            column.name = quote.format(column.name)
-    comment = draw(st.sampled_from(COMMENTS))
-    # SQLite asks for no comma between constraints of the table.
-    comma = draw(st.sampled_from((",", ",", "")))
-    constraints = f"{comma}{comment} ".join(table.constraints)
-    parts = f",{comment} ".join([*map(str, table.columns), *filter(None, [constraints])])
-    name = quote.format(table.name)
-    return f"CREATE TABLE {name} ({comment}{parts}{comment}\n) {', '.join(table.options)}".strip()
 
 
 def _rows(draw: DrawFn, table: Older) -> list[str]:
@@ -339,21 +94,21 @@ def _index(draw: DrawFn, tables: dict[str, Older]) -> str:
         return f"CREATE {unique}INDEX {name} ON {table.name}({columns}){where}"
     endings = ("", "", " DESC", " COLLATE NOCASE", " COLLATE binary ASC")
     parts = [
-        _name(draw, table) + draw(st.sampled_from(endings))
+        name_in(draw, table) + draw(st.sampled_from(endings))
         if draw(st.integers(0, 4))
-        else draw(st.sampled_from(EXPRESSIONS)).format(_name(draw, table))
+        else draw(st.sampled_from(EXPRESSIONS)).format(name_in(draw, table))
         for _ in range(draw(st.integers(1, 2)))
     ]
     where = draw(st.sampled_from(("", "", " WHERE {} IS NOT NULL", " WHERE {} > 'a, (b'")))
     unique = draw(st.sampled_from(("", "", "UNIQUE ")))
-    where = where.format(_name(draw, table))
+    where = where.format(name_in(draw, table))
     return f"CREATE {unique}INDEX {name} ON {table.name} ({', '.join(parts)}){where}"
 
 
 def _beside(draw: DrawFn, tables: dict[str, Older]) -> str:
     """A view, a trigger, a table or a counter of the application's own, or a drift by ALTER."""
     table = tables[draw(st.sampled_from(sorted(tables)))]
-    name, other = table.name, _name(draw, table)
+    name, other = table.name, name_in(draw, table)
     return draw(
         st.sampled_from(
             (
@@ -393,7 +148,7 @@ def create_tables(draw: DrawFn) -> str:
     table = Older.of(SCHEMA.tables[draw(st.sampled_from(TABLES))])
     for mutate in draw(st.lists(st.sampled_from(MUTATIONS), max_size=6)):
         mutate(draw, table)
-    return _written(draw, table)
+    return written(draw, table)
 
 
 @st.composite
@@ -452,7 +207,7 @@ def older_databases(draw: DrawFn) -> list[str]:
         if name in mutated:
             for mutate in draw(st.lists(st.sampled_from(MUTATIONS), min_size=1, max_size=5)):
                 mutate(draw, table)
-            statements.append(_written(draw, table))
+            statements.append(written(draw, table))
         else:
             statements.append(SCHEMA.tables[name].sql)
         rows += _rows(draw, table)
