@@ -47,9 +47,10 @@ TARGETS = (
 
 
 def measure(folder: Path, tasks: int, audit: int, runs: int) -> dict[str, list[float]]:
-    """Milliseconds of each run by label, after one run of each that warms up and is checked.
+    """The milliseconds of each run by label.
 
-    The works take turns, so that a slow moment of the machine hits all alike.
+    A first run of each work warms up, and its result is checked. The works take turns, so that a
+    slow moment of the machine hits them all alike.
     """
     bench = Bench(folder, tasks, audit)
     works = []
@@ -66,7 +67,7 @@ def measure(folder: Path, tasks: int, audit: int, runs: int) -> dict[str, list[f
 
 
 def table(times: Mapping[str, Sequence[float]]) -> list[str]:
-    """The lines of the table, its head first."""
+    """The lines of the table, header first."""
     lines = [f"{'':<50}{'median ms':>10}{'min':>9}{'max':>9}{'x sqlite3':>11}"]
     for label, row in times.items():
         median = statistics.median(row)

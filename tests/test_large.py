@@ -194,14 +194,9 @@ SELECT n FROM (
 """
 
 
-def test_progress_says_which_check_and_how_far(
-    large: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_progress_says_which_check_and_how_far(large: Path, checkout: Path) -> None:
     (checkout / "checks" / "holds" / "slow.sql").write_text(SLOW)
-    monkeypatch.setattr(
-        "test_terminal.invoke_command", lambda task: invoke_command(task, root=checkout)
-    )
-    process, terminal = start_on_terminal(large.parent, "verify")
+    process, terminal = start_on_terminal(large.parent, "verify", root=checkout)
     shown = read_all(terminal)
     assert process.wait() == 0, shown
     assert re.search(r"\rverify: \d+ of \d+, now .*(integrity_check|slow) of? ?.* [12] s", shown)

@@ -1,11 +1,10 @@
-"""Databases damaged in every way that we could think of, and what finds it:
+"""Does `verify` find all that SQLite's whole-file integrity_check and foreign_key_check find?
 
     .venv/bin/python -m tests.campaigns.damage --cases 6000
     .venv/bin/python -m tests.campaigns.damage --corpus fuzzdata3.db fuzzdata7.db
 
-damages copies of four databases, each case by its own seed (or takes files that others damaged),
-and compares `verify` with SQLite's whole-file integrity_check and foreign_key_check. What it prints
-is in docs/reliability.md.
+The first damages copies of four sound databases, each case from its own seed; the second takes
+files that others damaged. docs/reliability.md has the tables that they print.
 """
 
 import argparse
@@ -23,13 +22,13 @@ from tests.campaigns import corpus
 from tests.campaigns.kinds_of_damage import KINDS, damaged, images, write
 
 PROOFS = ("integrity_check", "foreign_key_check", "the database can be read")
-"""The checks of `verify` that stand for SQLite's two; that others fail too is no merit here."""
+"""The checks of `verify` that stand for SQLite's two. Findings of others do not count here."""
 
 
 def put(cases: int, collections: Sequence[Path] | None, path: Path) -> Iterator[str]:
-    """Put one file after the other at `path`, and tell its kind: so many that are damaged here, or
-    all that others have collected. Every other one is read as a large one is: side by side, and
-    mapped if it is sound.
+    """Put one damaged file after another at `path`, and yield its kind: `cases` files damaged here,
+    or all files of the collections. Every other one is read as if it were large: by several
+    connections, and memory-mapped if sound.
     """
     if collections:
         for number, (name, content) in enumerate(corpus.files(collections)):
@@ -47,7 +46,7 @@ def put(cases: int, collections: Sequence[Path] | None, path: Path) -> Iterator[
 
 
 def found_by_sqlite(path: Path) -> bool:
-    """Whether the whole-file checks of SQLite find anything, or break off."""
+    """Whether SQLite's whole-file checks find anything, or cannot finish."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             whole = connection.execute("PRAGMA integrity_check").fetchall()
@@ -59,7 +58,7 @@ def found_by_sqlite(path: Path) -> bool:
 
 
 def found_by_verify(path: Path) -> bool:
-    """Whether `verify` finds it by the checks that stand for SQLite's."""
+    """Whether `verify` finds anything by the checks that stand for SQLite's."""
     checks, _ = verify(path, Progress(None))
     return any(check.status == "fail" and check.name in PROOFS for check in checks)
 

@@ -1,10 +1,10 @@
-"""Database files that are damaged or made to harm, through `init`, `plan` and `verify`:
+"""Do `init`, `plan` and `verify` survive damaged and malicious files, and do no harm?
 
     .venv/bin/python -m tests.campaigns.hostile --cases 5000
     .venv/bin/python -m tests.campaigns.hostile --corpus fuzzdata3.db fuzzdata7.db
 
-Each task runs in a process that is watched: a crash, a trace, a hang, an exit code that is none of
-ours, a byte that `verify` or `plan` changed, or a file made or changed elsewhere is a failure.
+Each task runs in a process that is watched. A failure is a crash, a hang, a stack trace, an exit
+code that is not ours, a byte changed by `verify` or `plan`, or any other file touched.
 """
 
 import argparse
@@ -30,12 +30,9 @@ from tests.campaigns import corpus, kinds_of_damage
 from tests.campaigns.hostile_files import MADE
 
 BOUND = 300.0
-"""Seconds that one task may take on a file of this size (some 200 KB)."""
-
+"""Seconds that a task may take on files of this size (some 200 KB)."""
 
 EXITS = {"init": {0, 1, 3}, "verify": {0, 1, 2}, "plan": {0, 1, 2}}
-
-
 TASKS = ("verify", "plan", "init", "verify")
 
 
@@ -46,8 +43,10 @@ def sound() -> list[kinds_of_damage.Image]:
 
 
 def make(number: int, path: Path) -> str:
-    """Make the file of this number at `path`; its kind. Damaged ones, and each made one as it is,
-    then again and again with a few bytes changed.
+    """Make the file with this number at `path`, and return its kind.
+
+    One in four is malicious: each kind first as it is, then again with a few bytes changed. The
+    others are damaged.
     """
     chance = random.Random(number)
     if number % 4:
@@ -67,8 +66,8 @@ def make(number: int, path: Path) -> str:
 
 
 def files(cases: int, collections: Sequence[Path] | None) -> Iterator[Callable[[Path], str]]:
-    """What puts each file at a path and tells its kind: so many that are made here, or all that
-    others have collected.
+    """Functions that each put one file at a path and return its kind: `cases` files made here, or
+    all files of the collections.
     """
     if not collections:
         yield from (partial(make, number) for number in range(cases))
@@ -83,7 +82,7 @@ def files(cases: int, collections: Sequence[Path] | None) -> Iterator[Callable[[
 
 
 def work(orders: Connection) -> None:
-    """Do what is asked until there is no more: a task on a path; what came of it goes back."""
+    """Run each task ordered, on its path, and send back the exit code and the output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while order := orders.recv():
         task, path = order
@@ -95,7 +94,7 @@ def work(orders: Connection) -> None:
 
 
 class Worker:
-    """A process that runs tasks; one that crashed or hangs is replaced."""
+    """A process that runs tasks, replaced when it crashes or hangs."""
 
     def __init__(self) -> None:
         self._start()
@@ -109,7 +108,7 @@ class Worker:
         theirs.close()
 
     def run(self, task: str, path: Path) -> tuple[int | None, str, float]:
-        """The exit code (None: it crashed or hung), what was printed, and the seconds."""
+        """Returns the exit code (None: it crashed or hung), what was printed, and the seconds."""
         self._orders.send((task, path))
         begin = time.monotonic()
         try:
@@ -124,14 +123,14 @@ class Worker:
         return None, f"ended with {end}", time.monotonic() - begin
 
     def stop(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process."""
         self._process.kill()
         self._process.join()
         self._orders.close()
 
 
 def digest(path: Path) -> list[str]:
-    """The content of a database and what of its `-wal` and `-journal` holds anything."""
+    """Hashes of a database, and of its `-wal` and `-journal` unless empty."""
     files = (path.with_name(path.name + suffix) for suffix in ("", "-wal", "-journal"))
     contents = (file.read_bytes() for file in files if file.exists())
     return [hashlib.sha256(content).hexdigest() for content in contents if content]

@@ -1,4 +1,4 @@
-"""Database files that are made to harm whoever reads them."""
+"""Database files made to harm whoever reads them."""
 
 import shutil
 import sqlite3
@@ -20,7 +20,7 @@ def schema(sql: str) -> Callable[[Path], None]:
 
 
 def changed(sql: str, change: str, *parameters: str) -> Callable[[Path], None]:
-    """The same, with its rows of sqlite_schema changed behind SQLite's back."""
+    """The same, with the rows of sqlite_schema changed behind SQLite's back."""
 
     def make(path: Path) -> None:
         schema(sql)(path)
@@ -32,14 +32,14 @@ def changed(sql: str, change: str, *parameters: str) -> Callable[[Path], None]:
 
 
 def edited(sql: str, old: str, new: str) -> Callable[[Path], None]:
-    """The same, with a text in its schema changed."""
+    """The same, with some text of the schema replaced."""
     return changed(sql, "sql = replace(sql, ?, ?)", old, new)
 
 
 def endless_tree(path: Path) -> None:
-    """A table whose pages point to each other so that a scan of it would never end: on each of
-    sixteen levels all seven children of a page are one and the same page. With more SQLite would
-    find a hundred faults and stop, with more levels it would find the tree too deep.
+    """A table whose pages point to each other so that a scan would never end: on each of sixteen
+    levels, all seven children of a page are the same page. With more children SQLite would find a
+    hundred faults and stop; with more levels it would find the tree too deep.
     """
     size, levels, children = 4096, 16, 6
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -53,7 +53,7 @@ def endless_tree(path: Path) -> None:
         ).fetchone()
     content = bytearray(path.read_bytes())
     leaf = content[(root - 1) * size : root * size]
-    pages = [root, *range(root + 1, root + levels)]  # free ones, of the table that was dropped
+    pages = [root, *range(root + 1, root + levels)]  # free pages, of the dropped table
     for level, page in enumerate(pages[:-1]):
         start, child = (page - 1) * size, pages[level + 1]
         cells = b"".join(child.to_bytes(4, "big") + bytes([n + 1]) for n in range(children))
@@ -200,4 +200,4 @@ MADE: dict[str, Callable[[Path], None]] = {
     "a journal that has a file deleted": planted_journal,
     "a header that promises too much": huge_page_count,
 }
-"""How each hostile file is made, at the path given."""
+"""By kind, the function that makes the file at a path."""

@@ -13,7 +13,6 @@ from benchmarks.database import make
 
 PAGE = 1024
 
-
 APPLICATION = f"""
 CREATE TABLE mine (a TEXT PRIMARY KEY, b UNIQUE, c) WITHOUT ROWID;
 CREATE TABLE other (a INTEGER NOT NULL CHECK (a > 0), b TEXT AS (upper(c)), c TEXT);
@@ -31,12 +30,11 @@ DELETE FROM mine WHERE b % 4 = 0;
 PRAGMA wal_checkpoint(TRUNCATE);
 """
 
-
 LATER = "UPDATE tasks SET prompt = prompt || ' again', status = 'ready' WHERE rowid % 5 = 0"
 
 
 class Image(NamedTuple):
-    """The bytes of a database and of its `-wal`."""
+    """The bytes of a database and its `-wal`."""
 
     file: bytes
     wal: bytes = b""
@@ -62,12 +60,12 @@ Damage = Callable[[random.Random, bytearray, bytearray], None]
 
 
 def page(chance: random.Random, file: bytearray) -> int:
-    """The offset of some page but the first."""
+    """The offset of a random page, but never the first."""
     return PAGE * chance.randrange(1, len(file) // PAGE)
 
 
 def pages_of(file: bytearray, *kinds: int) -> list[int]:
-    """The offsets of the b-tree pages of these kinds (2, 5 interior; 10, 13 leaf)."""
+    """The offsets of all b-tree pages of these kinds (2, 5: interior; 10, 13: leaf)."""
     return [start for start in range(PAGE, len(file), PAGE) if file[start] in kinds]
 
 
@@ -98,7 +96,7 @@ def cell_pointer(chance: random.Random, file: bytearray, _: bytearray) -> None:
 
 def child_pointer(chance: random.Random, file: bytearray, _: bytearray) -> None:
     start = chance.choice(pages_of(file, 2, 5))
-    place = start + 8  # the rightmost child; the others stand at the beginning of their cells
+    place = start + 8  # the rightmost child; the others are at the start of their cells
     cells = struct.unpack_from(">H", file, start + 3)[0]
     if cells and chance.random() < 0.7:
         place = start + struct.unpack_from(">H", file, start + 12 + 2 * chance.randrange(cells))[0]
@@ -106,7 +104,7 @@ def child_pointer(chance: random.Random, file: bytearray, _: bytearray) -> None:
 
 
 def overflow_pointer(chance: random.Random, file: bytearray, _: bytearray) -> None:
-    # A page that begins with a page number is one of an overflow chain, of the free list or a map.
+    # A page that begins with a page number is in an overflow chain, the free list or a map.
     chained = [
         start for start in range(PAGE, len(file), PAGE) if file[start : start + 2] == b"\0\0"
     ]
@@ -157,14 +155,14 @@ def truncated(chance: random.Random, file: bytearray, _: bytearray) -> None:
 
 
 def extended(chance: random.Random, file: bytearray, _: bytearray) -> None:
-    """Pages at the end that nobody owns, as after a crash of a program that is no SQLite."""
+    """Pages at the end that nothing owns, as if another program than SQLite had crashed."""
     extra = chance.randrange(1, 4)
     file += chance.randbytes(extra * PAGE)
     struct.pack_into(">I", file, 28, len(file) // PAGE)
 
 
 def pointer_map(chance: random.Random, file: bytearray, _: bytearray) -> None:
-    """Page 2 of an auto_vacuum database; elsewhere it is some page."""
+    """Page 2 is the pointer map of an auto_vacuum database, and any page of others."""
     file[PAGE + chance.randrange(PAGE // 2)] ^= chance.randrange(1, 256)
 
 
@@ -179,13 +177,13 @@ def wal_cut(chance: random.Random, _: bytearray, wal: bytearray) -> None:
 
 
 def wal_of_another(chance: random.Random, file: bytearray, wal: bytearray) -> None:
-    """The file was changed without its `-wal`: a copy of one and not of the other."""
+    """The file without the `-wal` that belongs to it, as if only one of them had been copied."""
     one_byte(chance, file, wal)
     swapped_pages(chance, file, wal)
 
 
 def shared_root(chance: random.Random, file: bytearray, wal: bytearray) -> None:
-    """Two b-trees at one page, as an application with writable_schema could leave it."""
+    """Two b-trees with one root page, as an application with writable_schema could leave them."""
     query = "SELECT name FROM sqlite_schema WHERE rootpage > 1 AND sql IS NOT NULL ORDER BY name"
     edit = (
         "UPDATE sqlite_schema SET rootpage ="
@@ -195,7 +193,7 @@ def shared_root(chance: random.Random, file: bytearray, wal: bytearray) -> None:
 
 
 def lost_entries(chance: random.Random, file: bytearray, wal: bytearray) -> None:
-    """Rows changed while an index was not known, as by a program that wrote without it."""
+    """Rows changed while an index was hidden, as if a program had written without it."""
 
     def edits(names: list[str]) -> list[tuple[str, tuple[str, ...]]]:
         return [("DELETE FROM sqlite_schema WHERE name = ?", (chance.choice(names),))]
@@ -218,7 +216,7 @@ def _edited(
     query: str,
     rows: Sequence[str] = (),
 ) -> None:
-    """Change the schema by SQL; with `rows`, run these under it and put the old one back."""
+    """Change the schema by SQL; with `rows`, run these statements under it, then put it back."""
     del wal[:]
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "edited.db"
@@ -254,14 +252,14 @@ KINDS: dict[str, Damage] = {
 
 
 def damaged(image: Image, kind: str, seed: int, path: Path) -> None:
-    """Write to `path` (and its `-wal`) `image`, damaged as `kind` and `seed` say."""
+    """Write `image` to `path` and its `-wal`, damaged as `kind` and `seed` say."""
     file, wal = bytearray(image.file), bytearray(image.wal)
     KINDS[kind](random.Random(f"{kind} {seed}"), file, wal)
     write(path, file, wal)
 
 
 def write(path: Path, file: bytes | bytearray, wal: bytes | bytearray = b"") -> None:
-    """Write a database and its `-wal` in the place of the last one."""
+    """Write a database and its `-wal` over the last one."""
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     path.write_bytes(file)

@@ -1,20 +1,22 @@
-"""A terminal of one's own, to see what `invoke` shows there."""
+"""A terminal, to see what `invoke` shows a person."""
 
 import os
 import pty
 import subprocess
 from pathlib import Path
 
-from tests.support.commands import environment, invoke_command
+from tests.support.commands import ROOT, environment, invoke_command
 
 
-def start_on_terminal(folder: Path, task: str) -> tuple[subprocess.Popen[bytes], int]:
+def start_on_terminal(
+    folder: Path, task: str, root: Path = ROOT
+) -> tuple[subprocess.Popen[bytes], int]:
     """Start `invoke TASK` on a new terminal; returns the process and our end of the terminal."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        invoke_command(task),
+        invoke_command(task, root=root),
         cwd=folder,
-        env=environment(TERM="xterm"),
+        env=environment(root, TERM="xterm"),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
