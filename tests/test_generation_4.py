@@ -21,7 +21,6 @@ from tests.support.upgrading import planned
 
 PROGRAM = "tests.support.generation_4"
 
-
 VECTORS = (
     "CREATE TABLE document_embeddings_info (key TEXT PRIMARY KEY, value ANY)",
     "CREATE TABLE document_embeddings_chunks (chunk_id INTEGER PRIMARY KEY AUTOINCREMENT,"
@@ -38,7 +37,6 @@ VECTORS = (
 )
 """A virtual table of a module that is not loaded here, as it stands in a file."""
 
-
 ODD = (
     "UPDATE tasks SET error_message = CAST(x'c328ff' AS TEXT), input_data = x'00ff'",
     "UPDATE tasks SET priority = 'high', submitted_at = -0.0, retry_count = 9e999",
@@ -54,7 +52,6 @@ ODD = (
     " SELECT id, x'00', 'not json', '', '' FROM tasks WHERE id IS NOT NULL",
     "INSERT INTO audit (timestamp, task_id, action_type) VALUES ('', 'gone', ''), ('', x'ff', '')",
 )
-
 
 REFUSED = {
     "agents": "INSERT INTO agents VALUES ('a', 'n', 's', 'gone', 'idle', 'm', '', NULL, '', NULL)",

@@ -16,7 +16,6 @@ TASK = (
     " VALUES ('t1', 'p', 'ready', '{}', '2024-03-01');"
 )
 
-
 CONTROL = {
     "a tab in a DEFAULT": "ALTER TABLE tasks ADD COLUMN sep TEXT DEFAULT 'a\tb\x01\x7f'",
     "a tab in a trigger": (

@@ -71,7 +71,6 @@ DRIFTED = {
     ),
 }
 
-
 BY_TEXT = {
     *("CHECK", "foreign key", "ON DELETE", "ON DELETE CASCADE", "NOT NULL", "type", "default"),
     "ON CONFLICT",

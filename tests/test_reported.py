@@ -24,7 +24,6 @@ TASK_3 = (
     " VALUES ('t1', 'p', 'ready', '{}', '2024-03-01', '2024-03-01');"
 )
 
-
 STRICT = (
     "DROP TABLE metrics; CREATE TABLE metrics (id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " timestamp TEXT NOT NULL, metric_name TEXT NOT NULL,"

@@ -22,8 +22,6 @@ from tests.support.terminal import read_all, start_on_terminal
 from tests.support.upgrading import planned
 
 CORE = ("tasks", "agents", "state", "audit", "metrics", "checkpoints")
-
-
 REPEATED = ["idx_checkpoints_task", "idx_state_task_key"]
 
 

@@ -29,19 +29,18 @@ from tests.support.generation_4_tables import (
 )
 
 Row = tuple[str, int, dict[str, Any] | None]
-"""A table, a rowid, and the values that are there now; None when the row is gone."""
-
+"""A table, a rowid, and the values that the row has now; None if it is gone."""
 
 Tell = Callable[[list[Row]], None]
 
 
 def ignore(done: list[Row]) -> None:
-    """Whoever does not want to hear."""
+    """Tell nobody."""
 
 
 class Application:
-    """It, at work on one database. Each of its verbs is one transaction, of whose rows `tell`
-    hears as soon as SQLite has acknowledged it.
+    """The application, connected to one database. Each verb is one transaction; its rows are passed
+    to `tell` as soon as SQLite has acknowledged it.
     """
 
     def __init__(self, path: Path, tell: Tell) -> None:
@@ -53,7 +52,7 @@ class Application:
         self.touched: dict[tuple[str, int], None] = {}
 
     def start(self) -> list[str]:
-        """What it does at each start; returns what it found amiss and has migrated."""
+        """What it does at each start; returns what it migrated."""
         for create in CREATES.values():
             self.connection.execute(create)
         migrated = []
@@ -99,7 +98,7 @@ class Application:
         self.tell(done)
 
     def _find(self, table: str, where: str, *given: object) -> list[int]:
-        """The rowids of rows that this transaction changes."""
+        """The rowids of the rows found, noted as changed by this transaction."""
         query = f"SELECT rowid FROM {table} WHERE {where}"
         found = [rowid for (rowid,) in self.connection.execute(query, given)]
         self.touched |= {(table, rowid): None for rowid in found}
@@ -123,12 +122,12 @@ class Application:
         self.connection.execute(f"DELETE FROM {table} WHERE {where}", given)
 
     def add(self, table: str, **row: object) -> None:
-        """A row of its own: an agent, a checkpoint, what an agent has done, a metric, a session."""
+        """Add one row: an agent, a checkpoint, a metric, a session, an entry of the audit trail."""
         with self._transaction():
             self._insert(table, **row)
 
     def add_task(self, after: str | None = None, **row: object) -> str:
-        """A task, which may wait for another one."""
+        """Add a task, which may wait for another one; returns its id."""
         task = str(uuid.uuid4())
         with self._transaction():
             self._insert("tasks", id=task, status="blocked" if after else "ready", **row)
@@ -139,7 +138,7 @@ class Application:
         return task
 
     def finish(self, task: str) -> None:
-        """A task is done; those that waited for it may go on."""
+        """Complete a task, and let those that waited for it go on."""
         with self._transaction():
             change = f"status = 'completed', completed_at = '{NOW}', result_data = '{{}}'"
             self._update("tasks", change, "id = ?", task)
@@ -150,7 +149,7 @@ class Application:
             )
 
     def keep(self, task: str, value: int) -> None:
-        """The state of a task, added or changed."""
+        """Add or change the state of a task."""
         with self._transaction():
             self.connection.execute(
                 "INSERT INTO state (task_id, key, value, created_at, updated_at)"
@@ -161,7 +160,7 @@ class Application:
             self._find("state", "task_id = ? AND key = 'k'", task)
 
     def remember(self, key: str, kind: str = "semantic") -> int:
-        """The next version of a memory, outside of a task; returns its id."""
+        """Add the next version of a memory, outside of any task; returns its id."""
         query = "SELECT max(version) FROM memory_entries WHERE namespace = ? AND key = ?"
         with self._transaction():
             (last,) = self.connection.execute(query, (NAMESPACE, key)).fetchone()
@@ -171,7 +170,7 @@ class Application:
         return memory
 
     def forget(self, key: str, *, for_good: bool = False) -> None:
-        """Mark a memory as deleted, or take away all of its versions."""
+        """Mark a memory as deleted, or delete all its versions."""
         with self._transaction():
             if for_good:
                 ids = "SELECT id FROM memory_entries WHERE key = ?"
@@ -187,20 +186,20 @@ class Application:
         self._insert("audit", task_id=None, action_type=action, memory_namespace=NAMESPACE, **row)
 
     def say(self, session: str) -> None:
-        """An event of a session."""
+        """Append an event to a session."""
         event = "events = json_insert(events, '$[#]', json('{}')), status = 'active'"
         with self._transaction():
             self._update("sessions", event, "id = ?", session)
 
     def close_session(self, session: str) -> None:
-        """A session goes, and what was made in it stays."""
+        """Delete a session; what was made in it stays."""
         with self._transaction():
             for table in ("tasks", "agents", "checkpoints"):
                 self._find(table, "session_id = ?", session)
             self._delete("sessions", "id = ?", session)
 
     def index_document(self, path: str) -> None:
-        """A document and its embedding."""
+        """Add a document and its embedding."""
         with self._transaction():
             document = self._insert("document_index", file_path=path, sync_status="stale")
             change = f"sync_status = 'synced', last_synced_at = '{NOW}', embedding_model = 'm'"
@@ -208,8 +207,8 @@ class Application:
             self._insert("document_embedding_metadata", document_id=document, file_path=path)
 
     def prune(self, task: str) -> int:
-        """A task and all below it go, with their agents and checkpoints; their trail stays.
-        Returns how many tasks went.
+        """Delete a task and all below it, with their agents and checkpoints; the audit trail
+        stays. Returns the number of tasks.
         """
         with self._transaction():
             below = self.connection.execute(
@@ -229,7 +228,7 @@ class Application:
         return len(json.loads(below))
 
     def look(self) -> list[Any]:
-        """What it reads."""
+        """What it reads in its daily work."""
         queries = (
             "SELECT id FROM tasks WHERE status = 'ready' ORDER BY calculated_priority DESC",
             "SELECT t.id FROM tasks t JOIN task_dependencies d ON d.dependent_task_id = t.id"
@@ -241,7 +240,7 @@ class Application:
         return [self.connection.execute(query).fetchall() for query in queries]
 
     def work(self) -> None:
-        """A round of all that it does."""
+        """Do everything once."""
         session = str(uuid.uuid4())
         self.add("sessions", id=session)
         self.say(session)
@@ -272,14 +271,14 @@ class Application:
 
 @contextmanager
 def running(path: Path, tell: Tell = ignore) -> Iterator[Application]:
-    """It, with its connection open."""
+    """The application, with its connection open."""
     application = Application(path, tell)
     with closing(application.connection):
         yield application
 
 
 def main() -> None:
-    """Work until standard input ends, or so many rounds."""
+    """Work until standard input ends, or for so many rounds."""
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else None
     with Path(sys.argv[2]).open("w") as log:
 

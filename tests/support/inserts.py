@@ -1,4 +1,4 @@
-"""Rows for the tests of `Database`, and how many there are."""
+"""INSERTs for the tests of `Database`, and counting rows."""
 
 from abathur_schema import Database
 

@@ -1,4 +1,4 @@
-"""What a command promises whatever fault hits it, and how to run it and check that.
+"""What a command promises, whatever fault hits it, and how that is run and checked.
 
 `scenarios.py` has the commands; `test_faults.py`, `test_power_loss.py` and `test_full_disk.py`
 inject the faults.
@@ -21,25 +21,23 @@ from tests.support.bundle import Report, reports, valid
 from tests.support.commands import run
 
 FAST = "--seccomp-bpf"
-"""Stops at the traced calls alone; strace then cannot kill at one."""
-
+"""Makes strace stop only at the traced calls; it cannot kill a process at one then."""
 
 Columns = Mapping[str, Sequence[str]]
-
 
 T = TypeVar("T")
 
 
 class Content(NamedTuple):
-    """All that a database holds: the rows of sqlite_schema, and a digest of each table."""
+    """What a database holds: the rows of sqlite_schema, and a digest of each table."""
 
     schema: frozenset[tuple[Any, ...]]
     rows: Mapping[str, str]
 
 
 def content(database: Path, columns: Columns | None = None) -> Content | None:
-    """What a database holds as SQLite recovers it, of all tables or of these `columns`; None where
-    there is no file. A copy is read, so that the next run meets what the fault left.
+    """What a database holds once SQLite has recovered it, in all tables or in these `columns`; None
+    if there is no file. It reads a copy, so that the next run finds what the fault left.
     """
     if not database.exists():
         return None
@@ -74,7 +72,7 @@ def _digest(connection: sqlite3.Connection, table: str, wanted: Columns) -> str:
 
 
 class Outcome(NamedTuple):
-    """How a run with a fault ended; `killed` by the fault; `signalled`: asked to stop by it."""
+    """How a run ended. `killed`: by the fault. `signalled`: told to stop by SIGINT or SIGTERM."""
 
     code: int
     output: str
@@ -88,11 +86,10 @@ class Outcome(NamedTuple):
 
 @dataclass
 class Scenario:
-    """What is run, where, and what is held to be true when a fault came.
+    """A command, where it runs, and what it promises if a fault hits it.
 
-    `start` is the folder with what is there before, `before` and `after` are what the database
-    holds at the start and after a run without a fault. `database` and `reports` are where these
-    are in the folder.
+    `start` is the folder as it is before the run; `before` and `after` are what the database holds
+    then, and after a run without a fault. `database` and `reports` are paths inside the folder.
     """
 
     start: Path
@@ -105,51 +102,51 @@ class Scenario:
     ends_with = 0
     exit_codes: ClassVar[Sequence[int]] = (0, 2, 3)
     done = "finished"
-    """What `check` says when all is done; the report is there then, too."""
+    """The state that `check` returns once all is done; the report is there then, too."""
 
     def prepare(self) -> None:
-        """Make what is there before."""
+        """Make what is in `start`."""
 
     def look(self, folder: Path) -> Content | None:
         """What the database holds."""
         return content(folder / self.database)
 
     def check(self, folder: Path, outcome: Outcome) -> str:
-        """Hold what the fault left against the promises; the name of the state that it is in."""
+        """Check the promises on what the fault left; returns the state it is in."""
         raise NotImplementedError
 
     def again(self, folder: Path) -> None:
-        """The same once more, without a fault, ends well."""
+        """Run it again without a fault, which must end well."""
         assert run_task("init", *self.paths(folder), as_json=False) == 0
         assert self.look(folder) == self.after
         assert run_plan(*self.paths(folder), as_json=False) == 0
 
     def paths(self, folder: Path) -> tuple[str, str]:
-        """The database and the reports, as a task takes them."""
+        """The paths of the database and the reports, for a task."""
         return str(folder / self.database), str(folder / self.reports)
 
     def said(self, folder: Path) -> list[Report]:
-        """The reports there, each held against the JSON Schema."""
+        """The reports, each checked against the JSON Schema."""
         return reports(folder / self.reports)
 
     def kept(self, folder: Path, columns: Columns | None = None) -> list[Content | None]:
-        """What each database holds that is kept in the folder of reports."""
+        """The contents of the databases kept in the reports folder."""
         found = (folder / self.reports).glob("*/database.db")
         return [content(path, columns) for path in found]
 
     def command(self) -> list[str]:
-        """The command line that runs the task, without the time that Invoke takes."""
+        """The command line that runs the task without Invoke, which saves its start."""
         names = "from abathur_schema.commands.chain import run_restore, run_task"
         code = f"import sys; {names}; sys.exit({self.task.format(self)})"
         return [sys.executable, "-c", code]
 
     def run(self, folder: Path, *before: str) -> Outcome:
-        """Run it in `folder`, with what comes `before` the command line."""
+        """Run it in `folder`; `before` goes in front of the command line."""
         result = run([*before, *self.command()], folder, PYTHONDONTWRITEBYTECODE="1")
         return Outcome(result.returncode, result.stdout, result.stderr)
 
     def traced(self, folder: Path, *options: str) -> tuple[Outcome, list[str]]:
-        """Run it under strace in a copy of `start`; the lines are the calls that it made."""
+        """Run it under strace in a copy of `start`; also returns the lines of the trace."""
         shutil.copytree(self.start, folder)
         trace = folder.with_name(f"{folder.name} trace")
         outcome = self.run(folder, "strace", "-f", "-y", "-o", str(trace), *options)
@@ -159,25 +156,25 @@ class Scenario:
         return outcome._replace(signalled=signalled), lines
 
     def set_up(self, folder: Path, *options: str) -> tuple[Outcome, list[str]]:
-        """Make it, and run it once in `folder` without a fault, traced."""
+        """Make `start`, and run it once in `folder` without a fault, traced."""
         self.make()
         outcome, lines = self.traced(folder, FAST, *options)
         self.ended(folder, outcome)
         return outcome, lines
 
     def make(self) -> None:
-        """Make what is there before."""
+        """Make `start`, and look at it."""
         self.start.mkdir()
         self.prepare()
         self.before = self.look(self.start)
 
     def ended(self, folder: Path, outcome: Outcome) -> None:
-        """Take in what came of a run without a fault."""
+        """Take note of how a run without a fault ended."""
         assert outcome.code == self.ends_with, outcome.error
         self.after = self.look(folder)
 
     def check_reports(self, folder: Path, outcome: Outcome | None) -> None:
-        """Each report is whole and true of what is there, and each kept database is sound."""
+        """Check that each report is complete and true, and each kept database sound."""
         for path in (folder / self.reports).rglob("*.json"):
             valid(json.loads(path.read_text("utf-8")))
         assert all(self.kept(folder))
@@ -189,8 +186,8 @@ class Scenario:
                 assert self.look(folder) == self.after
 
     def hold(self, folder: Path, outcome: Outcome) -> str:
-        """Hold what a fault left against all promises, and run it once more; the name of the state
-        that it left.
+        """Check all promises on what a fault left, and run it again; returns the state that the
+        fault left.
         """
         self.check_reports(folder, outcome)
         state = self.check(folder, outcome)
@@ -199,7 +196,7 @@ class Scenario:
         return state
 
     def check_words(self, folder: Path, outcome: Outcome, stopped: int | None = None) -> None:
-        """An error is told in words, with one of the exit codes, or the one of being `stopped`."""
+        """Check that an error comes with a message and one of our exit codes, or `stopped`."""
         assert outcome.code in (*self.exit_codes, stopped), outcome.error
         assert "Traceback" not in outcome.output + outcome.error
         assert not outcome.code or outcome.error.strip() or outcome.code == 1
@@ -207,13 +204,13 @@ class Scenario:
             assert self.look(folder) == self.before, "exit code 2, and something was touched"
 
     def left_behind(self, folder: Path) -> list[Path]:
-        """Temporary files."""
+        """Temporary files that were left behind."""
         return [*(folder / self.reports).rglob(".*"), *folder.glob(".*")]
 
 
 def hold_all(faults: Iterable[T], hold: Callable[[T], str]) -> Counter[str]:
-    """Hold each of the faults against the promises; how often it ended how. All that is wrong is
-    told at once, by the names of the faults.
+    """Check the promises for each fault; returns how often a run ended in which way. All broken
+    promises are reported together, by fault.
     """
     outcomes: Counter[str] = Counter()
     wrong = []

@@ -1,7 +1,7 @@
-"""Random older databases, as hypothesis strategies: SQL statements that make one.
+"""Random older databases: hypothesis strategies for the SQL statements that make one.
 
-What comes of a draw need not be legal: SQLite refuses such a statement, and it is left out. So
-the limits of SQLite are told by SQLite, and all that it takes can come.
+A statement need not be legal: what SQLite refuses is left out. So SQLite itself sets the limits,
+and anything that it accepts can come up.
 """
 
 import sqlite3
@@ -17,10 +17,7 @@ from tests.support.random_tables import MUTATIONS, Older, name_in, written
 from tests.support.spellings import COLLATIONS, EXPRESSIONS, TYPES, VALUES
 
 SCHEMA = declared().schema
-
-
 TABLES = tuple(table.name for table in SCHEMA.tables.values())
-
 
 USUAL = {
     "status": "'active'",
@@ -39,11 +36,11 @@ USUAL = {
     "memory_entry_id": "1",
     "parent_task_id": "NULL",
 }
-"""What a column has in an ordinary row; what is not here has an id, a JSON text or a time."""
+"""The value of a column in an ordinary row; those missing here get an id or a JSON text."""
 
 
 def _rows(draw: DrawFn, table: Older) -> list[str]:
-    """INSERT statements: ordinary rows, of which some values are odd."""
+    """INSERT statements: ordinary rows, with some odd values."""
     count = draw(st.integers(0, 3))
     columns = [column for column in table.columns if " AS (" not in str(column)]
     if not count or not columns:
@@ -86,7 +83,7 @@ def _index(draw: DrawFn, tables: dict[str, Older]) -> str:
     known = [index.name for index in SCHEMA.indexes.values() if index.origin == "c"]
     alike = [index for index in SCHEMA.indexes.values() if index.table == table.name]
     name = draw(st.sampled_from(("own_1", "own_2", '"own; (3"', *known)))
-    if alike and draw(st.integers(0, 2)) == 0:  # one that repeats what is declared
+    if alike and draw(st.integers(0, 2)) == 0:  # one that repeats a declared index
         index = draw(st.sampled_from(alike))
         columns = ", ".join(f'"{column.name}"' for column in index.columns)
         where = f" WHERE {index.where}" if index.where else ""
@@ -106,7 +103,7 @@ def _index(draw: DrawFn, tables: dict[str, Older]) -> str:
 
 
 def _beside(draw: DrawFn, tables: dict[str, Older]) -> str:
-    """A view, a trigger, a table or a counter of the application's own, or a drift by ALTER."""
+    """Something of the application's own (view, trigger, table, counter), or drift by ALTER."""
     table = tables[draw(st.sampled_from(sorted(tables)))]
     name, other = table.name, name_in(draw, table)
     return draw(
@@ -153,21 +150,21 @@ def create_tables(draw: DrawFn) -> str:
 
 @st.composite
 def indexes(draw: DrawFn) -> str:
-    """One CREATE INDEX statement on a table as declared."""
+    """One CREATE INDEX statement on a declared table."""
     return _index(draw, {name: Older.of(SCHEMA.tables[name]) for name in TABLES})
 
 
 @st.composite
 def references(draw: DrawFn) -> list[str]:
-    """Statements that make two tables, one referencing the other, with values that are equal, and
-    the same, or not.
+    """Statements that make two tables, one referencing the other, with values that may be equal to
+    SQLite or not, and identical or not.
     """
     types, collations = st.sampled_from(TYPES), st.sampled_from(("", *COLLATIONS))
     key = draw(st.sampled_from(("PRIMARY KEY", "UNIQUE", "PRIMARY KEY DESC", "", "NOT NULL")))
     collate = [
         f" COLLATE {name}" if name else "" for name in draw(st.tuples(collations, collations))
     ]
-    # Whatever the columns of the parent are called; "value" may equal the key.
+    # The parent may have columns of any name; "value" has the same values as the key.
     parent = f"CREATE TABLE parent (other, k {draw(types)} {key}{collate[0]}, value)"
     index = draw(
         st.sampled_from(("", "(k)", "(k COLLATE NOCASE)", "(k) WHERE k > 0", "(k, other)"))
@@ -186,7 +183,7 @@ def references(draw: DrawFn) -> list[str]:
 
 @st.composite
 def older_databases(draw: DrawFn) -> list[str]:
-    """The statements that make a database which an application may have left."""
+    """The statements that make a database as an application may have left it."""
     encoding = draw(st.sampled_from(("UTF-8", "UTF-8", "UTF-16le", "UTF-16be")))
     vacuum, page = draw(st.sampled_from((0, 0, 1, 2))), draw(st.sampled_from((4096, 512, 65536)))
     statements = [
@@ -221,7 +218,7 @@ def older_databases(draw: DrawFn) -> list[str]:
 
 @contextmanager
 def made(statements: Iterable[str], path: Path | str = ":memory:") -> Iterator[sqlite3.Connection]:
-    """A database by the statements that SQLite takes, foreign keys not enforced."""
+    """A database made by those of the statements that SQLite accepts, with foreign keys off."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         for statement in statements:

@@ -23,7 +23,7 @@ from tests.support.spellings import (
 
 @dataclass
 class Column:
-    """One column as it will be written; `name` is as written, quotes and all."""
+    """A column as it will be written; `name` has its quotes."""
 
     name: str
     type: str
@@ -36,7 +36,7 @@ class Column:
 
 @dataclass
 class Older:
-    """One table as it will be written."""
+    """A table as it will be written."""
 
     name: str
     columns: list[Column]
@@ -45,7 +45,7 @@ class Older:
 
     @classmethod
     def of(cls, table: Table) -> "Older":
-        """The declared form."""
+        """A table in its declared form."""
         parts = definitions(table.sql)
         columns = [
             Column(
@@ -216,7 +216,7 @@ def written(draw: DrawFn, table: Older) -> str:
         if column.name == column.declared_name:
             column.name = quote.format(column.name)
     comment = draw(st.sampled_from(COMMENTS))
-    # SQLite asks for no comma between constraints of the table.
+    # SQLite needs no comma between the constraints of a table.
     comma = draw(st.sampled_from((",", ",", "")))
     constraints = f"{comma}{comment} ".join(table.constraints)
     parts = f",{comment} ".join([*map(str, table.columns), *filter(None, [constraints])])

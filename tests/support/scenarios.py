@@ -18,13 +18,15 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 class Fresh(Scenario):
-    """`init` where nothing is."""
+    """`init` where there is nothing yet."""
 
     def check(self, folder: Path, outcome: Outcome) -> str:
         found = self.look(folder)
         if found is None:
             return "no file"
-        if outcome.signalled:  # what is told to be made is there, and no step is half done
+        if (
+            outcome.signalled
+        ):  # all tables that the report names are there, and no step is half done
             (report,) = self.said(folder)
             made = report["deliverables"]["tables_created"]
             assert sorted(made) == sorted(set(found.rows) - {"sqlite_sequence"})
@@ -32,12 +34,12 @@ class Fresh(Scenario):
 
 
 class Upgrade(Scenario):
-    """`init` on a database of generation 1 with things of its own: tasks is rebuilt."""
+    """`init` on an extended database of generation 1: tasks is rebuilt."""
 
     columns: Columns
     generation = 1
     rows: ClassVar[Mapping[str, Any]] = {"tasks": 30, "audit": 30, "extended": True}
-    """What `older.make` puts in."""
+    """The arguments of `older.make`."""
 
     def prepare(self) -> None:
         database = self.start / self.database
@@ -65,8 +67,8 @@ class Upgrade(Scenario):
 
 
 class Text(Upgrade):
-    """`init` on a database of generation 3: columns are added, and constraints are changed by the
-    text of the tables alone; no row is written and no copy is kept.
+    """`init` on a database of generation 3: it adds columns and edits the text of tables, so no row
+    is written and no copy is kept.
     """
 
     generation = 3
@@ -85,7 +87,7 @@ class Text(Upgrade):
 
 
 class Failing(Scenario):
-    """`init` on a database that it cannot bring to the declared form: the state is preserved."""
+    """`init` on a database that it cannot upgrade: the state is preserved."""
 
     ends_with = 3
     done = "the state kept"
@@ -113,7 +115,7 @@ class Failing(Scenario):
 
 
 class Verify(Scenario):
-    """`verify` on a finished database: all that it writes is its report."""
+    """`verify` on a finished database: it writes nothing but its report."""
 
     task = "run_task('verify', {0.database!r}, {0.reports!r}, as_json=False)"
     exit_codes = (0, 1, 2, 3)
@@ -133,7 +135,7 @@ class Verify(Scenario):
 
 
 class Restore(Scenario):
-    """`restore` of what was before an upgrade, over a database whose last row is in its `-wal`."""
+    """`restore` of the copy from before an upgrade; the last row replaced is only in the `-wal`."""
 
     task = "run_restore('state', {0.database!r}, {0.reports!r}, as_json=False)"
     done = "restored"

@@ -88,11 +88,11 @@ class SessionService:
 
 
 class ConflictError(Exception):
-    """Another writer was first."""
+    """Another writer came first."""
 
 
 class MemoryService:
-    """Memories in versions; a writer names the version that it has seen (optimistic locking)."""
+    """Versioned memories; a writer names the version that it has seen (optimistic locking)."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
@@ -150,7 +150,7 @@ class MemoryService:
 
 
 class DocumentService:
-    """Documents by their path; the embedding comes later."""
+    """Documents by path; the embedding comes later."""
 
     def __init__(self, db: Database) -> None:
         self.db = db

@@ -1,4 +1,4 @@
-"""Files and folders of which only what was synced is certain to survive a power loss."""
+"""Files and folders, and what may be left in them if the power fails before a sync."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,32 +9,32 @@ SECTOR = 512
 
 
 class Write(NamedTuple):
-    """Bytes that were written."""
+    """Bytes written at an offset."""
 
     offset: int
     data: bytes
 
 
 class Resize(NamedTuple):
-    """A file that was made shorter or longer."""
+    """A file truncated or extended."""
 
     size: int
 
 
 @dataclass(eq=False)
 class File:
-    """What is in a file for certain, and what was done with it later."""
+    """The durable content of a file, and the changes since."""
 
     synced: bytes = b""
     later: list[Write | Resize] = field(default_factory=list)
 
     def sync(self) -> None:
-        """What was done is certain now."""
+        """Make all changes durable."""
         self.synced = self.left(Chance.all())
         self.later.clear()
 
     def left(self, chance: "Chance") -> bytes:
-        """What may be in it after a power loss."""
+        """What may be left in it."""
         content, size = bytearray(self.synced), len(self.synced)
         for change in self.later:
             if isinstance(change, Resize):
@@ -54,7 +54,7 @@ class File:
 
 
 def sectors(write: Write) -> Iterator[Write]:
-    """The parts of a write, sector by sector."""
+    """The parts of a write, one for each sector."""
     start, last = write.offset, write.offset + len(write.data)
     while start < last:
         end = min(last, (start // SECTOR + 1) * SECTOR)
@@ -64,20 +64,20 @@ def sectors(write: Write) -> Iterator[Write]:
 
 @dataclass(eq=False)
 class Folder:
-    """The names in a folder for certain, and how they changed later: at once what is in one dict;
-    None for a name that went.
+    """The durable names in a folder, and the changes since: each dict happens as one; None marks a
+    name that was removed.
     """
 
     synced: "dict[str, File | Folder]" = field(default_factory=dict)
     later: "list[dict[str, File | Folder | None]]" = field(default_factory=list)
 
     def sync(self) -> None:
-        """The names, not what is in them, are certain now."""
+        """Make the names durable, not what they stand for."""
         self.synced = self.left(Chance.all())
         self.later.clear()
 
     def left(self, chance: "Chance") -> "dict[str, File | Folder]":
-        """The names that may be in it after a power loss."""
+        """The names that may be left in it."""
         names: dict[str, File | Folder | None] = {**self.synced}
         for change in self.later:
             if chance.keeps():
@@ -87,8 +87,8 @@ class Folder:
 
 @dataclass
 class Chance:
-    """How much of what was done with one file or folder and not synced is there: each part with a
-    probability of `share`, at random by `seed`.
+    """How much of the unsynced changes to one file or folder is there: each part with a probability
+    of `share`, at random by `seed`.
     """
 
     share: float
@@ -101,7 +101,7 @@ class Chance:
 
     @classmethod
     def all(cls) -> "Chance":
-        """All of it is there."""
+        """All parts are there."""
         return cls(1)
 
     def keeps(self) -> bool:
@@ -109,7 +109,7 @@ class Chance:
         return self.share == 1 or self._random.random() < self.share
 
     def resize(self, content: bytearray, size: int) -> None:
-        """Make it shorter, or longer by what nobody wrote."""
+        """Truncate the content, or extend it by bytes that nobody wrote."""
         more = max(0, size - len(content))
         garbage = self._garbage and self.tears
         content.extend(self._random.randbytes(more) if garbage else bytes(more))

@@ -23,14 +23,14 @@ def planned(database: Path, invoke: Invoke) -> list[dict[str, Any]]:
 
 
 def start(bundle: Bundle, generation: int, sql: str = "") -> None:
-    """An empty database of a generation, and what `sql` adds."""
+    """Make an empty database of a generation, and run `sql` on it."""
     with closing(sqlite3.connect(bundle.path)) as connection:
         older.APPLICATIONS[generation].start(connection)
         connection.executescript(sql)
 
 
 def planned_as_run(bundle: Bundle, invoke: Invoke, code: int = 0) -> None:
-    """The command line of sqlite3 makes of the plan what `init` makes, or refuses it too."""
+    """Check that `sqlite3`, fed with the plan, does exactly what `init` does, or fails as well."""
     copy = bundle.path.with_name("copy.db")
     copy.write_bytes(bundle.path.read_bytes())
     ran = command_line(copy, invoke("plan").stdout)

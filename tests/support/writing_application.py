@@ -24,7 +24,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "metrics": (),
     "checkpoints": ("task_id", "iteration"),
 }
-"""The tables besides `tasks`, and which of their columns a row is given here."""
+"""The tables besides `tasks`, and the columns that a row gets a value for here."""
 
 Row = tuple[str, int, dict[str, Any]]
 
@@ -36,8 +36,9 @@ def write(
     task: str,
     done: list[Row],
 ) -> str:
-    """One transaction: a task, a row of each other table, and the change of the task. Returns why
-    the task was refused, if it was; the rows then belong to `task`, an earlier one.
+    """One transaction: insert a task and a row in each other table, then update the task.
+
+    Returns why the task was refused, if it was; the rows then belong to `task`, an earlier one.
     """
     refused = ""
     try:
