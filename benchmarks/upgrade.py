@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.start import Target, judge, positive
 from benchmarks.upgrade_works import (
     ALEMBIC,
-    AUDIT_ANEW,
+    AUDIT_REBUILT,
     COLUMNS,
     INDEXES,
     INVOKE,
@@ -28,19 +28,19 @@ from benchmarks.upgrade_works import (
 RUNS_FOR_A_VERDICT = 5
 
 EXPLANATION = f"""\
-Each time is of a fresh copy of the database.
-{COLUMNS}: core on generation 3: columns added, constraints changed by the text of the tables alone
-(Alembic: the columns alone). {TEXT}: the same step, beside the same end with audit made anew.
-{INDEXES}: all of both steps built, where there are none.
-{REBUILD}: core on generation 1, tasks made anew; "keys checked" has foreign_key_check in it.
-Judged are: of invoke, the durations of the steps, as the report has them; of sqlite3, the whole
-process; of Alembic, what is inside its upgrade(), which leaves out the COMMIT. The whole processes
-of the other two are shown too: how long Python takes to start is what start.py measures."""
+Each run works on a fresh copy of the database.
+{COLUMNS}: core on generation 3: add columns, change constraints by editing the text of tables
+(Alembic: only the columns). {TEXT}: the same step, compared with rebuilding audit.
+{INDEXES}: build all indexes of both steps.
+{REBUILD}: core on generation 1, which rebuilds tasks; "keys checked" includes foreign_key_check.
+Judged are, for invoke, the durations of the steps in the report; for sqlite3, the whole process;
+for Alembic, the inside of its upgrade(), without the COMMIT. The whole processes of invoke and
+Alembic are shown, too; start.py measures how long Python takes to start."""
 
 TARGETS = (
     Target(name_of(COLUMNS, INVOKE), "<=", 1.5, name_of(COLUMNS, SHELL)),
     Target(name_of(COLUMNS, ALEMBIC), ">=", 40, name_of(COLUMNS, INVOKE)),
-    Target(name_of(TEXT, AUDIT_ANEW), ">=", 100, name_of(TEXT, INVOKE)),
+    Target(name_of(TEXT, AUDIT_REBUILT), ">=", 100, name_of(TEXT, INVOKE)),
     Target(name_of(INDEXES, INVOKE), "<=", 1.1, name_of(INDEXES, SHELL)),
     Target(name_of(REBUILD, INVOKE), "<=", 1.3, name_of(REBUILD, SHELL)),
 )

@@ -19,7 +19,7 @@ from tests.support import older
 COLUMNS, TEXT, INDEXES, REBUILD = "columns", "text", "indexes", "rebuild"
 INVOKE, SHELL, ALEMBIC = "invoke", "sqlite3", "alembic batch"
 WITH_COPY, CHECKED = "invoke, with a copy kept", "sqlite3, keys checked"
-AUDIT_ANEW = "sqlite3, audit made anew"
+AUDIT_REBUILT = "sqlite3, audit rebuilt"
 WHOLE = ", whole process"
 
 ALEMBIC_VERSION = """\
@@ -92,9 +92,9 @@ class Bench:
     def _text(self) -> Iterator[Work]:
         prepared, done = self.folder / "generation-3.db", ("core",)
         statements = self._statements(prepared, "core")
-        anew = self._shell(rebuild(prepared, "audit", statements))
+        by_hand = self._shell(rebuild(prepared, "audit", statements))
         yield Work(name_of(TEXT, INVOKE), prepared, [self._invoke("core")], self._in_steps, done)
-        yield Work(name_of(TEXT, AUDIT_ANEW), prepared, [anew], None, done)
+        yield Work(name_of(TEXT, AUDIT_REBUILT), prepared, [by_hand], None, done)
 
     def _indexes(self) -> Iterator[Work]:
         prepared, steps = self._without_indexes(), ("core-indexes", "memory-indexes")
