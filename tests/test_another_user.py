@@ -1,4 +1,4 @@
-"""A user who may not write, or not even read."""
+"""A user who may not write, or may not even read."""
 
 import shutil
 import sqlite3
@@ -34,7 +34,7 @@ class TestAnotherUser:
     def test_reading_without_the_right_to_write_leaves_nothing(
         self, task: str, shared: Path
     ) -> None:
-        """Where this user may make files beside the database, too: its owner could not write."""
+        """Even if this user may create files beside the database: its owner could not use them."""
         bundle = Bundle(shared)
         assert bundle.run("init") == 0
         for mode in (0o755, 0o777):
@@ -57,7 +57,7 @@ class TestAnotherUser:
         assert not list(shared.glob("abathur.db-*"))
 
     def test_verify_of_what_only_its_owner_can_put_together(self, shared: Path) -> None:
-        """The application was killed: what is in the -wal needs a -shm, which is its owner's."""
+        """The application was killed. Reading its -wal needs a -shm that its owner can use, too."""
         bundle = Bundle(shared)
         assert bundle.run("init") == 0
         with closing(sqlite3.connect(bundle.path)) as owner:

@@ -75,7 +75,7 @@ def test_rows_that_break_what_is_declared_stop_the_step(
         assert bundle.run("init") == 0
         return
     assert planned.returncode == 1
-    if "keep its value" not in message:  # only the copy can tell
+    if "keep its value" not in message:  # only copying the rows can tell
         assert f"core would fail: {message}" in planned.stderr
     capsys.readouterr()
     assert bundle.run("init") == 3

@@ -14,7 +14,6 @@ from abathur_schema.application import pool
 from tests.support.commands import environment
 from tests.support.inserts import TASK, count
 
-# Cancelled tasks
 SLOW = "WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n) SELECT max(x) AS x FROM n"
 
 
@@ -43,7 +42,7 @@ def connection_threads() -> int:
 
 
 async def falls_to(most: int) -> bool:
-    """Whether no more threads of connections are left than these; some may be on their way out."""
+    """Whether soon no more than `most` threads of connections are left."""
     for _ in range(200):
         if connection_threads() <= most:
             return True
@@ -52,7 +51,7 @@ async def falls_to(most: int) -> bool:
 
 
 async def test_tasks_cancelled_anywhere_leak_nothing(tmp_path: Path) -> None:
-    """Each is cancelled a little later than the one before: while opening, waiting, writing ..."""
+    """Each is cancelled a little later than the last: while opening, waiting, writing ..."""
     before = connection_threads()
     async with Database(tmp_path / "swarm.db") as db:
 
@@ -71,7 +70,7 @@ async def test_tasks_cancelled_anywhere_leak_nothing(tmp_path: Path) -> None:
             await conn.execute(TASK, ("last",))
         assert await falls_to(before + pool.AT_ONCE)
     assert await falls_to(before)
-    gc.collect()  # a connection that was not closed would warn, and a warning is an error here
+    gc.collect()  # an unclosed connection would warn, and warnings are errors here
 
 
 def test_program_that_forgets_to_close_ends(tmp_path: Path) -> None:
@@ -92,7 +91,7 @@ async def test_file_can_be_used_after_close(file_db: Database) -> None:
     await file_db.close()
     assert await count(file_db) == 0
     async with file_db.connection() as conn:
-        await file_db.close()  # this one is closed when it comes back
+        await file_db.close()  # the one in use is closed when it is given back
         await conn.execute("SELECT 1")
     assert await count(file_db) == 0
 

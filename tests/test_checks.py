@@ -1,4 +1,4 @@
-"""`checks/` proves what it says: complete, able to fail, and open for files of others."""
+"""`checks/` is complete, each check can fail, and a file is all it takes to add one."""
 
 import json
 import re
@@ -26,10 +26,10 @@ def rejected() -> set[tuple[str, str]]:
 
 
 def constraints() -> set[tuple[str, str]]:
-    """Every constraint of the declared schema that can refuse a row, as SQLite tells it."""
+    """Every declared constraint that can refuse a row, worded as SQLite does."""
     found = set()
     for name, table in SCHEMA.tables.items():
-        # SQLite fills in an INTEGER PRIMARY KEY, and takes NULL in any other that is not NOT NULL.
+        # SQLite fills in an INTEGER PRIMARY KEY, and allows NULL in any other key without NOT NULL.
         for column in table.columns:
             if column.notnull and not column.default:
                 found.add(("NOT NULL", f"{name}.{column.name}"))

@@ -25,7 +25,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> list[kinds_of_damage.Imag
 def test_sound_database_passes_the_proofs(
     number: int, sound: list[kinds_of_damage.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else all damage would be found."""
+    """Otherwise any damage would seem to be found."""
     image = sound[number]
     path = tmp_path / "sound.db"
     path.write_bytes(image.file)
@@ -50,7 +50,7 @@ def test_what_integrity_check_finds_verify_finds(
 def test_page_in_the_free_list_and_in_a_table_is_found(
     sound: list[kinds_of_damage.Image], tmp_path: Path
 ) -> None:
-    """What no table's own check sees."""
+    """Damage that the check of a single table does not see."""
     path = tmp_path / "damaged.db"
     content = bytearray(sound[0].file)
     start = (int.from_bytes(content[32:36], "big") - 1) * kinds_of_damage.PAGE + 8
@@ -87,7 +87,7 @@ def test_scan_without_end_is_given_up_and_said_so(tmp_path: Path, capsys: Any) -
 
 
 def test_planted_journal_deletes_nothing(tmp_path: Path, invoke: Invoke) -> None:
-    """First that SQLite itself would: else this test proves nothing."""
+    """First, prove that SQLite itself would: otherwise this test shows nothing."""
     for name in ("theirs", "ours"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "victim").write_text("precious\0")
@@ -105,7 +105,7 @@ def test_planted_journal_deletes_nothing(tmp_path: Path, invoke: Invoke) -> None
 
 
 def test_journal_of_sqlite_itself_is_played_back(tmp_path: Path, invoke: Invoke) -> None:
-    """A process that was killed in a transaction on two databases leaves a super-journal."""
+    """A process killed in a transaction on two databases leaves a super-journal."""
     script = (
         "import os, sqlite3\n"
         "c = sqlite3.connect('abathur.db', isolation_level=None)\n"
@@ -123,7 +123,7 @@ def test_journal_of_sqlite_itself_is_played_back(tmp_path: Path, invoke: Invoke)
 
 
 def test_table_that_cannot_be_checked_is_named_and_the_others_are_checked(bundle: Bundle) -> None:
-    """An index on a function that only the application has; and another table is damaged."""
+    """One table has an index on the application's own function; another one is damaged."""
     connection = sqlite3.connect(bundle.path, isolation_level=None)
     connection.create_function("mine", 1, str, deterministic=True)
     connection.executescript(
@@ -163,7 +163,7 @@ def test_rows_that_break_a_declared_check_are_counted(bundle: Bundle) -> None:
 
 
 def test_table_that_answers_for_a_check_of_sqlite_hides_no_damage(bundle: Bundle) -> None:
-    """First that it would: to a SELECT an empty table says that nothing is wrong."""
+    """First, prove that it would: a SELECT from the empty table says that nothing is wrong."""
     bundle.sql(
         "CREATE TABLE t (a); CREATE INDEX ti ON t (a); INSERT INTO t VALUES (1);"
         "CREATE TABLE pragma_quick_check (quick_check);"
@@ -182,7 +182,7 @@ def test_table_that_answers_for_a_check_of_sqlite_hides_no_damage(bundle: Bundle
 
 
 def make_slow(bundle: Bundle) -> None:
-    """An index of which each entry takes a hundredth of a second, and in all many minutes."""
+    """An index whose entries take a hundredth of a second each, and many minutes in all."""
     bundle.sql(
         "CREATE TABLE slow (a); CREATE INDEX by_a ON slow (+a);"
         f"INSERT INTO slow {hostile_files.NUMBERS.replace('20', '30000')} SELECT i FROM n;"
@@ -234,7 +234,7 @@ def test_slow_file_can_be_left(number: signal.Signals, bundle: Bundle) -> None:
 
 
 def test_what_is_found_in_a_hostile_file_stays_small(bundle: Bundle) -> None:
-    """A hundred tables of which each could fill the report, and names as long as a page."""
+    """A hundred tables, each with enough violations to fill the report, and very long names."""
     name = "long" * 250
     bundle.sql(
         "".join(

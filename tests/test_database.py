@@ -25,7 +25,6 @@ def schema(path: Path) -> list[tuple[str, ...]]:
     return rows
 
 
-# initialize
 async def test_initialize_makes_what_init_makes(tmp_path: Path) -> None:
     made = Bundle(tmp_path)
     assert made.run("init") == 0
@@ -33,7 +32,7 @@ async def test_initialize_makes_what_init_makes(tmp_path: Path) -> None:
     async with Database(path):
         pass
     assert schema(path) == schema(made.path)
-    assert Bundle(path.parent).run("verify") == 2  # no abathur.db there; and below is the proof
+    assert Bundle(path.parent).run("verify") == 2  # there is no abathur.db
     assert [check.name for check in await Database(path).verify() if check.status == "fail"] == []
 
 
@@ -90,7 +89,7 @@ def test_many_processes_initialize_at_once(tmp_path: Path) -> None:
 
 
 async def test_initialize_does_not_block_the_loop(tmp_path: Path) -> None:
-    """Another process holds the lock: the step waits for it, the application goes on."""
+    """While a step waits for another process's lock, the application goes on."""
     path = tmp_path / "swarm.db"
     sqlite3.connect(path).close()
     other = sqlite3.connect(path, isolation_level=None)
@@ -195,7 +194,6 @@ async def test_failed_initialization_in_memory() -> None:
     await db.close()
 
 
-# What it tells
 async def test_validate_foreign_keys(tmp_path: Path, bundle: Bundle) -> None:
     db = Database(bundle.path)
     assert await db.validate_foreign_keys() == []

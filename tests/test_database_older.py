@@ -1,4 +1,4 @@
-"""Older databases and the async `Database`, and its script."""
+"""The async `Database`, and its script, upgrade older databases."""
 
 import sqlite3
 from contextlib import closing

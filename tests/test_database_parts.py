@@ -13,9 +13,8 @@ from tests.support.bundle import Bundle
 from tests.support.inserts import TASK, count
 
 
-# Extending
 class Extended(Database):
-    """As a host would: one part replaced, tables before and after."""
+    """As an application would: one part replaced, tables created before and after another."""
 
     async def _create_core_tables(self, conn: aiosqlite.Connection) -> None:
         await conn.execute("CREATE TABLE IF NOT EXISTS tenants (id TEXT PRIMARY KEY)")
@@ -35,7 +34,7 @@ async def test_parts_are_overridden_and_extended(tmp_path: Path, kind: str) -> N
         usage = await db.get_index_usage()
         names = {index["name"] for index in usage["indexes"]}
         assert {"mine", "idx_tasks_parent"} <= names
-        assert "idx_memory_type_updated" not in names  # of the part that was replaced
+        assert "idx_memory_type_updated" not in names  # from the replaced part
         assert await count(db, "tenants") == 1
         assert await count(db, "notes") == 2
 
@@ -70,7 +69,7 @@ async def test_part_by_itself(tmp_path: Path) -> None:
 
 
 async def test_part_on_a_connection_of_the_host(bundle: Bundle) -> None:
-    """As a mixin in a class that opens connections and initializes by itself."""
+    """As a mixin of a class that opens its own connections."""
     bundle.sql("DROP TABLE document_index")
     async with aiosqlite.connect(bundle.path, isolation_level="EXCLUSIVE") as conn:
         for setting in declared().settings:

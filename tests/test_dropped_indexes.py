@@ -6,7 +6,7 @@ from tests.support.bundle import Bundle
 
 INDEXES = {
     "CREATE INDEX mine ON state(task_id, key)": "UNIQUE (task_id, key)",
-    # One that is unique is a constraint, and its application makes it again.
+    # A unique index is a constraint, and its application would create it again.
     "CREATE UNIQUE INDEX mine ON state(task_id, key)": "",
     "CREATE INDEX mine ON state(task_id, key DESC)": "UNIQUE (task_id, key)",
     "CREATE INDEX mine ON state(id)": "PRIMARY KEY (id)",
@@ -18,7 +18,7 @@ INDEXES = {
     "CREATE INDEX mine ON tasks(status, last_updated_at) where STATUS='running'": (
         "index idx_tasks_running_timeout"
     ),
-    # All others are the application's, and stay.
+    # All others belong to the application, and stay.
     "CREATE INDEX mine ON state(task_id)": "",
     "CREATE INDEX mine ON state(key, task_id)": "",
     "CREATE INDEX mine ON state(task_id, key, value)": "",
@@ -51,7 +51,7 @@ def test_index_is_dropped_only_where_it_repeats_column_for_column(
     assert [one for one in reasons if "repeats" in one] == (
         [f"index mine repeats {by}"] if by else []
     )
-    if by:  # its application makes it again at each start: then it stays
+    if by:  # the application creates it again when it starts: now it stays
         bundle.sql(create)
         bundle.run("init")
         assert {step["status"] for step in bundle.report()["steps"]} == {"unchanged"}

@@ -81,7 +81,7 @@ def test_disk_that_fails_while_init_works(case: str, faulty: Faulty, tmp_path: P
 
 
 def test_database_that_cannot_be_read_at_all(faulty: Faulty, tmp_path: Path) -> None:
-    """Neither as a database nor byte for byte: the report says so."""
+    """Not as a database, and not byte for byte: the report says so."""
     Bundle(tmp_path).sql("CREATE TABLE mine (x)")
     path = tmp_path / "abathur.db"
     result, hits = faulty("pread64,read:error=EIO", "init", on=path)
@@ -109,7 +109,7 @@ sys.exit(run_task("init", "abathur.db", "reports", as_json=False))
 
 
 def test_file_system_without_wal(tmp_path: Path) -> None:
-    """SQLite's own unix-dotfile locking has no shared memory, as network file systems have none."""
+    """SQLite's unix-dotfile locking has no shared memory, like network file systems."""
     result = run([sys.executable, "-c", WITHOUT_WAL], tmp_path)
     if "libsqlite3.so.0" in result.stderr:
         pytest.skip("this Python's SQLite is not a shared library")

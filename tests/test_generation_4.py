@@ -1,4 +1,4 @@
-"""Databases of generation 4, which most users have: their application goes on as it did."""
+"""Databases of generation 4, which most users have: their application works on as before."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ VECTORS = (
     "INSERT INTO sqlite_schema VALUES ('table', 'document_embeddings', 'document_embeddings', 0,"
     " 'CREATE VIRTUAL TABLE document_embeddings USING vec0(embedding float[384])')",
 )
-"""A virtual table of a module that is not loaded here, as it stands in a file."""
+"""A virtual table of a module that is not loaded here, as it is stored in the file."""
 
 ODD = (
     "UPDATE tasks SET error_message = CAST(x'c328ff' AS TEXT), input_data = x'00ff'",
@@ -67,12 +67,12 @@ REFUSED = {
     "dependency": "UPDATE task_dependencies SET prerequisite_task_id = dependent_task_id",
     "metric": "INSERT INTO metrics (timestamp, metric_name, metric_value) VALUES ('', '', -1)",
 }
-"""What it relies on being refused."""
+"""What the application relies on SQLite to refuse."""
 
 
 @pytest.fixture
 def fourth(empty: Bundle) -> Bundle:
-    """A database of generation 4 that has been worked with, and odd values in it."""
+    """A database of generation 4 that has been in use, with odd values in it."""
     with running(empty.path) as application:
         assert application.start() == []
         for sql in VECTORS:
@@ -94,7 +94,7 @@ def fourth(empty: Bundle) -> Bundle:
 
 
 def stored(path: Path) -> dict[tuple[str, int], Any]:
-    """All rows of its own tables, by table and rowid."""
+    """All rows of the application's tables, by table and rowid."""
     with closing(sqlite3.connect(path)) as connection:
         connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
         return {
@@ -103,7 +103,7 @@ def stored(path: Path) -> dict[tuple[str, int], Any]:
 
 
 def after(before: dict[tuple[str, int], Any], log: Path) -> dict[tuple[str, int], Any]:
-    """The rows that must be there, once all that was acknowledged has been done."""
+    """The rows that must be there after all acknowledged transactions."""
     there = dict(before)
     for line in log.read_text().splitlines():
         done: list[Row] = json.loads(line)
@@ -113,7 +113,7 @@ def after(before: dict[tuple[str, int], Any], log: Path) -> dict[tuple[str, int]
 
 
 def lines(log: Path) -> int:
-    """How many transactions have been acknowledged."""
+    """The number of acknowledged transactions."""
     return log.read_bytes().count(b"\n") if log.exists() else 0
 
 
@@ -125,7 +125,7 @@ def beside(bundle: Bundle, log: Path, *rounds: str) -> subprocess.Popen[str]:
 
 
 def wait_for(application: subprocess.Popen[str], log: Path, number: int) -> None:
-    """Until so many transactions have been acknowledged."""
+    """Wait until so many transactions have been acknowledged."""
     deadline = time.monotonic() + 30
     while lines(log) < number:
         assert application.poll() is None
@@ -134,7 +134,7 @@ def wait_for(application: subprocess.Popen[str], log: Path, number: int) -> None
 
 
 def refusals(bundle: Bundle) -> dict[str, str]:
-    """What SQLite says of each statement of `REFUSED`."""
+    """What SQLite says to each statement of `REFUSED`."""
     said = {}
     with running(bundle.path) as application:
         for name, sql in REFUSED.items():
@@ -198,7 +198,7 @@ def test_what_was_refused_is_refused_and_nothing_else(fourth: Bundle) -> None:
 
 
 def test_it_goes_on_without_a_new_start(fourth: Bundle) -> None:
-    """Its connection is older than the `init`."""
+    """Its connection was open before `init` ran."""
     with running(fourth.path) as application:
         application.start()
         application.work()

@@ -16,7 +16,7 @@ from tests.support.kept import differences
 
 
 def older_form(sql: str) -> str:
-    """As an older contract had it, and our own older versions made it."""
+    """The form of an older contract, which our own older versions made."""
     column, agent = "    task_id TEXT,\n    action_type", "REFERENCES agents(id),\n"
     cascade = "REFERENCES tasks(id) ON DELETE CASCADE,\n    FOREIGN KEY (session_id)"
     for old, new in (
@@ -83,12 +83,12 @@ def test_it_takes_over_a_database_of_generation_3(init_first: bool, empty: Bundl
     with running(empty.path) as application:
         migrated = application.start()
         own = [f"tasks.{name}" for name in definitions(application.connection, "tasks")][-10:]
-    if init_first:  # it adds what the contract does not have, and no more
+    if init_first:  # it adds its own columns, and no more
         assert migrated == own
         assert old_digests(empty.path, there) == values
     else:
         assert set(migrated) > {*own, "agents", "checkpoints", "audit"}
-        values = old_digests(empty.path, there)  # its rebuild numbers the rowids anew
+        values = old_digests(empty.path, there)  # its rebuild assigns new rowids
         assert empty.run("init") == 0
         made = empty.report()["deliverables"]
         assert made["tables_rebuilt"] == made["tables_changed"] == made["columns_added"] == []

@@ -1,4 +1,4 @@
-"""`verify` on a database large enough to be read side by side, while others write it."""
+"""`verify` on a database large enough for several readers, while others write."""
 
 import multiprocessing
 import os
@@ -34,7 +34,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write(path: Path) -> None:
-    """Commit as fast as it goes: two rows that must be equal, and rows that break no rule."""
+    """Commit without pause: two rows that must always be equal, and rows that break no rule."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=30)
     connection.execute("PRAGMA synchronous = NORMAL")
     number = 0
@@ -50,7 +50,7 @@ def write(path: Path) -> None:
 
 @pytest.fixture
 def written(tmp_path: Path) -> Iterator[Path]:
-    """A database that another process writes all the time."""
+    """A database that another process writes to without pause."""
     path = Bundle(tmp_path).path
     Bundle(tmp_path).run("init")
     with closing(sqlite3.connect(path)) as connection:
@@ -94,7 +94,7 @@ def test_connections_see_one_state_while_another_process_writes(written: Path) -
         states |= found
         for connection in connections:
             connection.close()
-    assert met > 5  # else little was tried
+    assert met > 5  # otherwise little was tried
     assert len(states) > 2
 
 
@@ -107,7 +107,7 @@ def test_full_writing_load_is_not_held_up_and_the_wal_is_bounded(
         started = times_begun(written)
         checks, _schema = verify(written, Progress(None))
         assert not [check for check in checks if check.status == "fail"]
-        # What was written meanwhile stays in the -wal; now it can begin anew, and does.
+        # What was written meanwhile is still in the -wal, which can now start over, and does.
         deadline = time.monotonic() + 20
         while times_begun(written) == started and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -117,8 +117,8 @@ def test_full_writing_load_is_not_held_up_and_the_wal_is_bounded(
 
 
 def times_begun(path: Path) -> bytes:
-    """How often the `-wal` began anew (SQLite documentation, "WAL-mode File Format": the checkpoint
-    sequence number in its header).
+    """How often the `-wal` has started over: the checkpoint sequence number in its header (SQLite
+    documentation, "WAL-mode File Format").
     """
     return path.with_name(f"{path.name}-wal").read_bytes()[12:16]
 

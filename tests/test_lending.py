@@ -114,7 +114,7 @@ async def test_before_initialize_a_file_is_missed(tmp_path: Path) -> None:
 
 
 async def test_unread_result_is_not_in_the_way(file_db: Database) -> None:
-    """The cursor is still alive, and has rows to read, when another block gets its connection."""
+    """Its cursor is alive, with rows left to read, when another block gets the connection."""
     async with file_db.connection() as conn:
         await conn.executemany(TASK, [(f"t{number}",) for number in range(10)])
         await conn.commit()
@@ -127,7 +127,7 @@ async def test_unread_result_is_not_in_the_way(file_db: Database) -> None:
     other.close()
     async with file_db.connection() as conn:
         assert conn._conn is raw  # the same one
-        await conn.execute(TASK, ("new",))  # in the old state SQLite would say "locked", at once
+        await conn.execute(TASK, ("new",))  # on the old snapshot SQLite would say "locked", at once
         await conn.commit()
         rows = list(await conn.execute_fetchall("SELECT count(*) FROM tasks"))
     assert rows[0][0] == 12
@@ -135,7 +135,7 @@ async def test_unread_result_is_not_in_the_way(file_db: Database) -> None:
 
 
 async def test_file_that_was_replaced_is_opened_anew(file_db: Database) -> None:
-    """As when a copy is put back; the old file would take writes that nobody finds again."""
+    """As when a copy is put back: writes to the old file would be lost."""
     async with file_db.connection() as conn:
         await conn.execute(TASK, ("old",))
         await conn.commit()
@@ -226,7 +226,6 @@ async def test_memory_that_is_kept_too_long_says_so(monkeypatch: pytest.MonkeyPa
         assert await count(db) == 0
 
 
-# Transactions
 async def test_transactions_lose_no_update(db: Database) -> None:
     async with db.transaction() as conn:
         await conn.execute(TASK, ("t1",))

@@ -32,7 +32,7 @@ def test_finished_database_needs_no_lock(bundle: Bundle) -> None:
 
 
 def test_step_out_of_order_where_only_a_writer_can_look(empty: Bundle, capsys: Any) -> None:
-    """A hot journal must be played back before anybody can see that `pragma` never ran."""
+    """A hot journal must be rolled back before anybody can see that `pragma` never ran."""
     leave_a_journal(empty)
     assert empty.run("core") == 3
     assert "Run `invoke pragma` first" in capsys.readouterr().err
@@ -49,7 +49,7 @@ def test_verify_of_a_database_that_was_left_open(empty: Bundle, capsys: Any) -> 
 
 
 def leave_a_journal(bundle: Bundle) -> None:
-    """An application is killed in the middle of a transaction that has reached the disk."""
+    """Kill an application in the middle of a transaction that has reached the disk."""
     code = (
         "import os, sqlite3; c = sqlite3.connect('abathur.db', isolation_level=None);"
         "c.execute('CREATE TABLE mine (x)'); c.execute('PRAGMA cache_size = 2');"
@@ -73,7 +73,7 @@ def test_verify_of_a_locked_database_says_that_nothing_is_known(empty: Bundle, c
 
 
 def test_wal_that_was_left_behind_stays_as_it_is(bundle: Bundle, tmp_path: Path) -> None:
-    """An application crashed: what it committed is in the -wal file; `verify` reads it there."""
+    """An application crashed: what it committed is in the -wal, and `verify` reads it there."""
     code = (
         "import os, sqlite3; c = sqlite3.connect('abathur.db', isolation_level=None);"
         "c.execute(\"INSERT INTO sessions (id, app_name, user_id) VALUES ('s', 'a', 'u')\");"

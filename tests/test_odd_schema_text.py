@@ -1,4 +1,4 @@
-"""Schema text that is hard to repeat: control characters, open comments, bytes beyond UTF-8."""
+"""Schema text that is hard to repeat: control characters, open comments, broken UTF-8."""
 
 import sqlite3
 from collections.abc import Callable
@@ -33,14 +33,14 @@ def test_plan_is_sql_to_the_last_byte(sql: str, empty: Bundle, invoke: Invoke) -
     start(empty, 2, TASK)
     with closing(sqlite3.connect(empty.path, isolation_level=None)) as connection:
         if sql.startswith("CREATE INDEX"):
-            connection.execute(sql)  # with its open end
+            connection.execute(sql)  # with the comment left open
         else:
             connection.executescript(sql)
     planned_as_run(empty, invoke)
 
 
 def latin(sql: str) -> Callable[[sqlite3.Connection], None]:
-    """Put `sql` into the schema with each é as the one byte of Latin-1."""
+    """Put `sql` into the schema with each é as a single byte, as in Latin-1."""
 
     def make(connection: sqlite3.Connection) -> None:
         connection.execute(sql)
@@ -99,7 +99,7 @@ def test_values_that_are_no_utf8_are_told(empty: Bundle, invoke: Invoke) -> None
 
 
 def test_names_of_letters_beyond_those_of_python(empty: Bundle, invoke: Invoke) -> None:
-    """To SQLite all that is not ASCII is a letter, white space of other scripts too."""
+    """To SQLite every character beyond ASCII is a letter, even white space."""
     start(empty, 2, TASK)
     empty.sql("ALTER TABLE tasks ADD COLUMN “x”\u00a0€ TEXT CHECK (“x”\u00a0€ <> 'no')")
     planned_as_run(empty, invoke)

@@ -25,7 +25,7 @@ VALUES ('late', 5, '2026-01-02', 'ready', 'do', '{}', ''),
 
 
 class Recording(sqlite3.Connection):
-    """Remembers what is asked of it."""
+    """Remembers the calls it gets."""
 
     asked: ClassVar[list[str]] = []
 

@@ -1,4 +1,4 @@
-"""Tables and indexes in another form are made anew, with all that the application added."""
+"""Tables in another form are changed or rebuilt, and keep all that the application added."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,7 @@ from tests.support.commands import Invoke
 from tests.support.fingerprints import digests
 from tests.support.upgrading import planned
 
+# By case: the table, the text to replace, its replacement, and the values of a row.
 DRIFTED = {
     "CHECK": ("metrics", " CHECK (metric_value >= 0)", "", "1, '2026', 'x', 0.5, NULL"),
     "UNIQUE": ("state", ",\n    UNIQUE (task_id, key)", "", "1, 'a', 'k', '1', 'c', 'u'"),
@@ -75,7 +76,7 @@ BY_TEXT = {
     *("CHECK", "foreign key", "ON DELETE", "ON DELETE CASCADE", "NOT NULL", "type", "default"),
     "ON CONFLICT",
 }
-"""What leaves the content alone."""
+"""What needs no rebuild."""
 
 
 @pytest.mark.parametrize("case", DRIFTED)
@@ -100,7 +101,7 @@ def test_table_in_another_form_is_changed(case: str, bundle: Bundle, invoke: Inv
 
 @pytest.mark.parametrize(("type_", "way"), [("INTEGER", "changed"), ("TEXT", "rebuilt")])
 def test_change_keeps_what_the_application_added(type_: str, way: str, bundle: Bundle) -> None:
-    """Constraints, too: written at a column, at the table, with a name or without."""
+    """Constraints, too: of a column or the table, with a name or without."""
     bundle.sql(
         f"INSERT INTO tasks VALUES ({TASKS}, NULL, NULL, NULL, NULL);"
         "CREATE TABLE users (name TEXT PRIMARY KEY);"
@@ -195,7 +196,7 @@ def test_no_backup(empty: Bundle, invoke: Invoke) -> None:
 def test_rebuild_stops_where_no_copy_can_be_kept(
     empty: Bundle, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here by the limit on the size of files that a process may write."""
+    """Here because of a limit on the size of files that the process may write."""
     import resource
 
     older.make(empty.path, 2, tasks=400)

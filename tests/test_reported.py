@@ -1,4 +1,4 @@
-"""What others reported of tools that change SQLite schemas, tried here: each stands for a kind."""
+"""Bugs reported in other tools that change SQLite schemas, tried here, one of each kind."""
 
 import sqlite3
 from contextlib import closing
@@ -168,7 +168,7 @@ def test_children_in_other_letters_than_their_parent_are_told(
 
 
 def test_foreign_key_to_a_table_that_is_gone_is_mended(empty: Bundle, invoke: Invoke) -> None:
-    """As older versions of SQLite left it after a rename."""
+    """As a rename in older versions of SQLite left it."""
     start(empty, 2, TASK)
     agents = sql_of(empty, "agents").replace('references "tasks"', 'references "tasks__old"')
     assert "__old" in agents

@@ -55,7 +55,6 @@ def test_script_when_a_step_fails(tmp_path: Path) -> None:
     assert len(reports(tmp_path / "reports")) == 1
 
 
-# Importing
 def test_import_of_the_package_loads_nothing_else() -> None:
     program = "import sys; import abathur_schema; print(*sys.modules)"
     loaded = subprocess.run(

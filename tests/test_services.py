@@ -147,7 +147,7 @@ async def test_all_services_at_once(db: Database) -> None:
 
 
 async def test_a_test_of_theirs_looks_while_a_service_works(db: Database) -> None:
-    """A block around the service's own, as a test's assertion often has it."""
+    """A block around the service's own, as assertions in a test often have it."""
     service = SessionService(db)
     async with db._get_connection() as conn:
         session = await service.create("shop", "alice")

@@ -1,4 +1,4 @@
-"""What a person sees and does at a terminal: progress, Ctrl-C, pipes that close."""
+"""At a terminal: progress, Ctrl-C, pipes that close."""
 
 import re
 import signal
@@ -44,7 +44,7 @@ SELECT i FROM n WHERE i < 0;
 
 
 def start_long_verify(checkout: Path, bundle: Bundle) -> subprocess.Popen[str]:
-    """A `verify` that runs for ever, once it has begun to work."""
+    """A `verify` that runs for ever, once it is at work."""
     (checkout / "checks" / "holds" / "for-ever.sql").write_text(LONG_CHECK)
     process = subprocess.Popen(
         invoke_command("verify", root=checkout),
@@ -96,13 +96,13 @@ def test_interrupted_while_it_waits_for_a_lock(
 def test_two_signals_end_it_at_once_and_leave_no_draft(
     number: signal.Signals, checkout: Path, bundle: Bundle
 ) -> None:
-    """The second one comes while a check of one long SQLite call is still running."""
+    """The second Ctrl-C comes during a check that is a single long SQLite call."""
     process = start_long_verify(checkout, bundle)
     for _ in range(2):
         process.send_signal(number)
         time.sleep(0.02)
     output, error = process.communicate(timeout=20)
-    # -number where the second one met it on its way out: a shell calls both 128 + number.
+    # -number if the second one hits it on its way out; a shell reports 128 + number for both.
     assert process.returncode in (128 + number, -number)
     assert "Traceback" not in output + error
     assert not list(bundle.reports.glob(".*"))

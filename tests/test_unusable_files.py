@@ -1,4 +1,4 @@
-"""Files that are not databases, damaged ones, and names that are taken: each is left as it was."""
+"""Files that are no databases, damaged ones, names that are taken: all are left as they were."""
 
 import shutil
 import sqlite3
@@ -60,7 +60,7 @@ def damage(bundle: Bundle, name: str) -> None:
 
 
 def fill(bundle: Bundle) -> None:
-    """A few rows, so that pages hold something."""
+    """Insert a few rows, so that the pages are not empty."""
     bundle.sql(
         "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)"
         " INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at)"
@@ -135,7 +135,7 @@ def test_index_in_another_form_is_made_anew(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("task", ["init", "core", "verify"])
 def test_name_in_the_schema_that_is_damaged(bundle: Bundle, task: str, capsys: Any) -> None:
-    """SQLite's message quotes it, and Python cannot decode the message."""
+    """SQLite quotes the name in its message, which Python then cannot decode."""
     content = bundle.path.read_bytes().replace(b"idx_tasks_session", b"idx_\xffasks_session", 1)
     bundle.path.write_bytes(content)
     assert bundle.run(task) == (1 if task == "verify" else 3)
@@ -146,7 +146,7 @@ def test_name_in_the_schema_that_is_damaged(bundle: Bundle, task: str, capsys: A
 
 
 def test_damaged_database_keeps_its_wal(tmp_path: Path) -> None:
-    """Reached through a link; an init that fails changes neither the file nor its -wal."""
+    """Even through a link: an `init` that fails changes neither the file nor its -wal."""
     bundle = Bundle(tmp_path)
     (tmp_path / "real").mkdir()
     real = tmp_path / "real" / "a.db"

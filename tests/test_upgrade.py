@@ -1,4 +1,4 @@
-"""Older databases come up to date in place, and lose nothing."""
+"""Older databases are upgraded in place, and lose nothing."""
 
 import io
 import re
@@ -128,8 +128,8 @@ def test_between_the_milestones_an_application_writes(generation: int, empty: Bu
 
 @pytest.mark.parametrize("generation", older.GENERATIONS)
 def test_older_code_works_on_the_upgraded_database(generation: int, empty: Bundle) -> None:
-    """As far as SQLite lets it: nothing can give last_updated_at, which is NOT NULL and has no
-    default, a value in an INSERT that leaves it out (docs/upgrades.md).
+    """As far as SQLite permits: last_updated_at is NOT NULL and has no default, and nothing can
+    give it a value in an INSERT that leaves it out (docs/upgrades.md).
     """
     application = older.APPLICATIONS[generation]
     older.make(empty.path, generation)
@@ -167,7 +167,7 @@ def test_violations_that_were_there_are_told_before_anything_changes(
     assert report["foreign_keys_before"]["by_foreign_key"]["state(task_id) -> tasks"] == 1
     assert len(report["foreign_keys_before"]["first"]) == 5
     assert len(empty.failed()["foreign_key_check"]) == 5
-    assert empty.run("init") == 1  # nothing left to change: no second telling
+    assert empty.run("init") == 1  # nothing left to change, so it is not said again
     assert "that were there before" not in capsys.readouterr().err
 
 
@@ -232,7 +232,7 @@ def test_progress_tells_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_two_at_once_on_an_older_database(empty: Bundle, tmp_path: Path) -> None:
-    """The second one waits for as long as the first one takes, however long that is."""
+    """The second one waits for the first, however long that takes."""
     older.make(empty.path, 1, tasks=20_000, audit=20_000)
     assert empty.run("pragma") == 0
     holder = sqlite3.connect(empty.path, isolation_level=None)

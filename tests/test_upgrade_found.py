@@ -1,4 +1,4 @@
-"""Older databases on which `init` once went wrong, found by test_random_schemas.py."""
+"""Older databases that `init` once got wrong, found by test_random_schemas.py."""
 
 import sqlite3
 from contextlib import closing
@@ -94,7 +94,7 @@ def test_indexes_are_made_again_in_the_order_that_plan_says(bundle: Bundle) -> N
     bundle.sql(create("document_index", ("chunk_count     INTEGER", "chunk_count TEXT")))
     bundle.sql("CREATE INDEX own_b ON document_index(title DESC)")
     bundle.sql("CREATE INDEX own_a ON document_index(title, file_path)")
-    # The plan of a step is made from what the statements of the steps before it leave in memory.
+    # A step is planned on what the steps before it leave, which `plan` runs in memory.
     planned = [step.statements for step in look(bundle.path).steps]
     assert bundle.run("init") == 0
     ran = [step["statements"] for step in bundle.report()["steps"][:-1]]

@@ -93,7 +93,7 @@ def test_many_violations_are_in_the_report_and_counted(bundle: Bundle, capsys: A
 
 
 def test_database_that_another_one_writes_is_verified(bundle: Bundle) -> None:
-    """The writer's open transaction is not seen, and not held up."""
+    """The writer's open transaction is neither seen nor held up."""
     writer = sqlite3.connect(bundle.path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("DROP TABLE metrics")

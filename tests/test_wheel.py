@@ -1,4 +1,4 @@
-"""The wheel in an empty environment, far from the checkout: the console command and `Database`."""
+"""The wheel in an empty environment, without the checkout: console command and `Database`."""
 
 import subprocess
 import sys

@@ -68,7 +68,7 @@ def _rows(before: Everything, after: Everything, table: str) -> Iterator[str]:
     }
     if found == expected:
         return
-    if _is_numbered_anew(before, after, table):
+    if _gets_new_rowids(before, after, table):
         one, other = (Counter(map(_frozen, rows.values())) for rows in (expected, found))
         if one != other:
             yield f"{table}: rows {one - other} became {other - one}"
@@ -80,7 +80,7 @@ def _frozen(cells: dict[str, Cell]) -> frozenset[tuple[str, Cell]]:
     return frozenset(cells.items())
 
 
-def _is_numbered_anew(before: Everything, after: Everything, table: str) -> bool:
+def _gets_new_rowids(before: Everything, after: Everything, table: str) -> bool:
     """Whether rowids cannot stay: a WITHOUT ROWID table has none, and where `id` becomes the rowid,
     the id is what stays.
     """
@@ -231,7 +231,7 @@ def _beside(before: Everything, after: Everything) -> Iterator[str]:
         )
         if same:
             yield f"statistics {row} are gone"
-    kept = {table for table in before.rows if not _is_numbered_anew(before, after, table)}
+    kept = {table for table in before.rows if not _gets_new_rowids(before, after, table)}
     # One is enough of a foreign key that was there twice.
     more = {row for row in after.orphans if row[0] in kept}
     less = {row for row in before.orphans if row[0] in kept}
