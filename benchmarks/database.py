@@ -1,4 +1,4 @@
-"""A database as a swarm leaves it after some months: the same rows at every call, of any size."""
+"""A database of any size, as a swarm leaves it after some months; the same rows every time."""
 
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +8,7 @@ from abathur_schema.storage.connection import connect
 
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :count)"
 
-# Ids are spread over their range, as random ones are: an odd factor permutes the numbers.
+# Ids are spread over their range like random ones: multiplying by an odd number permutes them.
 ID = "printf('%08x%08x', ({0} * 2654435761) & 0xffffffff, ({0} * 40503 + 7) & 0xffffffff)"
 TIME = "strftime('%Y-%m-%dT%H:%M:%SZ', 1767225600 + {0}, 'unixepoch')"
 NAMESPACE = "printf('user:%d:%s', {0} % 5000, CASE {0} % 3 WHEN 0 THEN 'facts' ELSE 'notes' END)"
@@ -80,13 +80,13 @@ ROWS = {
                    randomblob(768 * 4), iif(i % 100, 'synced', 'stale'), {_time("i")} FROM n""",
     ),
 }
-"""By table, parents first: how many rows the full size has, and the statement that makes them."""
+"""By table, parents first: the number of rows at full size, and the statement that inserts them."""
 
 
 def make(database: Path, scale: float = 1.0) -> None:
-    """Make `database`, of about 1 GB at `scale` 1; the file must not exist.
+    """Make `database`, about 1 GB at `scale` 1; the file must not exist.
 
-    It is as `invoke init` makes it, in WAL mode; the indexes are made last, which is faster.
+    The result is what `invoke init` makes, in WAL mode. Indexes are built last, which is faster.
     """
     wanted = declared()
     counts = {table: max(8, int(rows * scale)) for table, (rows, _) in ROWS.items()}

@@ -1,4 +1,4 @@
-"""Many tasks in many processes write and read one file at once; then every write is looked for."""
+"""Many tasks in many processes write and read one file at once; then no write may be missing."""
 
 import argparse
 import asyncio
@@ -24,9 +24,7 @@ NOW = "2026-01-01T00:00:00Z"
 
 @dataclass
 class Outcome:
-    """What one process did: operations that succeeded, by name; the longest of each in seconds;
-    and what went wrong.
-    """
+    """What one process did: how many of each operation, the longest in seconds, and the errors."""
 
     done: Counter[str] = field(default_factory=Counter)
     longest: dict[str, float] = field(default_factory=dict)
@@ -34,7 +32,7 @@ class Outcome:
 
 
 class Worker:
-    """One task: its own session, memory and audit trail, and events in a session of all."""
+    """One task: its own session, memory and audit trail, and events in a session that all share."""
 
     def __init__(self, db: Database, name: str) -> None:
         self.db = db
@@ -42,7 +40,7 @@ class Worker:
         self.version = 0
 
     async def make_session(self) -> None:
-        """A write as services have it: INSERT, then commit."""
+        """A write as services do it: INSERT, then commit."""
         async with self.db._get_connection() as conn:
             await conn.execute(
                 "INSERT INTO sessions (id, app_name, user_id) VALUES (?, 'load', ?)",
@@ -51,12 +49,12 @@ class Worker:
             await conn.commit()
 
     async def append_event(self) -> None:
-        """A write that depends on what it reads, and that all tasks want to do to one row."""
+        """A write that depends on what it read, to a row that all tasks change."""
         async with self.db.transaction() as conn:
             cursor = await conn.execute("SELECT events FROM sessions WHERE id = 'all'")
             row = await cursor.fetchone()
             assert row
-            # The last ones alone, so that the row does not grow; `metadata` counts them all.
+            # Only the last ten, so that the row does not grow; `metadata` counts them all.
             events = [*json.loads(row["events"])[-9:], self.name]
             await conn.execute(
                 "UPDATE sessions SET events = ?, metadata = metadata + 1 WHERE id = 'all'",
@@ -64,7 +62,7 @@ class Worker:
             )
 
     async def remember(self) -> None:
-        """The next version of a memory and its audit row: two tables, both or none."""
+        """The next version of a memory, and its audit row: both or neither."""
         async with self.db.connection() as conn:
             await conn.execute("BEGIN IMMEDIATE")
             cursor = await conn.execute(
@@ -81,18 +79,18 @@ class Worker:
         self.version += 1
 
     async def read_memory(self) -> None:
-        """What was written before is there."""
+        """Raise LookupError unless the last version written is found."""
         rows = await self.db.fetch("current-memory", namespace=f"session:{self.name}", key="k")
         if [row["version"] for row in rows] != ([self.version] if self.version else []):
             raise LookupError(f"{self.name} wrote version {self.version}, and cannot see it")
 
     async def read_trail(self) -> None:
-        """Newest audit rows."""
+        """The newest audit rows."""
         await self.db.fetch("trail-of-a-namespace", namespace=f"session:{self.name}", limit=5)
 
 
 async def work(worker: Worker, until: float, outcome: Outcome) -> None:
-    """One operation after the other, at random, until the time is over."""
+    """Run one random operation after another until the time is up."""
     writes: list[Callable[[], Awaitable[None]]] = [
         *(worker.make_session, worker.append_event, worker.remember)
     ]
@@ -103,7 +101,7 @@ async def work(worker: Worker, until: float, outcome: Outcome) -> None:
         started = time.perf_counter()
         try:
             await operation()
-        except Exception as error:  # all of them are counted
+        except Exception as error:  # every kind counts
             outcome.errors.append(f"{name}: {error!r}")
         else:
             outcome.done[name] += 1
@@ -115,13 +113,13 @@ _all_are_ready: Barrier
 
 
 def join(barrier: Barrier) -> None:
-    """Tell a new process what it waits for before it begins."""
+    """Give a new process the barrier that it waits at before it begins."""
     global _all_are_ready
     _all_are_ready = barrier
 
 
 def process(path: Path, number: int, tasks: int, seconds: float) -> Outcome:
-    """One process of the load; all begin together."""
+    """Run one process of the load; all begin together."""
 
     async def run() -> Outcome:
         outcome = Outcome()
@@ -136,12 +134,12 @@ def process(path: Path, number: int, tasks: int, seconds: float) -> Outcome:
 
 
 async def verified(path: Path) -> list[str]:
-    """The checks that fail."""
+    """The names of the checks that fail."""
     return [check.name for check in await Database(path).verify() if check.status == "fail"]
 
 
 def load(path: Path, processes: int, tasks: int, seconds: float) -> tuple[list[Outcome], list[str]]:
-    """Run the load; what each process did, and the faults that `verify` found while it ran."""
+    """Run the load. Returns what each process did, and what `verify` found meanwhile."""
     asyncio.run(prepare(path))
     faults: list[str] = []
     context = multiprocessing.get_context("spawn")
@@ -157,7 +155,7 @@ def load(path: Path, processes: int, tasks: int, seconds: float) -> tuple[list[O
 
 
 async def prepare(path: Path) -> None:
-    """A task for the audit rows, and the session of all."""
+    """Make a task for the audit rows, and the shared session."""
     async with Database(path) as db, db.transaction() as conn:
         await conn.execute(
             "INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at)"
@@ -171,7 +169,7 @@ async def prepare(path: Path) -> None:
 
 
 def lost(path: Path, done: Counter[str]) -> list[str]:
-    """The writes that succeeded and are not there, and those that are there and did not."""
+    """The writes that succeeded but are missing, and those that are there but did not succeed."""
     expected = {
         "SELECT count(*) FROM sessions WHERE id <> 'all'": done["make_session"],
         "SELECT metadata FROM sessions WHERE id = 'all'": done["append_event"],

@@ -1,7 +1,4 @@
-"""How long it takes to preserve the state of a large database, beside the command line's .backup:
-
-.venv/bin/python benchmarks/preserve.py
-"""
+"""How long preserving the state of a large database takes, beside the command line's .backup."""
 
 import argparse
 import shutil
@@ -11,15 +8,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from database import make
-from start import positive
-from verify import run
-
 from abathur_schema.declared.declaration import declared
 from abathur_schema.storage.kept import PreservedState
+from benchmarks.database import make
+from benchmarks.start import positive
+from benchmarks.verify import run
 
 TARGET = 1.1
-"""The two are the same work of SQLite's backup: what is above 1 is the noise of the disk."""
+"""Both are SQLite's own backup at work; anything above 1 is noise of the disk."""
 
 
 def main() -> int:

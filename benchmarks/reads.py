@@ -14,17 +14,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swarm import DAYS, DOCUMENT_TYPES, METRICS, MODELS, OPERATIONS, STATES, TYPES, Swarm, at
-
 from abathur_schema.application.queries import queries
 from abathur_schema.record.report import READ_TARGET_MS
+from benchmarks.swarm import (
+    DAYS,
+    DOCUMENT_TYPES,
+    METRICS,
+    MODELS,
+    OPERATIONS,
+    STATES,
+    TYPES,
+    Swarm,
+    at,
+)
 
 TASKS_AT_ONCE = 8
 LIMIT = 50
 
 
 def values(db: Swarm, chance: random.Random) -> dict[str, Callable[[], Any]]:
-    """What an application would ask for, by the name of the parameter."""
+    """What an application would pass, by the name of the parameter."""
     day = chance.uniform(1, DAYS - 1)
     return {
         "agent_id": lambda: db.agent(chance),
@@ -48,12 +57,12 @@ def values(db: Swarm, chance: random.Random) -> dict[str, Callable[[], Any]]:
 
 
 def special(name: str, db: Swarm, chance: random.Random) -> dict[str, Any]:
-    """What a query asks for where its parameter's name does not say it."""
+    """What it would pass where the name of the parameter does not tell."""
     day = chance.uniform(1, DAYS - 1)
     owner = chance.choice((f"user:{db.user(chance)}", f"project:{db.project(chance)}"))
     memory = chance.randrange(db.memories // 3) * 3
     by_name: dict[str, dict[str, Any]] = {
-        # All that was there on the first day, or in the last: what a task that runs daily finds.
+        # What was there on the first day, or came on the last: what a daily task finds.
         "checkpoints-to-drop": {"before": at(1)},
         "episodes-to-forget": {"before": at(1)},
         "metric-over-time": {"since": at(DAYS - 1)},
@@ -68,7 +77,7 @@ def special(name: str, db: Swarm, chance: random.Random) -> dict[str, Any]:
             "namespace": db.namespace(random.Random(memory)),
             "key": f"k{memory}",
         },
-        # Everything of a user, or of a project.
+        # Everything that belongs to a user or a project.
         "memories-below-a-namespace": {"namespace": owner},
         "memories-of-a-type-below-a-namespace": {"namespace": owner},
         "trail-below-a-namespace": {"namespace": owner},
@@ -86,19 +95,19 @@ def parameters(name: str, db: Swarm, chance: random.Random) -> dict[str, Any]:
 
 
 class Reads(NamedTuple):
-    """Of one query: milliseconds and rows of each read."""
+    """The milliseconds and the number of rows of each read of one query."""
 
     milliseconds: list[float]
     rows: list[int]
 
     def percentile(self, percent: int) -> float:
-        """Milliseconds within which so many of a hundred reads are done."""
+        """Milliseconds within which `percent` of a hundred reads are done."""
         ordered = sorted(self.milliseconds)
         return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)]
 
 
 async def read(db: Swarm, name: str, chance: random.Random, reads: Reads) -> None:
-    """One read, with parameters of its own."""
+    """Time one read, with new parameters."""
     asked = parameters(name, db, chance)
     started = time.perf_counter()
     rows = await db.fetch(name, **asked)
@@ -107,8 +116,8 @@ async def read(db: Swarm, name: str, chance: random.Random, reads: Reads) -> Non
 
 
 async def measure(db: Swarm, runs: int) -> tuple[dict[str, Reads], Reads, float]:
-    """The reads of each query, one after the other; then of all, several at once, and how many a
-    second these were.
+    """The reads of each query, one after another; then of all mixed, several at once, and how many
+    of these were done a second.
     """
     found = {name: Reads([], []) for name in queries()}
     chance = random.Random(1)
@@ -162,7 +171,7 @@ async def run(path: Path, memories: int, runs: int) -> int:
 
 
 def main() -> int:
-    """0 if the target holds for every query, 1 if not, or if a query found nothing."""
+    """Returns 0 if the target holds for every query, 1 if not, or if a query found nothing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--memories", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=300, help="reads of each query (default: 300)")

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from abathur_schema.declared.declaration import bundled, declared
 from abathur_schema.schema.text import fold
+from benchmarks import alembic_project
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS_FOR_A_VERDICT = 10
@@ -35,7 +36,7 @@ COMPARED = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
 
 
 class Target(NamedTuple):
-    """The median of `command` must stand in the relation `sign` to `factor` times `other`'s."""
+    """The median of `command` must be `sign` `factor` times the median of `other`."""
 
     command: str
     sign: str
@@ -51,24 +52,6 @@ TARGETS = (
 OF_INSTRUCTIONS = (Target(FRESH, "<=", 1.5, FLOOR),)
 
 COUNTED = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
-
-ALEMBIC_INI = """\
-[alembic]
-script_location = {folder}
-sqlalchemy.url = sqlite:///{database}
-"""
-
-ALEMBIC_ENV = """\
-from alembic import context
-from sqlalchemy import engine_from_config, pool
-
-section = context.config.get_section(context.config.config_ini_section)
-engine = engine_from_config(section, prefix="sqlalchemy.", poolclass=pool.NullPool)
-with engine.connect() as connection:
-    context.configure(connection=connection)
-    with context.begin_transaction():
-        context.run_migrations()
-"""
 
 ALEMBIC_VERSION = """\
 from alembic import op
@@ -88,7 +71,7 @@ def upgrade():
 class Command(NamedTuple):
     """One row of the table; `makes` is the database that must not exist before a run.
 
-    After the first run that database has to hold what `sql/` declares and the tables `besides`.
+    After the first run that database must hold what `sql/` declares, and the tables `besides`.
     """
 
     label: str
@@ -99,7 +82,7 @@ class Command(NamedTuple):
 
 
 def commands(folder: Path) -> list[Command]:
-    """What is measured, in order. Makes in `folder` the finished database and Alembic's project."""
+    """The commands to measure, in order; makes a finished database and Alembic's project."""
     invoke = [script("invoke"), "--search-root", str(ROOT)]
     fresh, finished, migrated, plain = (
         folder / f"{name}.db" for name in ("fresh", "finished", "migrated", "plain")
@@ -117,7 +100,7 @@ def commands(folder: Path) -> list[Command]:
         Command(VERIFY, [*invoke, "verify", *options(finished)]),
         Command(
             ALEMBIC,
-            [script("alembic"), "-c", str(alembic_project(folder, migrated)), "upgrade", "head"],
+            [script("alembic"), "-c", str(project_of(folder, migrated)), "upgrade", "head"],
             migrated,
             frozenset({"alembic_version"}),
         ),
@@ -131,37 +114,26 @@ def commands(folder: Path) -> list[Command]:
 
 
 def script(name: str) -> str:
-    """The console script beside this Python. Raises FileNotFoundError when it is not there."""
+    """The console script beside this Python. Raises FileNotFoundError if there is none."""
     found = shutil.which(name, path=str(Path(sys.executable).parent))
     if found is None:
         raise FileNotFoundError(f"no {name} beside {sys.executable}: pip install -e '.[dev]'")
     return found
 
 
-def alembic_project(folder: Path, database: Path) -> Path:
-    """Write a minimal Alembic project whose one version has the statements of `sql/`.
+def project_of(folder: Path, database: Path) -> Path:
+    """Write an Alembic project whose one version runs the statements of `sql/`; its ini file.
 
-    The statements are in the version file, as they would be in a real one, so that Alembic's time
-    has none of ours in it. Returns the path of `alembic.ini`.
+    The statements are in the version file, as in a real project: none of our work is in its time.
     """
-    project = folder / "alembic"
-    (project / "versions").mkdir(parents=True)
-    statements = tuple(declared().creates.values())
-    ini = ALEMBIC_INI.format(folder=project.as_posix(), database=database.as_posix())
-    texts = {
-        "alembic.ini": ini.replace("%", "%%"),
-        "env.py": ALEMBIC_ENV,
-        "versions/schema.py": ALEMBIC_VERSION.format(statements=statements),
-    }
-    for name, text in texts.items():
-        (project / name).write_text(text, "utf-8")
-    return project / "alembic.ini"
+    version = ALEMBIC_VERSION.format(statements=tuple(declared().creates.values()))
+    return alembic_project.write(folder / "alembic", database, version)
 
 
 def run(command: Command, folder: Path) -> float:
-    """Run the whole process once in `folder`; milliseconds of wall time.
+    """Run the whole process once in `folder`, and return the milliseconds of wall time.
 
-    Raises CalledProcessError, with what it wrote, when it does not exit with 0.
+    Raises CalledProcessError, with what it printed, unless it exits with 0.
     """
     clear(command)
     begin = time.perf_counter()
@@ -184,13 +156,14 @@ def clear(command: Command) -> None:
 
 
 def millions_of_instructions(command: Command, folder: Path) -> float:
-    """What the whole process runs in user mode, by valgrind: the same on a busy machine, and nearly
-    the same from run to run, as names are hashed alike and all modules are in Python's cache.
+    """The instructions that the whole process runs in user mode, counted by valgrind.
 
-    Raises CalledProcessError when it does not exit with 0.
+    A busy machine does not change them, and from run to run they hardly differ, because hashing is
+    not random and all modules are in Python's cache. Raises CalledProcessError unless it exits
+    with 0.
     """
     alike = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    for counted in ((), COUNTED):  # the first time fills the cache
+    for counted in ((), COUNTED):  # the first run fills the cache
         clear(command)
         result = subprocess.run(
             [*counted, *command.arguments],
@@ -208,7 +181,7 @@ def millions_of_instructions(command: Command, folder: Path) -> float:
 
 
 def check_result(command: Command) -> None:
-    """Raise ValueError unless the database made has the declared tables and indexes, no others."""
+    """Raise ValueError unless the database has the declared tables and indexes, and no others."""
     if command.makes is None:
         return
     with closing(sqlite3.connect(command.makes)) as connection:
@@ -222,10 +195,10 @@ def check_result(command: Command) -> None:
 
 
 def measure(runs: int, count: bool) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Milliseconds of each run by label, after one run of each that warms up and is checked; and
-    with `count` the millions of instructions of one more run.
+    """The milliseconds of each run by label; with `count`, also the millions of instructions.
 
-    The commands take turns, so that a slow moment of the machine hits all alike.
+    A first run of each command warms up, and its result is checked. The commands take turns, so
+    that a slow moment of the machine hits them all alike.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -242,7 +215,7 @@ def measure(runs: int, count: bool) -> tuple[dict[str, list[float]], dict[str, l
 
 
 def table(times: Mapping[str, Sequence[float]], counts: Mapping[str, Sequence[float]]) -> list[str]:
-    """The lines of the table, its head first; the instructions where they were counted."""
+    """The lines of the table, header first; with instructions where they were counted."""
     floor = statistics.median(times[FLOOR])
     lines = [f"{'command':<28}{'median ms':>10}{'min':>8}{'max':>8}{'x floor':>9}"]
     if counts:

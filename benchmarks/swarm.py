@@ -1,4 +1,4 @@
-"""A large database as a swarm would leave it after a year: generated, always the same."""
+"""A large database as a swarm would leave it after a year; generated, and always the same."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -23,12 +23,12 @@ Row = tuple[Any, ...]
 
 
 def at(day: float) -> str:
-    """The time of a day of the year, as the applications write it."""
+    """A time of the year by its day, as the applications write it."""
     return (FIRST_DAY + timedelta(days=day)).isoformat(timespec="milliseconds")
 
 
 class Swarm(Database):
-    """Fills its tables before their indexes are made, which is the fast way round.
+    """Fills its tables before their indexes are built, which is faster.
 
     `memories` is the number of memories; all other tables are in proportion to it.
     """
@@ -93,27 +93,27 @@ class Swarm(Database):
         return (make(chance, count) for count in range(number))
 
     def user(self, chance: random.Random) -> str:
-        """A few users have much, most have little."""
+        """A random user: a few have much, most have little."""
         return f"u{int(self.users * chance.random() ** 1.5)}"
 
     def project(self, chance: random.Random) -> str:
-        """All alike."""
+        """A random project; all are alike."""
         return f"p{chance.randrange(self.projects)}"
 
     def session(self, chance: random.Random) -> str:
-        """One of all."""
+        """A random session."""
         return f"s{chance.randrange(self.sessions)}"
 
     def task(self, chance: random.Random) -> str:
-        """One of all."""
+        """A random task."""
         return f"t{chance.randrange(self.tasks)}"
 
     def agent(self, chance: random.Random) -> str:
-        """One of all."""
+        """A random agent."""
         return f"a{chance.randrange(self.agents)}"
 
     def namespace(self, chance: random.Random) -> str:
-        """Two of three belong to a user, the others to a project."""
+        """A random namespace: two in three belong to a user, the others to a project."""
         owner = f"user:{self.user(chance)}" if chance.random() < 0.66 else None
         return f"{owner or 'project:' + self.project(chance)}:{chance.choice(PARTS)}"
 
@@ -142,7 +142,7 @@ class Swarm(Database):
         )
 
     def _memory(self, chance: random.Random, number: int) -> Row:
-        # Every third memory has been changed once: the same key in two versions.
+        # Every third memory was changed once: one key in two versions.
         first = number - number % 3
         key, version = (number, 1) if number % 3 < 2 else (first + 1, 2)
         namespace = self.namespace(random.Random(key))

@@ -1,66 +1,26 @@
-"""What `upgrade.py` measures: works on a copy of an older database, by us and by others."""
+"""The works that `upgrade.py` measures: each changes a copy of an older database."""
 
 import json
 import os
 import re
 import shutil
 import sqlite3
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from start import ALEMBIC_ENV, ALEMBIC_INI, ROOT, Command, run, script
-
 from abathur_schema.declared.declaration import SCHEMA_STEPS, bundled, declared
+from benchmarks import alembic_project
+from benchmarks.by_hand import UNGUARDED, rebuild, transaction
+from benchmarks.start import ROOT, Command, run, script
+from tests.support import older
 
 COLUMNS, TEXT, INDEXES, REBUILD = "columns", "text", "indexes", "rebuild"
 INVOKE, SHELL, ALEMBIC = "invoke", "sqlite3", "alembic batch"
 WITH_COPY, CHECKED = "invoke, with a copy kept", "sqlite3, keys checked"
-AUDIT_ANEW = "sqlite3, audit made anew"
+AUDIT_REBUILT = "sqlite3, audit rebuilt"
 WHOLE = ", whole process"
-
-UNGUARDED = ".dbconfig defensive off\n"
-"""Lets the text of a table be changed, which newer command lines do not."""
-
-REBUILD_BY_HAND = """\
-PRAGMA foreign_keys = OFF;
-BEGIN IMMEDIATE;
-{others}
-{create}
-{rows}
-DROP TABLE {table};
-ALTER TABLE new_{table} RENAME TO {table};
-{indexes}
-{check}
-COMMIT;
-"""
-
-ROWS_BY_HAND = {
-    "audit": """\
-INSERT INTO new_audit (id, timestamp, agent_id, task_id, action_type, action_data, result)
-SELECT id, timestamp, agent_id, task_id, action_type, action_data, result
-FROM audit;
-""",
-    "tasks": """\
-INSERT INTO new_tasks (rowid, id, prompt, priority, status, input_data, result_data, error_message,
-    retry_count, max_retries, submitted_at, started_at, completed_at, last_updated_at, created_by,
-    parent_task_id, dependencies)
-SELECT rowid, id, template_name, priority, status, input_data, result_data, error_message,
-    retry_count, max_retries, submitted_at, started_at, completed_at,
-    coalesce(completed_at, started_at, submitted_at), created_by, parent_task_id, dependencies
-FROM tasks;
-""",
-}
-"""Of audit as generation 3 has it, and of tasks as generation 1 has it."""
-
-OF_OTHERS = re.compile(
-    r'^(CREATE TABLE (?!"?new_)|ALTER TABLE \S+ ADD COLUMN|UPDATE sqlite_schema'
-    r"|PRAGMA writable_schema|(CREATE|DROP) VIEW)",
-    re.MULTILINE,
-)
-"""Statements of our step that can change other tables than the one that is made anew."""
 
 ALEMBIC_VERSION = """\
 import time
@@ -88,10 +48,10 @@ def upgrade():
 
 
 class Work(NamedTuple):
-    """What is measured as one: commands on a fresh copy of `prepared`.
+    """One thing to measure: commands on a fresh copy of `prepared`.
 
-    `inside` tells how many milliseconds are judged, where it is not the whole processes. After it,
-    the steps `done` have nothing to do.
+    `inside` returns the milliseconds that are judged, where these are not the whole processes.
+    Afterwards the steps `done` have nothing left to do.
     """
 
     label: str
@@ -102,7 +62,7 @@ class Work(NamedTuple):
 
 
 class Bench:
-    """A folder with the prepared databases, and with the copy that is worked on."""
+    """A folder with the prepared databases, and the copy that is worked on."""
 
     def __init__(self, folder: Path, tasks: int, audit: int) -> None:
         self.folder, self.rows = folder, {"tasks": tasks, "audit": audit}
@@ -110,7 +70,7 @@ class Bench:
         self.alembic_duration = folder / "alembic-duration"
 
     def works(self) -> Iterator[Work]:
-        """What is measured, in order; makes the databases when they are needed."""
+        """All works, in order; makes the databases when they are needed."""
         yield from self._columns()
         yield from self._text()
         yield from self._indexes()
@@ -126,15 +86,15 @@ class Bench:
         }
         inside = {INVOKE: self._in_steps, ALEMBIC: self._in_alembic}
         for by, each in commands.items():
-            after = () if by == ALEMBIC else done  # it writes types and defaults its own way
+            after = () if by == ALEMBIC else done  # it writes types and defaults in its own way
             yield Work(name_of(COLUMNS, by), prepared, each, inside.get(by), after)
 
     def _text(self) -> Iterator[Work]:
         prepared, done = self.folder / "generation-3.db", ("core",)
         statements = self._statements(prepared, "core")
-        anew = self._shell(rebuild(prepared, "audit", statements))
+        by_hand = self._shell(rebuild(prepared, "audit", statements))
         yield Work(name_of(TEXT, INVOKE), prepared, [self._invoke("core")], self._in_steps, done)
-        yield Work(name_of(TEXT, AUDIT_ANEW), prepared, [anew], None, done)
+        yield Work(name_of(TEXT, AUDIT_REBUILT), prepared, [by_hand], None, done)
 
     def _indexes(self) -> Iterator[Work]:
         prepared, steps = self._without_indexes(), ("core-indexes", "memory-indexes")
@@ -155,7 +115,7 @@ class Bench:
             yield Work(name_of(REBUILD, by), prepared, [shell], None, done)
 
     def measure(self, work: Work) -> dict[str, float]:
-        """Milliseconds by label, of one run."""
+        """Run it once; the milliseconds by label."""
         self._copy(work.prepared)
         whole = sum(run(command, self.folder) for command in work.commands)
         if work.inside is None:
@@ -163,7 +123,7 @@ class Bench:
         return {work.label: work.inside(), work.label + WHOLE: whole}
 
     def check(self, work: Work) -> None:
-        """Raise ValueError unless all is done, and all rows are there, after a run of `work`."""
+        """Raise ValueError unless `work` has just done all it should, and kept all rows."""
         with (
             closing(sqlite3.connect(work.prepared)) as before,
             closing(sqlite3.connect(self.copy)) as after,
@@ -186,15 +146,13 @@ class Bench:
     def _older(self, generation: int) -> Path:
         """A large database of that generation, in WAL mode."""
         path = self.folder / f"generation-{generation}.db"
-        maker = [sys.executable, str(ROOT / "tests" / "older.py"), str(path)]
-        sizes = [f"--{table}={number}" for table, number in self.rows.items()]
-        run(Command("", [*maker, f"--generation={generation}", *sizes]), self.folder)
+        older.make(path, generation, tasks=self.rows["tasks"], audit=self.rows["audit"])
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
         return path
 
     def _without_indexes(self) -> Path:
-        """A finished database, but for the indexes."""
+        """A finished database without its indexes."""
         path = self.folder / "without-indexes.db"
         self._copy(self.folder / "generation-3.db")
         for step in SCHEMA_STEPS:
@@ -224,7 +182,7 @@ class Bench:
         )
 
     def _alembic(self, statements: Sequence[str]) -> Command:
-        """A minimal Alembic project that adds the same columns, with their foreign keys."""
+        """Alembic adding the same columns, with their foreign keys, in batch mode."""
         added: dict[str, list[tuple[str, str, str, str]]] = {}
         for sql in statements:
             if found := re.match(r'ALTER TABLE "?(\w+)"? ADD COLUMN "?(\w+)', sql):
@@ -235,22 +193,16 @@ class Bench:
                 added.setdefault(found[1], []).append(
                     (found[2], column.type.title(), parent, key.on_delete if key else "")
                 )
-        project = self.folder / "alembic"
-        (project / "versions").mkdir(parents=True)
-        ini = ALEMBIC_INI.format(folder=project.as_posix(), database=self.copy.as_posix())
         version = ALEMBIC_VERSION.format(
             parents=[sql for sql in statements if re.search(r"(?m)^CREATE TABLE", sql)],
             columns=added,
             duration=str(self.alembic_duration),
         )
-        (project / "alembic.ini").write_text(ini.replace("%", "%%"), "utf-8")
-        (project / "env.py").write_text(ALEMBIC_ENV, "utf-8")
-        (project / "versions" / "columns.py").write_text(version, "utf-8")
-        ini_path = str(project / "alembic.ini")
-        return Command(ALEMBIC, [script("alembic"), "-c", ini_path, "upgrade", "head"])
+        ini = alembic_project.write(self.folder / "alembic", self.copy, version)
+        return Command(ALEMBIC, [script("alembic"), "-c", str(ini), "upgrade", "head"])
 
     def _statements(self, prepared: Path, step: str, *options: str) -> list[str]:
-        """What a step runs on a copy of a database, by its report."""
+        """The statements that a step runs on a copy of a database, from its report."""
         self._copy(prepared)
         return self._run_step(step, *options)
 
@@ -270,42 +222,6 @@ class Bench:
         return float(self.alembic_duration.read_text())
 
 
-def transaction(statements: Iterable[str]) -> str:
-    """The statements as a step runs them."""
-    return "\n".join(("BEGIN IMMEDIATE;", *statements, "COMMIT;", ""))
-
-
-def rebuild(prepared: Path, table: str, statements: Iterable[str], check: str = "") -> str:
-    """A table made anew by hand, as SQLite documents it, with the other tables as `statements` (of
-    our step) change them: the end is the same.
-    """
-    others = [
-        sql
-        for sql in statements
-        if OF_OTHERS.search(sql)
-        and not sql.startswith(f'ALTER TABLE "{table}"')
-        and not sql.endswith(f" name = '{table}';")
-    ]
-    with closing(sqlite3.connect(prepared)) as connection:
-        indexes = connection.execute(
-            "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?"
-            " AND sql IS NOT NULL",
-            (table,),
-        ).fetchall()
-    return REBUILD_BY_HAND.format(
-        table=table,
-        others="\n".join(others),
-        create=re.sub(
-            rf"(?m)^CREATE TABLE {table}\b",
-            f"CREATE TABLE new_{table}",
-            declared().creates[table],
-        ),
-        rows=ROWS_BY_HAND[table],
-        indexes="\n".join(f"{index};" for (index,) in indexes),
-        check=check,
-    )
-
-
 def name_of(work: str, by: str) -> str:
-    """The label of one work done by one of those that are compared."""
+    """The label of a work, done by one of the tools compared."""
     return f"{work}: {by}"

@@ -14,24 +14,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from database import make
-from start import ROOT, positive, script
+from benchmarks.database import make
+from benchmarks.start import ROOT, positive, script
 
 SHELL = "PRAGMA integrity_check; PRAGMA foreign_key_check;"
 SCALES = (0.08, 1.0, 1.6)
-"""Of `database.ROWS`: about 100 MB, 1.3 GB and 2 GB."""
+"""About 100 MB, 1.3 GB and 2 GB."""
 
 LARGE = 0.5
 TARGET_LARGE, TARGET = 0.5, 1.0
-"""How much of the command line's time `verify` may take from scale `LARGE` on, and below."""
+"""The share of the command line's time that `verify` may take: from scale `LARGE` on, and below."""
 
 GROWTH = 1.25
-"""How much more memory the largest database may need than the smallest."""
+"""The largest database may need so many times the memory of the smallest."""
 
 
 class Measured(NamedTuple):
-    """One whole process: wall time, processor time (both in seconds), and the peak of its memory
-    without mapped files (RssAnon, in MB; 0 where the system does not tell).
+    """A whole process: seconds of wall and processor time, and its peak memory in MB, mapped files
+    left out (RssAnon; 0 where the system does not say).
     """
 
     wall: float
@@ -40,7 +40,7 @@ class Measured(NamedTuple):
 
 
 def run(arguments: Sequence[str], folder: Path) -> Measured:
-    """Run a command in `folder` to its end. Raises CalledProcessError when it does not exit 0."""
+    """Run a command in `folder`. Raises CalledProcessError unless it exits with 0."""
     before = os.times()
     begin = time.perf_counter()
     process = subprocess.Popen(
@@ -60,7 +60,7 @@ def run(arguments: Sequence[str], folder: Path) -> Measured:
 
 
 def anonymous(pid: int) -> float:
-    """The memory of a process that is its own, in MB, where Linux tells it."""
+    """The memory that a process has to itself, in MB; 0 where Linux does not say."""
     try:
         status = Path(f"/proc/{pid}/status").read_text("utf-8")
     except OSError:
@@ -70,8 +70,8 @@ def anonymous(pid: int) -> float:
 
 
 def measure(database: Path, runs: int) -> list[tuple[Measured, Measured]]:
-    """Pairs of SQLite's command line and `invoke verify`, in turns, after a `verify` that warms up
-    the system's cache of the file.
+    """Run SQLite's command line and `invoke verify` in turns, after a `verify` that warms up the
+    system's cache of the file.
     """
     shell = shutil.which("sqlite3")
     if shell is None:
@@ -87,7 +87,7 @@ def measure(database: Path, runs: int) -> list[tuple[Measured, Measured]]:
 
 
 def rows(database: Path, pairs: Sequence[tuple[Measured, Measured]]) -> tuple[float, list[str]]:
-    """The median of the pairs' ratios, and the lines of the table."""
+    """The median ratio of the pairs, and the lines of the table."""
     ratio = statistics.median(ours.wall / theirs.wall for theirs, ours in pairs)
     megabytes = database.stat().st_size / 1e6
     lines = []

@@ -1,4 +1,4 @@
-"""Ten `init` at once on one file: each ends well, and what is made is told by exactly one."""
+"""Ten `init` at once on one file: all end well, and exactly one reports each thing made."""
 
 import os
 import random
@@ -10,19 +10,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import clock
 import pytest
-from conftest import Report, environment, reports
-from scenarios import SCENARIOS
 
 from abathur_schema.commands.tasks import run_plan, run_task
+from tests.support import clock
+from tests.support.bundle import Report, reports
+from tests.support.commands import environment
+from tests.support.scenarios import SCENARIOS
 
 AT_ONCE = 10
 PARTS = 5
-"""Tests among which the rounds are dealt out, to run side by side."""
+"""The rounds are dealt out to so many tests, which can run side by side."""
 
 LATER = 0.2
-"""In every other round each begins up to so many seconds later, to meet the others at work."""
+"""In every other round each starts up to so many seconds later, while others are at work."""
 
 PROCESS = """
 import sys, time
@@ -31,7 +32,7 @@ sys.stdin.read()
 time.sleep(float(sys.argv[1]))
 sys.exit(run_task("init", "abathur.db", "reports", as_json=False))
 """
-"""Waits, with all that it needs in memory, until its standard input ends."""
+"""Waits until its standard input ends, with everything it needs loaded."""
 
 MADE = (
     "tables_created",
@@ -47,13 +48,13 @@ CASES = [
     ("fresh", "stands still", 20),
     ("upgrade", "stands still", 20),
 ]
-"""What is there before, the clock, and how many rounds. Where the clock stands still, all ask for
-the same name of a report.
+"""What is there before, the clock, and the number of rounds. Where the clock stands still, all want
+the same name for their report.
 """
 
 
 def together(folder: Path, delays: Sequence[float], **variables: str) -> None:
-    """Run `init` once for each of `delays`, all from the same moment; each exits 0 in silence."""
+    """Run `init` once for each of `delays`, from one moment on; all must exit with 0, silently."""
     gun, trigger = os.pipe()
     running = [
         subprocess.Popen(
@@ -75,15 +76,15 @@ def together(folder: Path, delays: Sequence[float], **variables: str) -> None:
 
 
 def told(found: Sequence[Report]) -> Counter[tuple[str, str]]:
-    """What the reports say was made, and how often."""
+    """How often the reports name each thing that was made."""
     return Counter(
         (kind, name) for one in found for kind in MADE for name in one["deliverables"][kind]
     )
 
 
 def rounds(name: str, hands: str | None, how_many: int, seed: int, folder: Path) -> Counter[str]:
-    """Hold so many rounds against the promises; how often which number of processes said that it
-    put the database into WAL mode (which can be no transaction).
+    """Check the promises in so many rounds; returns how often how many processes reported that they
+    put the database into WAL mode, which cannot be part of a transaction.
     """
     scenario = SCENARIOS[name](folder / "start")
     scenario.make()
@@ -123,7 +124,9 @@ def rounds(name: str, hands: str | None, how_many: int, seed: int, folder: Path)
         first = Counter(one["steps"][0]["status"] for one in found)["changed"]
         assert first
         ended = f"all exit code 0, WAL told by {first}"
-        if left:  # the last two closed it in the same moment, each in the belief of not being last
+        if (
+            left
+        ):  # the last two closed it at the same moment, each believing that the other was last
             assert run_task("init", *paths, as_json=False) == 0
             assert {path.name for path in place.iterdir()} == {"abathur.db", "reports"}
             ended += ", the -wal left for the next run"

@@ -1,16 +1,17 @@
-"""`checks/` proves what it says: complete, able to fail, and open for files of others."""
+"""`checks/` is complete, each check can fail, and a file is all it takes to add one."""
 
 import json
 import re
 from pathlib import Path
 
 import pytest
-from conftest import Bundle, Invoke, valid
 
 from abathur_schema.declared.check_files import KINDS, indexes_of
 from abathur_schema.declared.declaration import declared
 from abathur_schema.proof.trials import refusals_expected
 from abathur_schema.schema.text import normal
+from tests.support.bundle import Bundle, valid
+from tests.support.commands import Invoke
 
 SCHEMA = declared().schema
 INDEXES = sorted(index.name for index in SCHEMA.indexes.values() if index.origin == "c")
@@ -25,10 +26,10 @@ def rejected() -> set[tuple[str, str]]:
 
 
 def constraints() -> set[tuple[str, str]]:
-    """Every constraint of the declared schema that can refuse a row, as SQLite tells it."""
+    """Every declared constraint that can refuse a row, worded as SQLite does."""
     found = set()
     for name, table in SCHEMA.tables.items():
-        # SQLite fills in an INTEGER PRIMARY KEY, and takes NULL in any other that is not NOT NULL.
+        # SQLite fills in an INTEGER PRIMARY KEY, and allows NULL in any other key without NOT NULL.
         for column in table.columns:
             if column.notnull and not column.default:
                 found.add(("NOT NULL", f"{name}.{column.name}"))

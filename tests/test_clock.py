@@ -1,5 +1,5 @@
-"""The system's clock stands still, jumps or is wrong by centuries: nothing is overwritten or lost,
-and waiting takes as long as it should.
+"""The system clock stands still, jumps or is centuries off: nothing is overwritten or lost, and
+waits last as long as they should.
 """
 
 import shutil
@@ -13,18 +13,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Timer
 
-import clock
-import older
 import pytest
-from conftest import ROOT, Bundle, Report, invoke_command, reports, run
-from scenarios import content
 
 from abathur_schema.commands.tasks import run_task
+from tests.support import clock, older
+from tests.support.bundle import Bundle, Report, reports
+from tests.support.commands import ROOT, invoke_command, run
+from tests.support.promises import content
 
 ROUNDS = 4
 
 BUSY_TIMEOUT = 5
-"""Seconds, as `sql/pragma.sql` has it; a step that meets a lock is tried twice."""
+"""Seconds, from `sql/pragma.sql`; a step that meets a lock is tried twice."""
 
 
 def files_of(folder: Path) -> dict[Path, bytes]:
@@ -47,7 +47,7 @@ sys.stdin.read()
 
 @contextmanager
 def held(database: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Another process holds the lock for writing until its standard input is closed."""
+    """Another process that holds the write lock until its standard input is closed."""
     command = [sys.executable, "-c", HOLDER, str(database)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
@@ -56,7 +56,7 @@ def held(database: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Workshop:
-    """An older database, one that `init` cannot bring up to date, and commands with a clock."""
+    """An older database, another that `init` cannot upgrade, and commands that run with a clock."""
 
     def __init__(self, folder: Path, hands: str) -> None:
         self.folder = folder
@@ -69,8 +69,8 @@ class Workshop:
         self.outcomes: Counter[str] = Counter()
 
     def run(self, code: int, *arguments: str) -> float:
-        """Run `invoke` and see what it leaves: one report more, and all that was kept before as it
-        was. Returns how long it took, in seconds.
+        """Run `invoke`, and check that it leaves one more report and all older files as they were.
+        Returns the seconds it took.
         """
         kept, known = files_of(self.reports), len([*self.reports.glob("*.json")])
         started = time.monotonic()
@@ -93,7 +93,7 @@ class Workshop:
 
 
 def go_through(hands: str, folder: Path) -> Counter[str]:
-    """All commands that leave something, twice where that meets what is there."""
+    """Run every command that leaves files; twice if the second run meets those of the first."""
     shop = Workshop(folder, hands)
     before = content(folder / "older.db")
     for suffix in ("alone.db", "old.db"):
@@ -111,7 +111,7 @@ def go_through(hands: str, folder: Path) -> Counter[str]:
     assert content(folder / "older.db") == before
     shop.run(3, "init", "-d", "taken.db")
     shop.run(3, "init", "-d", "taken.db")
-    # A killed run leaves a state without its report, and whoever tidies up takes the reports.
+    # As a killed run leaves a state without its report, or someone who deletes the reports.
     for path in shop.reports.glob("*.json"):
         path.unlink()
     shop.run(0, "init", "-d", "old.db")
@@ -142,7 +142,7 @@ def test_clock_many_times(
 def test_wait_for_a_lock_is_not_by_the_clock(
     hands: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """A lock that lasts for two seconds is waited for; one that stays is given up in time."""
+    """`init` waits for a lock of two seconds, and gives up in time on one that stays."""
     shop = Workshop(tmp_path / "shop", hands)
     bundle = Bundle(shop.folder)
     assert bundle.run("pragma") == 0

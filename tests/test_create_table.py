@@ -1,4 +1,4 @@
-"""The text of a CREATE TABLE, taken apart."""
+"""The text of a CREATE TABLE is taken apart correctly."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Damaged and hostile files: a sample of what `benchmarks/damage.py` and `hostile.py` try."""
+"""Damaged and hostile files: a sample of what `tests/campaigns/` tries."""
 
 import signal
 import sqlite3
@@ -7,25 +7,25 @@ import time
 from pathlib import Path
 from typing import Any
 
-import damage
-import hostile
 import pytest
-from conftest import Bundle, Invoke, environment, invoke_command
 
 from abathur_schema.commands.tasks import run_restore
 from abathur_schema.storage import connection, snapshot
+from tests.campaigns import damage, hostile, hostile_files, kinds_of_damage
+from tests.support.bundle import Bundle
+from tests.support.commands import Invoke, environment, invoke_command
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> list[damage.Image]:
-    return damage.images(tmp_path_factory.mktemp("sound"))
+def sound(tmp_path_factory: pytest.TempPathFactory) -> list[kinds_of_damage.Image]:
+    return kinds_of_damage.images(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.mark.parametrize("number", range(4))
 def test_sound_database_passes_the_proofs(
-    number: int, sound: list[damage.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: int, sound: list[kinds_of_damage.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else all damage would be found."""
+    """Otherwise any damage would seem to be found."""
     image = sound[number]
     path = tmp_path / "sound.db"
     path.write_bytes(image.file)
@@ -35,25 +35,25 @@ def test_sound_database_passes_the_proofs(
         assert not damage.found_by_verify(path)
 
 
-@pytest.mark.parametrize("kind", damage.KINDS)
+@pytest.mark.parametrize("kind", kinds_of_damage.KINDS)
 def test_what_integrity_check_finds_verify_finds(
-    kind: str, sound: list[damage.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, sound: list[kinds_of_damage.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "damaged.db"
     for seed in range(8):
         monkeypatch.setattr(snapshot, "LARGE", 0 if seed // len(sound) else 1 << 40)
-        damage.damaged(sound[seed % len(sound)], kind, seed, path)
+        kinds_of_damage.damaged(sound[seed % len(sound)], kind, seed, path)
         if damage.found_by_sqlite(path):
             assert damage.found_by_verify(path), seed
 
 
 def test_page_in_the_free_list_and_in_a_table_is_found(
-    sound: list[damage.Image], tmp_path: Path
+    sound: list[kinds_of_damage.Image], tmp_path: Path
 ) -> None:
-    """What no table's own check sees."""
+    """Damage that the check of a single table does not see."""
     path = tmp_path / "damaged.db"
     content = bytearray(sound[0].file)
-    start = (int.from_bytes(content[32:36], "big") - 1) * damage.PAGE + 8
+    start = (int.from_bytes(content[32:36], "big") - 1) * kinds_of_damage.PAGE + 8
     content[start : start + 4] = (2).to_bytes(4, "big")
     path.write_bytes(content)
     bundle = Bundle(tmp_path)
@@ -64,14 +64,14 @@ def test_page_in_the_free_list_and_in_a_table_is_found(
     assert "is never used" in found
 
 
-@pytest.mark.parametrize("kind", hostile.MADE)
+@pytest.mark.parametrize("kind", hostile_files.MADE)
 def test_hostile_file_does_no_harm(kind: str, tmp_path: Path) -> None:
     worker = hostile.Worker()
     try:
         path = tmp_path / "place" / "hostile.db"
         path.parent.mkdir()
         (path.parent / "victim").write_text("precious\0")
-        hostile.MADE[kind](path)
+        hostile_files.MADE[kind](path)
         assert list(hostile.faults(worker, path, [])) == []
     finally:
         worker.stop()
@@ -79,7 +79,7 @@ def test_hostile_file_does_no_harm(kind: str, tmp_path: Path) -> None:
 
 def test_scan_without_end_is_given_up_and_said_so(tmp_path: Path, capsys: Any) -> None:
     bundle = Bundle(tmp_path)
-    hostile.endless_tree(bundle.path)
+    hostile_files.endless_tree(bundle.path)
     assert bundle.run("verify") == 1
     assert "could not be checked: it took SQLite longer than" in "".join(
         bundle.failed()["integrity_check"]
@@ -87,11 +87,11 @@ def test_scan_without_end_is_given_up_and_said_so(tmp_path: Path, capsys: Any) -
 
 
 def test_planted_journal_deletes_nothing(tmp_path: Path, invoke: Invoke) -> None:
-    """First that SQLite itself would: else this test proves nothing."""
+    """First, prove that SQLite itself would: otherwise this test shows nothing."""
     for name in ("theirs", "ours"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "victim").write_text("precious\0")
-        hostile.planted_journal(tmp_path / name / "a.db")
+        hostile_files.planted_journal(tmp_path / name / "a.db")
     with sqlite3.connect(tmp_path / "theirs" / "a.db") as connection:
         connection.execute("SELECT count(*) FROM sqlite_schema")
     connection.close()
@@ -105,7 +105,7 @@ def test_planted_journal_deletes_nothing(tmp_path: Path, invoke: Invoke) -> None
 
 
 def test_journal_of_sqlite_itself_is_played_back(tmp_path: Path, invoke: Invoke) -> None:
-    """A process that was killed in a transaction on two databases leaves a super-journal."""
+    """A process killed in a transaction on two databases leaves a super-journal."""
     script = (
         "import os, sqlite3\n"
         "c = sqlite3.connect('abathur.db', isolation_level=None)\n"
@@ -123,7 +123,7 @@ def test_journal_of_sqlite_itself_is_played_back(tmp_path: Path, invoke: Invoke)
 
 
 def test_table_that_cannot_be_checked_is_named_and_the_others_are_checked(bundle: Bundle) -> None:
-    """An index on a function that only the application has; and another table is damaged."""
+    """One table has an index on the application's own function; another one is damaged."""
     connection = sqlite3.connect(bundle.path, isolation_level=None)
     connection.create_function("mine", 1, str, deterministic=True)
     connection.executescript(
@@ -163,7 +163,7 @@ def test_rows_that_break_a_declared_check_are_counted(bundle: Bundle) -> None:
 
 
 def test_table_that_answers_for_a_check_of_sqlite_hides_no_damage(bundle: Bundle) -> None:
-    """First that it would: to a SELECT an empty table says that nothing is wrong."""
+    """First, prove that it would: a SELECT from the empty table says that nothing is wrong."""
     bundle.sql(
         "CREATE TABLE t (a); CREATE INDEX ti ON t (a); INSERT INTO t VALUES (1);"
         "CREATE TABLE pragma_quick_check (quick_check);"
@@ -182,10 +182,10 @@ def test_table_that_answers_for_a_check_of_sqlite_hides_no_damage(bundle: Bundle
 
 
 def make_slow(bundle: Bundle) -> None:
-    """An index of which each entry takes a hundredth of a second, and in all many minutes."""
+    """An index whose entries take a hundredth of a second each, and many minutes in all."""
     bundle.sql(
         "CREATE TABLE slow (a); CREATE INDEX by_a ON slow (+a);"
-        f"INSERT INTO slow {hostile.NUMBERS.replace('20', '30000')} SELECT i FROM n;"
+        f"INSERT INTO slow {hostile_files.NUMBERS.replace('20', '30000')} SELECT i FROM n;"
         "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX by_a ON slow"
         " (min(a, length(hex(zeroblob(a * 0 + 8000000)))))' WHERE name = 'by_a'"
     )
@@ -234,12 +234,12 @@ def test_slow_file_can_be_left(number: signal.Signals, bundle: Bundle) -> None:
 
 
 def test_what_is_found_in_a_hostile_file_stays_small(bundle: Bundle) -> None:
-    """A hundred tables of which each could fill the report, and names as long as a page."""
+    """A hundred tables, each with enough violations to fill the report, and very long names."""
     name = "long" * 250
     bundle.sql(
         "".join(
             f"CREATE TABLE t{number} ({name} REFERENCES tasks (id));"
-            f"INSERT INTO t{number} {hostile.NUMBERS.replace('20', '500')} SELECT i FROM n;"
+            f"INSERT INTO t{number} {hostile_files.NUMBERS.replace('20', '500')} SELECT i FROM n;"
             for number in range(100)
         )
     )

@@ -1,4 +1,4 @@
-"""The async `Database`: how it is initialized and extended, and what it tells."""
+"""The async `Database`: how it is initialized, and what it reports."""
 
 import asyncio
 import os
@@ -8,13 +8,14 @@ import sys
 import time
 from pathlib import Path
 
-import aiosqlite
 import pytest
-from conftest import STATE, TASK, Bundle, count, environment, reports
 
-from abathur_schema import AbathurError, Database
+from abathur_schema import Database
 from abathur_schema.declared.declaration import declared
-from abathur_schema.errors import InitializationError, NoQueryError, UsageError
+from abathur_schema.errors import InitializationError, UsageError
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import environment
+from tests.support.inserts import STATE, TASK, count
 
 
 def schema(path: Path) -> list[tuple[str, ...]]:
@@ -24,9 +25,6 @@ def schema(path: Path) -> list[tuple[str, ...]]:
     return rows
 
 
-# initialize
-
-
 async def test_initialize_makes_what_init_makes(tmp_path: Path) -> None:
     made = Bundle(tmp_path)
     assert made.run("init") == 0
@@ -34,7 +32,7 @@ async def test_initialize_makes_what_init_makes(tmp_path: Path) -> None:
     async with Database(path):
         pass
     assert schema(path) == schema(made.path)
-    assert Bundle(path.parent).run("verify") == 2  # no abathur.db there; and below is the proof
+    assert Bundle(path.parent).run("verify") == 2  # there is no abathur.db
     assert [check.name for check in await Database(path).verify() if check.status == "fail"] == []
 
 
@@ -91,7 +89,7 @@ def test_many_processes_initialize_at_once(tmp_path: Path) -> None:
 
 
 async def test_initialize_does_not_block_the_loop(tmp_path: Path) -> None:
-    """Another process holds the lock: the step waits for it, the application goes on."""
+    """While a step waits for another process's lock, the application goes on."""
     path = tmp_path / "swarm.db"
     sqlite3.connect(path).close()
     other = sqlite3.connect(path, isolation_level=None)
@@ -196,159 +194,12 @@ async def test_failed_initialization_in_memory() -> None:
     await db.close()
 
 
-# Extending
-
-
-class Extended(Database):
-    """As a host would: one part replaced, tables before and after."""
-
-    async def _create_core_tables(self, conn: aiosqlite.Connection) -> None:
-        await conn.execute("CREATE TABLE IF NOT EXISTS tenants (id TEXT PRIMARY KEY)")
-        await conn.execute("INSERT OR IGNORE INTO tenants VALUES ('first')")
-        await super()._create_core_tables(conn)
-        await conn.execute("CREATE TABLE IF NOT EXISTS notes (task_id TEXT REFERENCES tasks(id))")
-
-    async def _create_memory_indexes(self, conn: aiosqlite.Connection) -> None:
-        await conn.execute("CREATE INDEX IF NOT EXISTS mine ON sessions(app_name, status)")
-        await conn.execute("INSERT INTO notes VALUES (NULL)")
-
-
-@pytest.mark.parametrize("kind", ["file", "memory"])
-async def test_parts_are_overridden_and_extended(tmp_path: Path, kind: str) -> None:
-    async with Extended(tmp_path / "swarm.db" if kind == "file" else ":memory:") as db:
-        await db.initialize()
-        usage = await db.get_index_usage()
-        names = {index["name"] for index in usage["indexes"]}
-        assert {"mine", "idx_tasks_parent"} <= names
-        assert "idx_memory_type_updated" not in names  # of the part that was replaced
-        assert await count(db, "tenants") == 1
-        assert await count(db, "notes") == 2
-
-
-async def test_part_that_fails_ends_the_initialization(tmp_path: Path) -> None:
-    class Broken(Database):
-        async def _create_core_indexes(self, conn: aiosqlite.Connection) -> None:
-            await conn.execute(TASK, ("t1",))
-            raise LookupError("mine")
-
-    db = Broken(tmp_path / "swarm.db")
-    with pytest.raises(LookupError, match="mine"):
-        await db.initialize()
-    assert await count(db) == 0  # and no lock is left
-    async with db.transaction() as conn:
-        await conn.execute(TASK, ("t2",))
-    await db.close()
-
-
-async def test_part_by_itself(tmp_path: Path) -> None:
-    db = Database(tmp_path / "swarm.db")
-    sqlite3.connect(db.path).close()
-    assert Bundle(tmp_path).run("pragma") == 0
-    (tmp_path / "abathur.db").rename(db.path)
-    async with db.connection() as conn:
-        with pytest.raises(InitializationError, match="builds upon what core makes"):
-            await db._create_core_indexes(conn)
-        await db._create_core_tables(conn)
-        await db._create_core_indexes(conn)
-        assert conn.row_factory is aiosqlite.Row
-    await db.close()
-
-
-async def test_part_on_a_connection_of_the_host(bundle: Bundle) -> None:
-    """As a mixin in a class that opens connections and initializes by itself."""
-    bundle.sql("DROP TABLE document_index")
-    async with aiosqlite.connect(bundle.path, isolation_level="EXCLUSIVE") as conn:
-        for setting in declared().settings:
-            await conn.execute(setting.statement)
-        await Database(bundle.path)._create_memory_tables(conn)
-        assert (conn.row_factory, conn.isolation_level) == (None, "EXCLUSIVE")
-        assert list(await conn.execute_fetchall("SELECT count(*) FROM document_index")) == [(0,)]
-
-
-# What it tells
-
-
 async def test_validate_foreign_keys(tmp_path: Path, bundle: Bundle) -> None:
     db = Database(bundle.path)
     assert await db.validate_foreign_keys() == []
     bundle.sql(STATE.replace("?", "'nobody'"))
     assert await db.validate_foreign_keys() == [("state", 1, "tasks", 0)]
     await db.close()
-
-
-@pytest.mark.parametrize(
-    ("query", "parameters", "expected"),
-    [
-        (
-            "SELECT id FROM tasks WHERE parent_task_id = ?",
-            ("t1",),
-            ["SEARCH tasks USING INDEX idx_tasks_parent (parent_task_id=?)"],
-        ),
-        (
-            "SELECT id FROM tasks WHERE parent_task_id = :id;",
-            {"id": "t1"},
-            ["SEARCH tasks USING INDEX idx_tasks_parent (parent_task_id=?)"],
-        ),
-        ("-- of all\n/* ; */ SELECT prompt FROM tasks ; -- end", (), ["SCAN tasks"]),
-        ("VALUES (1), (2)", (), ["SCAN 2 CONSTANT ROWS"]),
-        (
-            "WITH a(x) AS (SELECT id FROM tasks), b AS (VALUES (1)) SELECT prompt FROM tasks",
-            (),
-            ["SCAN tasks"],
-        ),
-        ("select ';' from tasks where id = 'x'", (), None),
-    ],
-)
-async def test_explain_query_plan(
-    db: Database, query: str, parameters: tuple[str] | dict[str, str], expected: list[str] | None
-) -> None:
-    plan = await db.explain_query_plan(query, parameters)
-    assert expected is None or plan == expected
-    assert plan
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "",
-        "-- nothing",
-        "/* SELECT 1",
-        "SELECT 1; DELETE FROM tasks",
-        "SELECT 1; SELECT 2",
-        "DELETE FROM tasks",
-        "DELETE FROM tasks RETURNING id",
-        "INSERT INTO metrics SELECT 1, 1, 'm', 1, NULL RETURNING id",
-        "UPDATE tasks SET prompt = '' RETURNING id",
-        "REPLACE INTO metrics SELECT 1, 1, 'm', 1, NULL",
-        "WITH x AS (SELECT 1) DELETE FROM tasks",
-        "WITH x(y) AS NOT MATERIALIZED (SELECT 1), z AS (SELECT 1) UPDATE tasks SET prompt = ''",
-        "WITH x AS (SELECT 1) INSERT INTO metrics SELECT 1, 1, 'm', 1, NULL RETURNING id",
-        "PRAGMA user_version = 5",
-        "PRAGMA journal_mode = DELETE",
-        "EXPLAIN SELECT 1",
-        "EXPLAIN QUERY PLAN DELETE FROM tasks",
-        "; DELETE FROM tasks",
-        "VACUUM",
-        "BEGIN",
-        "DROP TABLE metrics",
-    ],
-)
-async def test_explain_refuses_what_is_no_query(db: Database, statement: str) -> None:
-    async with db.connection() as conn:
-        await conn.execute(TASK, ("t1",))
-        await conn.commit()
-        before = conn.total_changes
-        with pytest.raises(NoQueryError, match="Give one query") as caught:
-            await db.explain_query_plan(statement)
-        assert isinstance(caught.value, ValueError)
-        assert isinstance(caught.value, AbathurError)
-        assert conn.total_changes == before
-    assert await count(db) == 1
-
-
-async def test_explain_tells_what_sqlite_does_not_understand(db: Database) -> None:
-    with pytest.raises(sqlite3.OperationalError, match="no such table"):
-        await db.explain_query_plan("SELECT * FROM nowhere")
 
 
 async def test_index_usage(db: Database) -> None:

@@ -1,17 +1,17 @@
-"""Older databases and the async `Database`, and its script."""
+"""The async `Database`, and its script, upgrade older databases."""
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import older
 import pytest
-from conftest import reports
-from test_script import script
-from test_upgrade import columns, old_digests, renamed
 
 from abathur_schema import Database
 from abathur_schema.errors import InitializationError
+from tests.support import older
+from tests.support.bundle import reports
+from tests.support.commands import script
+from tests.support.fingerprints import columns, old_digests, renamed
 
 
 @pytest.mark.parametrize("generation", older.GENERATIONS)

@@ -1,4 +1,4 @@
-"""The code of README.md and `docs/` is run, block by block, and prints what the page shows."""
+"""The code on README.md and in `docs/` runs, and prints what the page shows."""
 
 import re
 import subprocess
@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, environment
+
+from tests.support.commands import ROOT, environment
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -45,6 +46,6 @@ def test_links_of_the_page_lead_somewhere(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """The names by which the headings of a page are linked to."""
+    """The anchors of a page's headings."""
     titles = HEADING.findall(page.read_text("utf-8"))
     return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}

@@ -1,7 +1,7 @@
-"""A fault at every single write and sync, made for real: nothing is lost, and the next run ends
-well. The normal run takes a sample of the points; `pytest -m faults` takes every one.
+"""A real fault at every single write and sync: nothing is lost, and the next run ends well.
 
-Each point is a process of its own, in which strace kills or fails one system call.
+The normal run tries a sample of the points, `pytest -m faults` all of them. Each point is a process
+of its own, in which strace makes one system call fail, or kills or signals the process there.
 """
 
 import re
@@ -12,25 +12,28 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from scenarios import FAST, SCENARIOS, Scenario, hold_all, need_strace
+
+from tests.support.machine import need_strace
+from tests.support.promises import FAST, Scenario, hold_all
+from tests.support.scenarios import SCENARIOS
 
 SAMPLE = 1
-"""Points of each kind in the normal run."""
+"""The number of points of each kind in the normal run."""
 
 PARTS = 8
-"""Tests among which the points of each kind are dealt out, to run side by side."""
+"""The points of each kind are dealt out to so many tests, which can run side by side."""
 
 WRITES = ("pwrite64", "write")
 SYNCS = ("fsync", "fdatasync")
 CHANGES = (*WRITES, "ftruncate", "rename", "unlink", "mkdir")
 TERMINAL = "write"
-"""The call that also writes to the terminal; a fault in it that stayed would hide what is told."""
+"""The call that also writes to the terminal: a lasting fault in it would hide the messages."""
 
 
 class Fault(NamedTuple):
-    """What befalls each of `calls`, as strace's `inject` has it; `stays`: all later ones too.
+    """What happens at each of `calls`, as strace's `inject` has it; `stays`: at all later ones too.
 
-    A run that was asked to stop ends with the exit code `stopped`.
+    A run that is told to stop ends with the exit code `stopped`.
     """
 
     calls: Sequence[str]
@@ -50,7 +53,7 @@ FAULTS = {
 
 
 class Point(NamedTuple):
-    """The `number`th `call` of a run; `path` is what it changes, without what differs each time."""
+    """The `number`th `call` of a run; `path` is what it changes, less what differs between runs."""
 
     call: str
     number: int
@@ -61,20 +64,20 @@ class Point(NamedTuple):
 
 
 class Traced(NamedTuple):
-    """A scenario, and all changes that a run of it without a fault makes."""
+    """A scenario, and all changes that it makes without a fault."""
 
     scenario: Scenario
     points: Sequence[Point]
 
     def of(self, fault: str) -> list[Point]:
-        """Where that fault can come; there is always a place."""
+        """The points where that fault can come; never empty."""
         found = [point for point in self.points if point.call in FAULTS[fault].calls]
         assert found
         return found
 
 
 def _points(lines: Sequence[str], folder: Path) -> Iterator[Point]:
-    """The changes that a trace has, terminal and pipes left out (but counted)."""
+    """The changes in a trace; those to terminals and pipes are counted, but left out."""
     numbers: Counter[str] = Counter()
     for line in lines:
         found = re.match(r'\d+ +(\w+)\((?:\d+<([^>]*)>|"([^"]*)")', line)
@@ -91,7 +94,7 @@ def _points(lines: Sequence[str], folder: Path) -> Iterator[Point]:
 
 
 def meet(scenario: Scenario, folder: Path, fault: Fault, point: Point) -> str:
-    """Run it with the fault at that point and hold it to its promises; how it ended."""
+    """Run it with the fault at that point, and check its promises; returns how it ended."""
     is_signal = fault.inject.startswith("signal=")
     stays = "+" if fault.stays and point.call != TERMINAL else ""
     inject = f"inject={point.call}:{fault.inject}:when={point.number}{stays}"
@@ -106,7 +109,7 @@ def meet(scenario: Scenario, folder: Path, fault: Fault, point: Point) -> str:
         assert outcome.killed
     else:
         scenario.check_words(folder, outcome, fault.stopped)
-        if point.call != "unlink":  # what could not be removed is there
+        if point.call != "unlink":  # it could not be removed
             assert not scenario.left_behind(folder)
     state = scenario.hold(folder, outcome)
     return f"{'killed' if outcome.killed else f'exit code {outcome.code}'}, {state}"
@@ -127,7 +130,7 @@ Ready = Callable[[str], Traced]
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Ready:
-    """A scenario of that name, set up once."""
+    """The scenario of that name, set up once."""
     need_strace()
     made: dict[str, Traced] = {}
 
@@ -145,7 +148,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Ready:
 
 
 def meet_all(scenario: Scenario, fault: str, points: Sequence[Point], folder: Path) -> Counter[str]:
-    """Make the fault at each of the points; how often it ended how. What went wrong stays."""
+    """Make the fault at each point; returns how often it ended how. Failed runs are kept."""
 
     def hold(point: Point) -> str:
         place = folder / f"{point.call} {point.number}"

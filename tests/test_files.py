@@ -1,4 +1,4 @@
-"""What is kept for its owner only, and where a link was planted."""
+"""Files that we write are for their owner only, and follow no planted link."""
 
 import os
 import stat
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Bundle
 
 from abathur_schema.storage.durable_files import create, new_file
+from tests.support.bundle import Bundle
 
 
 @pytest.fixture
 def open_umask() -> Iterator[None]:
-    """A user whose new files everybody may read and write."""
+    """A user whose new files anybody may read and write."""
     before = os.umask(0)
     yield
     os.umask(before)

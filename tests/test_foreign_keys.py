@@ -1,4 +1,4 @@
-"""A foreign key is seen at a glance to hold only where SQLite's own check finds nothing, too."""
+"""Our quick check passes a foreign key only where SQLite's own check finds nothing."""
 
 import sqlite3
 from contextlib import closing
@@ -84,7 +84,7 @@ NOT_HELD = {
 
 
 def holds(statements: str) -> tuple[bool, bool]:
-    """Whether all is seen to hold, and whether SQLite finds nothing."""
+    """Whether our quick check passes all foreign keys, and whether SQLite finds nothing."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.executescript(statements)
         live = read_schema(connection)

@@ -1,7 +1,7 @@
-"""A full disk of every size: nothing is lost, and the next run, with room, ends well. The normal
-run takes a sample of the sizes; `pytest -m faults` takes every one.
+"""A full disk of every size: nothing is lost, and the next run, with enough room, ends well.
 
-Each size is a file system of its own, from one page of room up to where nothing is missing.
+The normal run tries a sample of the sizes, `pytest -m faults` all of them. Each size is a file
+system of its own, from one page of room upwards until there is enough.
 """
 
 import shutil
@@ -11,31 +11,33 @@ from itertools import takewhile
 from pathlib import Path
 
 import pytest
-from conftest import disk_of
-from scenarios import SCENARIOS, Outcome, Scenario, hold_all
+
+from tests.support.machine import disk_of
+from tests.support.promises import Outcome, Scenario, hold_all
+from tests.support.scenarios import SCENARIOS
 
 PAGE = 4096
 ROOMY = 64 * 1024 * 1024
 SIZES = range(1, ROOMY // PAGE // 2)
 
 ENOUGH = 8
-"""After so many sizes, one after the other, with which nothing was missing, no more are tried."""
+"""The last sizes tried: so many in a row that had enough room."""
 
 SAMPLE = 40
-"""The pages of room in the normal run: enough for a report, and for nothing else."""
+"""Pages of room in the normal run: enough for a report, and not for much else."""
 
 NAMES = ("fresh", "upgrade", "restore")
 WHERE = ("the same disk", "another disk")
-"""Where the reports are."""
+"""Where the reports go."""
 
 
 def resize(disk: Path, size: int) -> None:
-    """Make a mounted file system as large as that."""
+    """Resize a mounted file system."""
     subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
 
 
 def run_with(scenario: Scenario, pages: int, disk: Path) -> Outcome:
-    """Run it on `disk` with so many pages of room; then there is room again."""
+    """Run it on `disk` with so many pages of room, and make room again."""
     shutil.copytree(scenario.start, disk, dirs_exist_ok=True)
     used = shutil.disk_usage(disk).used
     resize(disk, used + pages * PAGE)
@@ -45,7 +47,7 @@ def run_with(scenario: Scenario, pages: int, disk: Path) -> Outcome:
 
 
 def meet(scenario: Scenario, pages: int, folder: Path) -> str:
-    """Run it with so much room and hold it to its promises; how it ended."""
+    """Run it with so much room, and check its promises; returns how it ended."""
     shutil.rmtree(scenario.reports, ignore_errors=True)  # where they are elsewhere
     with disk_of(ROOMY, folder / f"{pages} pages") as disk:
         outcome = run_with(scenario, pages, disk)
@@ -56,7 +58,7 @@ def meet(scenario: Scenario, pages: int, folder: Path) -> str:
 
 
 def made(name: str, folder: Path) -> Scenario:
-    """The scenario of that name, and what comes of it on a disk with room."""
+    """The scenario of that name, after a run with enough room."""
     scenario = SCENARIOS[name](folder / "start")
     scenario.make()
     with disk_of(ROOMY, folder / "roomy") as disk:

@@ -1,4 +1,4 @@
-"""Databases of generation 4, which most users have: their application goes on as it did."""
+"""Databases of generation 4, which most users have: their application works on as before."""
 
 import json
 import shutil
@@ -10,17 +10,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import older
 import pytest
-from conftest import Bundle, Invoke, command_line, environment
-from everything import everything
-from generation_4 import CREATES, SCHEMA, Row, definitions, rows, running
-from kept import differences
-from test_upgrade import columns, old_digests, plan
 
-OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
-REMADE = ["idx_memory_episodic_ttl", "idx_document_sync_status"]
-PROGRAM = Path(__file__).with_name("generation_4.py")
+from tests.support.bundle import OBJECTS, Bundle
+from tests.support.commands import Invoke, command_line, environment
+from tests.support.fingerprints import columns, old_digests
+from tests.support.generation_4 import Row, running
+from tests.support.generation_4_tables import CREATES, REMADE, rows
+from tests.support.upgrading import planned
+
+PROGRAM = "tests.support.generation_4"
 
 VECTORS = (
     "CREATE TABLE document_embeddings_info (key TEXT PRIMARY KEY, value ANY)",
@@ -36,7 +35,7 @@ VECTORS = (
     "INSERT INTO sqlite_schema VALUES ('table', 'document_embeddings', 'document_embeddings', 0,"
     " 'CREATE VIRTUAL TABLE document_embeddings USING vec0(embedding float[384])')",
 )
-"""A virtual table of a module that is not loaded here, as it stands in a file."""
+"""A virtual table of a module that is not loaded here, as it is stored in the file."""
 
 ODD = (
     "UPDATE tasks SET error_message = CAST(x'c328ff' AS TEXT), input_data = x'00ff'",
@@ -68,12 +67,12 @@ REFUSED = {
     "dependency": "UPDATE task_dependencies SET prerequisite_task_id = dependent_task_id",
     "metric": "INSERT INTO metrics (timestamp, metric_name, metric_value) VALUES ('', '', -1)",
 }
-"""What it relies on being refused."""
+"""What the application relies on SQLite to refuse."""
 
 
 @pytest.fixture
 def fourth(empty: Bundle) -> Bundle:
-    """A database of generation 4 that has been worked with, and odd values in it."""
+    """A database of generation 4 that has been in use, with odd values in it."""
     with running(empty.path) as application:
         assert application.start() == []
         for sql in VECTORS:
@@ -94,16 +93,8 @@ def fourth(empty: Bundle) -> Bundle:
     return empty
 
 
-def unchanged(bundle: Bundle) -> bool:
-    """Whether an `init` finds nothing to do, and says so for each step."""
-    before = bundle.rows(OBJECTS)
-    assert bundle.run("init") == 0
-    statuses = {step["status"] for step in bundle.report()["steps"]}
-    return statuses == {"unchanged"} and bundle.rows(OBJECTS) == before
-
-
 def stored(path: Path) -> dict[tuple[str, int], Any]:
-    """All rows of its own tables, by table and rowid."""
+    """All rows of the application's tables, by table and rowid."""
     with closing(sqlite3.connect(path)) as connection:
         connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
         return {
@@ -112,7 +103,7 @@ def stored(path: Path) -> dict[tuple[str, int], Any]:
 
 
 def after(before: dict[tuple[str, int], Any], log: Path) -> dict[tuple[str, int], Any]:
-    """The rows that must be there, once all that was acknowledged has been done."""
+    """The rows that must be there after all acknowledged transactions."""
     there = dict(before)
     for line in log.read_text().splitlines():
         done: list[Row] = json.loads(line)
@@ -122,19 +113,19 @@ def after(before: dict[tuple[str, int], Any], log: Path) -> dict[tuple[str, int]
 
 
 def lines(log: Path) -> int:
-    """How many transactions have been acknowledged."""
+    """The number of acknowledged transactions."""
     return log.read_bytes().count(b"\n") if log.exists() else 0
 
 
 def beside(bundle: Bundle, log: Path, *rounds: str) -> subprocess.Popen[str]:
     """The application in a process of its own."""
-    command = [sys.executable, str(PROGRAM), str(bundle.path), str(log), *rounds]
+    command = [sys.executable, "-m", PROGRAM, str(bundle.path), str(log), *rounds]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stderr=pipe, env=environment(), text=True)
 
 
 def wait_for(application: subprocess.Popen[str], log: Path, number: int) -> None:
-    """Until so many transactions have been acknowledged."""
+    """Wait until so many transactions have been acknowledged."""
     deadline = time.monotonic() + 30
     while lines(log) < number:
         assert application.poll() is None
@@ -143,7 +134,7 @@ def wait_for(application: subprocess.Popen[str], log: Path, number: int) -> None
 
 
 def refusals(bundle: Bundle) -> dict[str, str]:
-    """What SQLite says of each statement of `REFUSED`."""
+    """What SQLite says to each statement of `REFUSED`."""
     said = {}
     with running(bundle.path) as application:
         for name, sql in REFUSED.items():
@@ -171,7 +162,7 @@ def test_it_comes_up_to_date_and_nothing_is_lost(fourth: Bundle, invoke: Invoke)
     now = set(fourth.rows(OBJECTS))
     assert now - objects == {row for row in now if row[1] in REMADE}
     assert objects <= now
-    assert plan(fourth, invoke) == []
+    assert planned(fourth.path, invoke) == []
     assert fourth.run("verify") == 0
 
 
@@ -196,7 +187,7 @@ def test_its_next_start_and_our_next_init_change_nothing(fourth: Bundle) -> None
             assert application.start() == []
             application.work()
         assert fourth.rows(OBJECTS) == before
-        assert unchanged(fourth)
+        assert fourth.unchanged_by_init()
         assert fourth.run("verify") == 0
 
 
@@ -207,13 +198,13 @@ def test_what_was_refused_is_refused_and_nothing_else(fourth: Bundle) -> None:
 
 
 def test_it_goes_on_without_a_new_start(fourth: Bundle) -> None:
-    """Its connection is older than the `init`."""
+    """Its connection was open before `init` ran."""
     with running(fourth.path) as application:
         application.start()
         application.work()
         assert fourth.run("init") == 0
         application.work()
-        assert unchanged(fourth)
+        assert fourth.unchanged_by_init()
         application.work()
 
 
@@ -227,7 +218,7 @@ def test_it_works_while_init_runs(fourth: Bundle, tmp_path: Path) -> None:
         _, errors = application.communicate("", timeout=60)
     assert (application.returncode, errors) == (0, "")
     assert stored(fourth.path) == after(before, log)
-    assert unchanged(fourth)
+    assert fourth.unchanged_by_init()
 
 
 def test_what_is_in_the_wal_only_is_kept_when_it_was_killed(fourth: Bundle, tmp_path: Path) -> None:
@@ -252,90 +243,3 @@ def test_what_is_in_the_wal_only_is_kept_in_copied_files(fourth: Bundle, tmp_pat
         expected = stored(fourth.path)
     assert left.run("init") == 0
     assert stored(left.path) == expected
-
-
-def older_form(sql: str) -> str:
-    """As an older contract had it, and our own older versions made it."""
-    column, agent = "    task_id TEXT,\n    action_type", "REFERENCES agents(id),\n"
-    cascade = "REFERENCES tasks(id) ON DELETE CASCADE,\n    FOREIGN KEY (session_id)"
-    for old, new in (
-        (column, column.replace("TEXT", "TEXT NOT NULL", 1)),
-        (agent, f"{agent}    FOREIGN KEY (task_id) REFERENCES tasks(id),\n"),
-        (cascade, cascade.replace(" ON DELETE CASCADE", "")),
-    ):
-        assert old in sql
-        sql = sql.replace(old, new)
-    return sql
-
-
-def make_older_form(bundle: Bundle) -> None:
-    with running(bundle.path) as application:
-        application.connection.executescript(older_form(SCHEMA))
-        for number in range(20):
-            task = application.add_task(after=application.add_task())
-            application.add("agents", id=f"{number}", task_id=task)
-            application.add("checkpoints", task_id=task, iteration=number)
-            application.add("audit", task_id=task, agent_id=f"{number}", result="odd\0")
-
-
-def test_what_an_older_contract_made_is_brought_to_this_one(
-    empty: Bundle, invoke: Invoke, tmp_path: Path
-) -> None:
-    make_older_form(empty)
-    there, copy = columns(empty.path), tmp_path / "copy.db"
-    values = old_digests(empty.path, there)
-    shutil.copy(empty.path, copy)
-    assert command_line(copy, invoke("plan").stdout).returncode == 0
-    assert empty.run("init") == 0
-    made = empty.report()["deliverables"]
-    assert made["tables_rebuilt"] == made["columns_added"] == []
-    assert made["tables_changed"] == ["agents", "audit", "checkpoints"]
-    assert made["indexes_dropped"] == REMADE
-    assert old_digests(empty.path, there) == values
-    assert differences(everything(copy), everything(empty.path)) == []
-    with running(empty.path) as application:
-        assert application.start() == []
-        application.work()
-    assert unchanged(empty)
-
-
-def test_without_init_it_migrates_that_itself_and_init_agrees(empty: Bundle) -> None:
-    make_older_form(empty)
-    with running(empty.path) as application:
-        assert application.start() == ["agents", "checkpoints", "audit"]
-    assert empty.run("init") == 0
-    made = empty.report()["deliverables"]
-    assert made["tables_rebuilt"] == made["tables_changed"] == made["columns_added"] == []
-    with running(empty.path) as application:
-        assert application.start() == []
-        application.work()
-    assert unchanged(empty)
-
-
-@pytest.mark.parametrize("init_first", [True, False], ids=["after init", "before init"])
-def test_it_takes_over_a_database_of_generation_3(init_first: bool, empty: Bundle) -> None:
-    older.make(empty.path, 3)
-    there = columns(empty.path)
-    values = old_digests(empty.path, there)
-    if init_first:
-        assert empty.run("init") == 0
-    with running(empty.path) as application:
-        migrated = application.start()
-        own = [f"tasks.{name}" for name in definitions(application.connection, "tasks")][-10:]
-    if init_first:  # it adds what the contract does not have, and no more
-        assert migrated == own
-        assert old_digests(empty.path, there) == values
-    else:
-        assert set(migrated) > {*own, "agents", "checkpoints", "audit"}
-        values = old_digests(empty.path, there)  # its rebuild numbers the rowids anew
-        assert empty.run("init") == 0
-        made = empty.report()["deliverables"]
-        assert made["tables_rebuilt"] == made["tables_changed"] == made["columns_added"] == []
-        assert made["indexes_dropped"] == REMADE
-        assert old_digests(empty.path, there) == values
-    for _ in range(2):
-        assert unchanged(empty)
-        with running(empty.path) as application:
-            assert application.start() == []
-            application.work()
-    assert empty.run("verify") == 0

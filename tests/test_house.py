@@ -1,4 +1,4 @@
-"""The wings of the package: each imports only what its place in the house allows."""
+"""The wings of the package: each imports only what its place allows."""
 
 import ast
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ MAY_IMPORT = {
     "application": {"schema", "declared", "storage", "planning", "steps", "proof", "record"},
 }
 EDGES = {"__init__", "cli"}
-"""Where the package is entered: they name what they hand out."""
+"""The entrances of the package: they may import what they hand out."""
 
 
 def modules() -> dict[str, Path]:
-    """The modules by name, without the package's own: `schema.model`, `errors`."""
+    """The modules by name inside the package: `schema.model`, `errors`."""
     return {
         ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
         for path in PACKAGE.rglob("*.py")
@@ -36,7 +36,7 @@ def modules() -> dict[str, Path]:
 
 
 def imported(name: str, path: Path) -> Iterator[str]:
-    """The modules of the package that a module imports, wherever in it that stands."""
+    """The modules of the package that a module imports, inside functions too."""
     package = ["abathur_schema", *name.split(".")[:-1]]
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if not isinstance(node, ast.ImportFrom):
@@ -52,7 +52,7 @@ def imported(name: str, path: Path) -> Iterator[str]:
 
 
 def wing(module: str) -> str:
-    """The wing of a module; empty for those at the root."""
+    """The wing of a module; empty at the root."""
     return module.partition(".")[0] if "." in module else ""
 
 
@@ -70,7 +70,7 @@ def test_imports_only_what_it_may(module: str) -> None:
 
 
 def test_no_circle() -> None:
-    """Imports inside of functions count too, all but those by which a module is entered."""
+    """Imports inside functions count too; only those of the package's `__init__` do not."""
     graph = {name: set(imported(name, path)) - {name} for name, path in modules().items()}
     del graph["__init__"]
     while graph:

@@ -1,4 +1,4 @@
-"""`invoke init` and its steps: what they make, that they make it once, and what they say."""
+"""`invoke init` and its steps: what they make, that they make it only once, and what they say."""
 
 import hashlib
 import signal
@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Bundle, Invoke, environment, invoke_command, need, reports
 
 from abathur_schema.declared.declaration import STEPS, declared
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import ROOT, Invoke, environment, invoke_command
+from tests.support.machine import need
 
 OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
 OURS = "SELECT name FROM sqlite_schema WHERE type = '{}' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
@@ -90,7 +92,7 @@ def test_milestones_as_they_are_reached(empty: Bundle) -> None:
 
 
 def test_database_that_rests_at_core_takes_writes(empty: Bundle) -> None:
-    """An INSERT into a table whose parent is missing would fail, even with NULL."""
+    """An INSERT into a table without its parent table would fail, even with NULL."""
     for step in ("pragma", "core"):
         assert empty.run(step) == 0
     made = empty.report()["orchestration_context"]["dependencies_resolved"]
@@ -172,7 +174,7 @@ def test_many_at_once_on_one_new_file(number: int, tmp_path: Path) -> None:
 
 
 def test_killed_at_any_time_the_next_run_finishes(tmp_path: Path, invoke: Invoke) -> None:
-    """A quick sample: the process is killed at moments spread over its whole run."""
+    """A quick sample: kill the process at moments spread over its run."""
     bundle = Bundle(tmp_path)
     started = time.perf_counter()
     assert bundle.run("init") == 0
@@ -199,7 +201,7 @@ def test_each_file_runs_by_itself_through_the_command_line(tmp_path: Path, invok
     path = tmp_path / "abathur.db"
     for name in ("pragma", "memory", "core", "core-indexes", "memory-indexes"):
         with (ROOT / "sql" / f"{name}.sql").open() as script:
-            # Without LD_LIBRARY_PATH: the command line goes with the system's SQLite.
+            # Without LD_LIBRARY_PATH: the command line needs the system's SQLite.
             subprocess.run(
                 ["sqlite3", "-bail", path],
                 stdin=script,
@@ -215,8 +217,8 @@ def test_each_file_runs_by_itself_through_the_command_line(tmp_path: Path, invok
 
 
 def test_declared_tables_can_be_altered() -> None:
-    """SQLite edits the text of a table, and a comma in a comment before the last column misleads it
-    (`ALTER TABLE DROP COLUMN` fails with "incomplete input").
+    """ALTER TABLE edits the text of a table, and a comma in a comment before the last column makes
+    DROP COLUMN fail with "incomplete input".
     """
     connection = sqlite3.connect(":memory:", isolation_level=None)
     for name, table in declared().schema.tables.items():
@@ -247,7 +249,7 @@ SPELLINGS = {
 
 
 def test_database_of_another_spelling_is_the_same(empty: Bundle) -> None:
-    """White space, comments, quoting and letter case are no difference."""
+    """White space, comments, quoting and letter case make no difference."""
     connection = sqlite3.connect(empty.path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     for create in declared().creates.values():

@@ -1,4 +1,4 @@
-"""`verify` on a database large enough to be read side by side, while others write it."""
+"""`verify` on a database large enough for several readers, while others write."""
 
 import multiprocessing
 import os
@@ -13,9 +13,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import Bundle, environment, invoke_command, reports
-from database import make
-from test_terminal import read_all, start_on_terminal
 
 from abathur_schema.declared.declaration import declared
 from abathur_schema.progress import Progress
@@ -23,6 +20,10 @@ from abathur_schema.proof.verification import verify
 from abathur_schema.storage import snapshot
 from abathur_schema.storage.connection import connect
 from abathur_schema.storage.snapshot import Job, meet, side_by_side
+from benchmarks.database import make
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import environment, invoke_command
+from tests.support.terminal import read_all, start_on_terminal
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write(path: Path) -> None:
-    """Commit as fast as it goes: two rows that must be equal, and rows that break no rule."""
+    """Commit without pause: two rows that must always be equal, and rows that break no rule."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=30)
     connection.execute("PRAGMA synchronous = NORMAL")
     number = 0
@@ -50,7 +51,7 @@ def write(path: Path) -> None:
 
 @pytest.fixture
 def written(tmp_path: Path) -> Iterator[Path]:
-    """A database that another process writes all the time."""
+    """A database that another process writes to without pause."""
     path = Bundle(tmp_path).path
     Bundle(tmp_path).run("init")
     with closing(sqlite3.connect(path)) as connection:
@@ -94,7 +95,7 @@ def test_connections_see_one_state_while_another_process_writes(written: Path) -
         states |= found
         for connection in connections:
             connection.close()
-    assert met > 5  # else little was tried
+    assert met > 5  # otherwise little was tried
     assert len(states) > 2
 
 
@@ -107,7 +108,7 @@ def test_full_writing_load_is_not_held_up_and_the_wal_is_bounded(
         started = times_begun(written)
         checks, _schema = verify(written, declared(), Progress(None))
         assert not [check for check in checks if check.status == "fail"]
-        # What was written meanwhile stays in the -wal; now it can begin anew, and does.
+        # What was written meanwhile is still in the -wal, which can now start over, and does.
         deadline = time.monotonic() + 20
         while times_begun(written) == started and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -117,8 +118,8 @@ def test_full_writing_load_is_not_held_up_and_the_wal_is_bounded(
 
 
 def times_begun(path: Path) -> bytes:
-    """How often the `-wal` began anew (SQLite documentation, "WAL-mode File Format": the checkpoint
-    sequence number in its header).
+    """How often the `-wal` has started over: the checkpoint sequence number in its header (SQLite
+    documentation, "WAL-mode File Format").
     """
     return path.with_name(f"{path.name}-wal").read_bytes()[12:16]
 
@@ -195,14 +196,9 @@ SELECT n FROM (
 """
 
 
-def test_progress_says_which_check_and_how_far(
-    large: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_progress_says_which_check_and_how_far(large: Path, checkout: Path) -> None:
     (checkout / "checks" / "holds" / "slow.sql").write_text(SLOW)
-    monkeypatch.setattr(
-        "test_terminal.invoke_command", lambda task: invoke_command(task, root=checkout)
-    )
-    process, terminal = start_on_terminal(large.parent, "verify")
+    process, terminal = start_on_terminal(large.parent, "verify", root=checkout)
     shown = read_all(terminal)
     assert process.wait() == 0, shown
     assert re.search(r"\rverify: \d+ of \d+, now .*(integrity_check|slow) of? ?.* [12] s", shown)

@@ -1,18 +1,13 @@
-"""The async `Database`: the connections that it lends, cancelled tasks, and transactions."""
+"""The async `Database`: the connections that it lends, and transactions."""
 
 import asyncio
-import gc
 import sqlite3
-import subprocess
-import sys
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import aiosqlite
 import pytest
-from conftest import STATE, TASK, count, environment
 
 from abathur_schema import Database
 from abathur_schema.application import pool
@@ -20,6 +15,7 @@ from abathur_schema.application.connection import in_its_thread
 from abathur_schema.declared.declaration import declared
 from abathur_schema.errors import UsageError
 from abathur_schema.storage.connection import COMPANIONS, unsettled
+from tests.support.inserts import STATE, TASK, count
 
 
 async def test_settings_of_every_connection_read_back(db: Database) -> None:
@@ -119,7 +115,7 @@ async def test_before_initialize_a_file_is_missed(tmp_path: Path) -> None:
 
 
 async def test_unread_result_is_not_in_the_way(file_db: Database) -> None:
-    """The cursor is still alive, and has rows to read, when another block gets its connection."""
+    """Its cursor is alive, with rows left to read, when another block gets the connection."""
     async with file_db.connection() as conn:
         await conn.executemany(TASK, [(f"t{number}",) for number in range(10)])
         await conn.commit()
@@ -132,7 +128,7 @@ async def test_unread_result_is_not_in_the_way(file_db: Database) -> None:
     other.close()
     async with file_db.connection() as conn:
         assert conn._conn is raw  # the same one
-        await conn.execute(TASK, ("new",))  # in the old state SQLite would say "locked", at once
+        await conn.execute(TASK, ("new",))  # on the old snapshot SQLite would say "locked", at once
         await conn.commit()
         rows = list(await conn.execute_fetchall("SELECT count(*) FROM tasks"))
     assert rows[0][0] == 12
@@ -140,7 +136,7 @@ async def test_unread_result_is_not_in_the_way(file_db: Database) -> None:
 
 
 async def test_file_that_was_replaced_is_opened_anew(file_db: Database) -> None:
-    """As when a copy is put back; the old file would take writes that nobody finds again."""
+    """As when a copy is put back: writes to the old file would be lost."""
     async with file_db.connection() as conn:
         await conn.execute(TASK, ("old",))
         await conn.commit()
@@ -229,101 +225,6 @@ async def test_memory_that_is_kept_too_long_says_so(monkeypatch: pytest.MonkeyPa
             await count(db)
         await keeping
         assert await count(db) == 0
-
-
-# Cancelled tasks
-
-SLOW = "WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n) SELECT max(x) AS x FROM n"
-
-
-@pytest.mark.parametrize(
-    "statement", [SLOW, f"INSERT INTO metrics SELECT 1, 1, 'm', x, NULL FROM ({SLOW})"]
-)
-async def test_cancelled_task_stops_and_leaves_no_lock(db: Database, statement: str) -> None:
-    async def work() -> None:
-        async with db.connection() as conn:
-            await conn.execute(TASK, ("t1",))
-            await conn.execute(statement)
-
-    working = asyncio.create_task(work())
-    await asyncio.sleep(0.2)
-    working.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(working, 5)
-    async with db.transaction() as conn:
-        await conn.execute(TASK, ("t2",))
-    assert await count(db) == 1
-
-
-def connection_threads() -> int:
-    names = (thread.name for thread in threading.enumerate())
-    return sum(not name.startswith(("MainThread", "asyncio")) for name in names)
-
-
-async def falls_to(most: int) -> bool:
-    """Whether no more threads of connections are left than these; some may be on their way out."""
-    for _ in range(200):
-        if connection_threads() <= most:
-            return True
-        await asyncio.sleep(0.01)
-    return False
-
-
-async def test_tasks_cancelled_anywhere_leak_nothing(tmp_path: Path) -> None:
-    """Each is cancelled a little later than the one before: while opening, waiting, writing ..."""
-    before = connection_threads()
-    async with Database(tmp_path / "swarm.db") as db:
-
-        async def work(name: str) -> None:
-            async with db.connection() as conn:
-                await conn.execute(TASK, (name,))
-                await conn.commit()
-
-        for number in range(60):
-            working = [asyncio.create_task(work(f"{number}-{k}")) for k in range(3)]
-            await asyncio.sleep(number / 20_000)
-            for task in working:
-                task.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
-        async with db.transaction() as conn:
-            await conn.execute(TASK, ("last",))
-        assert await falls_to(before + pool.AT_ONCE)
-    assert await falls_to(before)
-    gc.collect()  # a connection that was not closed would warn, and a warning is an error here
-
-
-def test_program_that_forgets_to_close_ends(tmp_path: Path) -> None:
-    program = (
-        "import asyncio, sys; from abathur_schema import Database\n"
-        "async def main():\n"
-        "    for path in (sys.argv[1], ':memory:'):\n"
-        "        db = Database(path)\n"
-        "        await db.initialize()\n"
-        "        async with db.connection() as conn: await conn.execute('SELECT 1')\n"
-        "asyncio.run(main())"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path / "swarm.db")]
-    assert subprocess.run(command, env=environment(), timeout=30, check=False).returncode == 0
-
-
-async def test_file_can_be_used_after_close(file_db: Database) -> None:
-    await file_db.close()
-    assert await count(file_db) == 0
-    async with file_db.connection() as conn:
-        await file_db.close()  # this one is closed when it comes back
-        await conn.execute("SELECT 1")
-    assert await count(file_db) == 0
-
-
-def test_one_database_in_several_loops(tmp_path: Path) -> None:
-    db = Database(tmp_path / "swarm.db")
-    asyncio.run(db.initialize())
-    assert asyncio.run(count(db)) == 0
-    assert asyncio.run(count(db)) == 0
-    asyncio.run(db.close())
-
-
-# Transactions
 
 
 async def test_transactions_lose_no_update(db: Database) -> None:

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-import older
 import pytest
-from conftest import ROOT, Invoke, reports
-from generation_4 import running
-from test_upgrade import digests
 
 from abathur_schema import Database
 from abathur_schema.errors import UsageError
+from tests.support import older
+from tests.support.bundle import reports
+from tests.support.commands import ROOT, Invoke
+from tests.support.fingerprints import digests
+from tests.support.generation_4 import running
 
 DEPENDENCIES = """\
 CREATE TABLE task_dependencies (

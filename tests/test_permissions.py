@@ -1,5 +1,6 @@
-"""Another user, who may do too little: what each task tells, with which exit code, and that nothing
-is changed. The normal run takes a few of them; `pytest -m faults` takes all.
+"""One permission is missing: what each task says, its exit code, and that nothing is changed.
+
+The normal run tries a few of the cases, `pytest -m faults` all of them.
 """
 
 import os
@@ -9,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-import older
 import pytest
-from conftest import as_nobody, needs_root
-from scenarios import content
-from test_failures import digest, no_trace
 
 from abathur_schema.commands.tasks import run_task
+from tests.support import older
+from tests.support.commands import as_nobody, no_trace
+from tests.support.fingerprints import files_below
+from tests.support.machine import needs_root
+from tests.support.promises import content
 
 ROOT, NOBODY = 0, 65534
 
@@ -26,7 +28,7 @@ NO_USE = (2, "may not be read and written by this user. Run as the user who owns
 NO_FILES = "may not make the -wal and -shm files beside it"
 READ_ONLY = (3, "likely cause: this user may not write the database file or its folder")
 FINDS = (1, "index idx_agents_state is missing")
-"""What `verify` and `plan` tell where they need no right that is missing."""
+"""What `verify` and `plan` say where they do not need the missing permission."""
 
 Told = dict[str, tuple[int, str]]
 
@@ -78,7 +80,7 @@ CASES: dict[str, tuple[str, int, int, Told]] = {
         {"restore": NO_READ},
     ),
 }
-"""The one thing that is not the user's own, how it is then, and what each task tells."""
+"""The one thing that belongs to someone else, its mode, and what each task says."""
 
 ALL = [
     pytest.param(case, task, id=f"{case}, {task}")
@@ -94,7 +96,7 @@ SAMPLE = [
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database that lacks an index and has that only in its `-wal`, and a preserved state."""
+    """A database with an index dropped in its `-wal` only, and a preserved state."""
     folder = tmp_path_factory.mktemp("permissions") / "made"
     folder.mkdir()
     database, kept = folder / "abathur.db", folder.parent / "reports"
@@ -111,14 +113,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def give(path: Path, mode: int, owner: int) -> None:
-    """Make it somebody's own."""
+    """Make a file or folder belong to a user."""
     path.chmod(mode)
     os.chown(path, owner, owner)
 
 
 @pytest.fixture
 def place(made: Path, shared: Path) -> Iterator[Path]:
-    """A copy of what is `made`, all of it the other user's own."""
+    """A copy of `made` that belongs to the other user."""
     folder = shared / "place"
     shutil.copytree(made, folder)
     for path in (folder, *folder.rglob("*")):
@@ -128,17 +130,17 @@ def place(made: Path, shared: Path) -> Iterator[Path]:
 
 
 def unchanged(folder: Path) -> dict[str, str]:
-    """What no task may change here: all but the reports, and the `-shm`, which readers use."""
-    found = digest(folder)
+    """What no task may change: everything but the reports and the `-shm`, which readers use."""
+    found = files_below(folder)
     return {path: sha for path, sha in found.items() if "/out/" not in path and path[-4:] != "-shm"}
 
 
 def meet(case: str, task: str, place: Path) -> str:
-    """Run the task as the other user and hold it to what it should tell; its exit code."""
+    """Run the task as the other user, and check what it says; returns its exit code."""
     name, mode, owner, told = CASES[case]
     code, words = told[task]
     if name.endswith("-shm"):
-        (place / name).write_bytes(bytes(32768))  # SQLite makes its content anew
+        (place / name).write_bytes(bytes(32768))  # SQLite fills it again
     give(place / name, mode, owner)
     before, holds = unchanged(place), content(place / "abathur.db")
     arguments = [str(place / "state")] if task == "restore" else []

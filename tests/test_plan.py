@@ -6,13 +6,15 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import older
 import pytest
-from conftest import Bundle, Invoke, command_line, in_shell, need
-from everything import everything
-from kept import differences
-from test_failures import digest
-from test_upgrade import digests
+
+from tests.support import older
+from tests.support.bundle import Bundle
+from tests.support.commands import Invoke, command_line, in_shell
+from tests.support.everything import everything
+from tests.support.fingerprints import digests, files_below
+from tests.support.kept import differences
+from tests.support.machine import need
 
 SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
 
@@ -23,10 +25,10 @@ def test_init_runs_exactly_what_plan_says(
     generation: int, extended: bool, empty: Bundle, invoke: Invoke, tmp_path: Path
 ) -> None:
     older.make(empty.path, generation, extended=extended)
-    before = digest(tmp_path)
+    before = files_below(tmp_path)
     planned = json.loads(invoke("plan", "--json").stdout)
-    after = digest(tmp_path)
-    for suffix in ("-shm", "-wal"):  # SQLite makes them to read a database in WAL mode
+    after = files_below(tmp_path)
+    for suffix in ("-shm", "-wal"):  # SQLite creates them to read a database in WAL mode
         after.pop(f"{empty.path}{suffix}", None)
     assert after == before
     assert empty.run("init") == 0
@@ -136,7 +138,7 @@ def test_plan_waits_for_no_writer(bundle: Bundle, invoke: Invoke) -> None:
 def test_plan_that_fails_in_sqlite3_loses_nothing(
     empty: Bundle, invoke: Invoke, tmp_path: Path
 ) -> None:
-    """The command line goes on after an error, unless it is told not to."""
+    """The command line carries on after an error unless told not to."""
     need("sqlite3")
     older.make(empty.path, 2)
     text = invoke("plan").stdout
@@ -189,7 +191,7 @@ def test_functions_of_the_application_are_told(empty: Bundle, invoke: Invoke) ->
 def test_index_that_only_its_application_can_make_is_planned_to_be_dropped(
     bundle: Bundle, invoke: Invoke
 ) -> None:
-    """In the empty copy, by which the next step is planned, it cannot be made."""
+    """In the empty copy that the next step is planned on, it cannot be created."""
     with closing(sqlite3.connect(bundle.path)) as application:
         application.create_collation("mine", lambda a, b: (a > b) - (a < b))
         for name, columns in (

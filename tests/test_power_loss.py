@@ -1,9 +1,9 @@
 """A power loss after every single call that changes the disk: nothing is lost, and the next run
-ends well. The normal run takes a sample of the points; `pytest -m faults` takes every one.
+ends well. The normal run tries a sample of the points, `pytest -m faults` all of them.
 
-The command really runs, once, under strace. What a disk could hold at each point is then made from
-its calls (`disk.py` says what is assumed), held against the promises, and run again. The folders
-for the database and the reports are new ones, where making them is part of the run.
+The command really runs, once, under strace. What a disk could hold at each point is then rebuilt
+from its calls (`disk.py` says what is assumed), the promises are checked on it, and the command
+runs again. Where a run can create the folders for the database and the reports, it does.
 """
 
 import shutil
@@ -14,29 +14,31 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from disk import TRACE, Disk, Loss, State, put
-from scenarios import SCENARIOS, Outcome, Scenario, hold_all, need_strace
+
+from tests.support.disk import TRACE, Disk, Loss, State, put
+from tests.support.machine import need_strace
+from tests.support.promises import Outcome, Scenario, hold_all
+from tests.support.scenarios import SCENARIOS
 
 PARTS = 8
-"""Tests among which the points are dealt out, to run side by side."""
+"""The points are dealt out to so many tests, which can run side by side."""
 
 WHOLE = [Loss(writes, names) for writes in (0, 1) for names in (0, 1)]
 SAMPLE = 2
-"""States of each scenario in the normal run, besides those at its end."""
+"""States of each scenario in the normal run, besides those after the last call."""
 
 SOME, BEFORE_SYNC = 2, 24
-"""How many losses at random are tried at each point, and where a sync comes next: then there is
-most to lose."""
+"""Random losses tried at each point, and at points before a sync, where there is most to lose."""
 
 END = ("anything else", True)
-"""What comes after the last call."""
+"""The point after the last call."""
 
 LOST = Outcome(-9, "", "")
-"""How a run ends that a power loss ends."""
+"""The outcome of a run that a power loss ends."""
 
 
 class Crash(NamedTuple):
-    """A state that the disk may have; `after` so many calls, of which the next one is `point`."""
+    """A state that the disk may be in `after` so many calls; the next one would be `point`."""
 
     after: int
     point: str
@@ -48,7 +50,7 @@ class Crash(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """A scenario, how its run ended, where that was, and its calls."""
+    """A scenario, how its run ended, in which folder, and its calls."""
 
     scenario: Scenario
     outcome: Outcome
@@ -60,12 +62,12 @@ class Recorded(NamedTuple):
         return Disk(self.folder, self.scenario.start)
 
     def changes(self) -> int:
-        """How many calls change the disk."""
+        """The number of calls that change the disk."""
         return sum(1 for _ in self.disk().follow(self.lines))
 
     def crashes(self, points: Container[int]) -> Iterator[Crash]:
-        """What the disk may hold at these points, the last one of which is the end; the same state
-        comes once.
+        """What the disk may hold at these points, the end of the run being the last; equal states
+        come once.
         """
         disk, seen = self.disk(), set()
         for number, (point, is_sync) in enumerate(chain(disk.follow(self.lines), [END])):
@@ -80,7 +82,7 @@ class Recorded(NamedTuple):
 
 
 def hold(scenario: Scenario, crash: Crash, outcome: Outcome, folder: Path) -> str:
-    """Hold what is left against the promises, and run the command again; the state it was in."""
+    """Check the promises on what is left, and run the command again; returns the state found."""
     put(crash.state, folder)
     if any(one["execution_status"]["status"] == "SUCCESS" for one in scenario.said(folder)):
         assert scenario.look(folder) == scenario.after, "a report says what is not so"
@@ -92,7 +94,7 @@ def hold(scenario: Scenario, crash: Crash, outcome: Outcome, folder: Path) -> st
 def hold_each(
     scenario: Scenario, crashes: Iterable[Crash], outcome: Outcome, folder: Path
 ) -> Counter[str]:
-    """Hold each of the states against the promises; how often which was found."""
+    """Check the promises on each state; returns how often which was found."""
     return hold_all(
         crashes,
         lambda crash: hold(scenario, crash, outcome, folder / f"{crash.after} {crash.loss}"),
@@ -122,7 +124,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_power_loss_at_some_points(name: str, recording: Recording, tmp_path: Path) -> None:
-    """Once the command has ended, what it did and its report are there for certain."""
+    """Once the command has ended, what it did and its report are durable."""
     recorded, count = recording(name), recording(name).changes()
     some = islice(recorded.crashes([count * 2 // 3]), SAMPLE)
     hold_each(recorded.scenario, some, LOST, tmp_path)

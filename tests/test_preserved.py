@@ -1,4 +1,4 @@
-"""Preserved state: all that is needed to see what happened, and to go on."""
+"""Preserved state: all that is needed to see what happened, and to carry on."""
 
 import json
 import sqlite3
@@ -6,14 +6,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Bundle, need, valid
+
+from tests.support.bundle import Bundle, valid
+from tests.support.machine import need
 
 FILES = {"database.db", "statements.sql", "escalation.md", "report.json"}
 
 
 @pytest.fixture
 def failed(empty: Bundle) -> Bundle:
-    """A database on which `core-indexes` failed: a table has the name of one of its indexes."""
+    """A database on which `core-indexes` failed: one of its names is taken by a table."""
     empty.sql("CREATE TABLE idx_agents_state (mine); INSERT INTO idx_agents_state VALUES (42)")
     assert empty.run("init") == 3
     return empty
@@ -74,7 +76,7 @@ def test_copy_has_what_is_only_in_the_wal(empty: Bundle) -> None:
 
 
 def test_statements_can_be_run_again(failed: Bundle, tmp_path: Path) -> None:
-    """On a new database they do again what succeeded; what failed is marked."""
+    """On a new database they repeat what succeeded; what failed is marked."""
     need("sqlite3")
     statements = state_of(failed) / "statements.sql"
     text = statements.read_text("utf-8")
@@ -90,7 +92,7 @@ def test_statements_can_be_run_again(failed: Bundle, tmp_path: Path) -> None:
 
 
 def test_statement_that_failed_is_marked(empty: Bundle) -> None:
-    """An index cannot be made because the page of its table is damaged."""
+    """An index cannot be built because a page of its table is damaged."""
     assert empty.run("pragma") == 0
     assert empty.run("core") == 0
     empty.sql("INSERT INTO metrics (timestamp, metric_name, metric_value) VALUES (1, 'm', 1)")

@@ -4,7 +4,6 @@ import sqlite3
 from typing import Any, ClassVar
 
 import pytest
-from conftest import Bundle
 
 from abathur_schema import Database, query
 from abathur_schema.application.queries import queries
@@ -14,6 +13,7 @@ from abathur_schema.errors import UsageError
 from abathur_schema.proof.trials import plan_faults
 from abathur_schema.schema.text import parameters
 from abathur_schema.storage.connection import connect
+from tests.support.bundle import Bundle
 
 FILES = declared().checks["plans"]
 TASKS = """
@@ -26,7 +26,7 @@ VALUES ('late', 5, '2026-01-02', 'ready', 'do', '{}', ''),
 
 
 class Recording(sqlite3.Connection):
-    """Remembers what is asked of it."""
+    """Remembers the calls it gets."""
 
     asked: ClassVar[list[str]] = []
 

@@ -1,4 +1,4 @@
-"""Whatever older database `init` meets: it becomes as declared and loses nothing, or stays."""
+"""Whatever older database `init` meets, it upgrades it without loss, or leaves it alone."""
 
 import io
 import json
@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from conftest import Bundle, Report, command_line, need
-from everything import Everything, everything, quoted
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kept import differences, lost
-from random_schemas import SCHEMA, create_tables, indexes, made, older_databases, references
 
 from abathur_schema.commands.show_plan import look
 from abathur_schema.declared.declaration import declared
@@ -27,14 +23,27 @@ from abathur_schema.schema.model import Index
 from abathur_schema.schema.reading import read_schema
 from abathur_schema.schema.undeclared import repeated
 from abathur_schema.storage.foreign_keys import violations
+from tests.support.bundle import Bundle, Report
+from tests.support.commands import command_line
+from tests.support.everything import Everything, everything, quoted
+from tests.support.kept import differences, lost
+from tests.support.machine import need
+from tests.support.random_schemas import (
+    SCHEMA,
+    create_tables,
+    indexes,
+    made,
+    older_databases,
+    references,
+)
 
 MANY = settings(max_examples=8 * settings().max_examples)
-"""For what takes no run of `init`."""
+"""For tests that need no run of `init`."""
 
 
 @dataclass
 class Outcome:
-    """What came of one `init`; `plan` is what `plan --json` said before it."""
+    """The result of one `init`; `plan` is what `plan --json` said before it."""
 
     code: int
     output: str
@@ -94,7 +103,7 @@ def test_init_makes_it_as_declared_and_loses_nothing(statements: list[str]) -> N
 
 
 def assert_is_told(done: Outcome) -> None:
-    """Of a failure: what it is about has a name, and it is one that was foreseen."""
+    """A failure names its subject, and is of a kind that was foreseen."""
     failure = done.report["failure"]
     assert any(name in done.errors for name in (*SCHEMA.tables, *SCHEMA.indexes))
     foreseen = ("BrokenRowsError", "CannotReconcileError", "UpgradeError")
@@ -102,7 +111,7 @@ def assert_is_told(done: Outcome) -> None:
 
 
 def assert_failed_step_changed_nothing(statements: list[str], done: Outcome) -> None:
-    """It is as the steps before it leave it, when they run one by one."""
+    """The database is as the steps before the failed one leave it when run one by one."""
     with older(statements) as other:
         for step in done.report["steps"]:
             if step["name"] == done.failed:
@@ -143,7 +152,7 @@ def test_plan_is_sql_that_does_the_same(statements: list[str]) -> None:
 
 @given(older_databases(), st.booleans())
 def test_what_verify_says_has_a_remedy(statements: list[str], is_finished: bool) -> None:
-    """What `init` can mend `plan` tells; what it cannot has a remedy of its own."""
+    """`plan` shows what `init` can mend; the rest has a remedy of its own."""
     with older(statements) as bundle:
         if is_finished:
             run(bundle, "init")
@@ -185,8 +194,8 @@ def test_violations_are_those_that_sqlite_finds(statements: list[str]) -> None:
 
 
 def queries_of(index: Index) -> Iterator[str]:
-    """What the columns of an index are good for: to look a row up, and to have the last column in
-    order among rows that are alike in the others.
+    """Queries that the columns of an index serve: look a row up, and sort by the last column among
+    rows that are equal in the others.
     """
     columns = [f"{quoted(column.name)} COLLATE {column.collation}" for column in index.columns]
     where = [index.where] if index.where else []
@@ -198,7 +207,7 @@ def queries_of(index: Index) -> Iterator[str]:
 
 
 def costs(connection: sqlite3.Connection, query: str) -> tuple[bool, bool]:
-    """Whether a query reads rows by no index at all, and whether it sorts."""
+    """Whether a query scans without any index, and whether it sorts."""
     plan = " ".join(line for *_, line in connection.execute(f"EXPLAIN QUERY PLAN {query}"))
     return "SCAN" in plan and "USING" not in plan, "B-TREE" in plan
 

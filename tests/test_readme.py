@@ -1,4 +1,4 @@
-"""The commands of the README and of the reference are run in order, and print what is shown."""
+"""The commands of the README and of the reference run in order, and print what is shown."""
 
 import json
 import os
@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, environment, need
+
+from tests.support.commands import ROOT, environment
+from tests.support.machine import need
 
 README, REFERENCE = PAGES = [ROOT / "README.md", ROOT / "docs" / "reference.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -32,20 +34,20 @@ def section(page: Path, title: str) -> str:
 
 
 def commands(text: str) -> list[tuple[str, str]]:
-    """Pairs of command and output of a console block."""
+    """The commands of a console block, each with its output."""
     parts = re.split(r"^\$ (.*)\n", text, flags=re.MULTILINE)[1:]
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
 def plain(text: str, folder: Path) -> str:
-    """The text without what differs from run to run: times, paths, white space before a time."""
+    """The text without what differs between runs: times, paths, white space before a time."""
     text = STEM.sub("STEM", text.replace(str(folder), SHOWN_FOLDER))
     return re.sub(r" +\d+ ms$", " N ms", text, flags=re.MULTILINE)
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A copy of what a clone of the repository has."""
+    """A copy of what a clone of the repository contains."""
     need("git", "sqlite3", "make")
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -80,7 +82,7 @@ def shell(command: str, folder: Path, *, installed: bool) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_every_console_command_prints_what_is_shown(page: Path, clone: Path) -> None:
-    """What installs makes the environment of the commands after it; without it they use ours."""
+    """The command that installs makes the environment for those after it; before, they use ours."""
     code, installed = 0, False
     shown = [pair for text in blocks(page, "console") for pair in commands(text)]
     assert shown

@@ -1,20 +1,19 @@
-"""Tables and indexes in another form are made anew, with all that the application added."""
+"""Tables in another form are changed or rebuilt, and keep all that the application added."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import older
 import pytest
-from conftest import Bundle, Invoke
-from test_upgrade import digests, plan
 
-from abathur_schema.declared.declaration import declared
+from tests.support import older
+from tests.support.another_form import TASKS, remake
+from tests.support.bundle import Bundle
+from tests.support.commands import Invoke
+from tests.support.fingerprints import digests
+from tests.support.upgrading import planned
 
-# A table in another form: what its declared text is changed to, and what must be there afterwards.
-
-TASKS = "'a', 'do', 'general', 5, 'ready', '{}', NULL, NULL, 0, 3, 3600, 's', NULL, NULL, 'u'"
+# By case: the table, the text to replace, its replacement, and the values of a row.
 DRIFTED = {
     "CHECK": ("metrics", " CHECK (metric_value >= 0)", "", "1, '2026', 'x', 0.5, NULL"),
     "UNIQUE": ("state", ",\n    UNIQUE (task_id, key)", "", "1, 'a', 'k', '1', 'c', 'u'"),
@@ -73,25 +72,11 @@ DRIFTED = {
     ),
 }
 
-
-def remake(bundle: Bundle, table: str, change: Callable[[str], str], values: str = "") -> None:
-    """Make a table of a finished database in another form, as an application could have."""
-    text = declared().schema.tables[table].sql
-    other = change(text)
-    assert other != text
-    row = f"INSERT INTO {table} VALUES ({values});" if values else ""
-    indexes = bundle.rows(
-        f"SELECT sql FROM sqlite_schema WHERE tbl_name = '{table}' AND type = 'index'"
-    )
-    again = ";".join(sql for (sql,) in indexes if sql)
-    bundle.sql(f"PRAGMA legacy_alter_table = ON; DROP TABLE {table}; {other}; {again}; {row}")
-
-
 BY_TEXT = {
     *("CHECK", "foreign key", "ON DELETE", "ON DELETE CASCADE", "NOT NULL", "type", "default"),
     "ON CONFLICT",
 }
-"""What leaves the content alone."""
+"""What needs no rebuild."""
 
 
 @pytest.mark.parametrize("case", DRIFTED)
@@ -111,143 +96,12 @@ def test_table_in_another_form_is_changed(case: str, bundle: Bundle, invoke: Inv
     assert made["tables_changed"] == ([table] if is_by_text else [])
     assert bool(bundle.report()["copy_before"]) == bool(made["tables_rebuilt"])
     assert bundle.rows(f"SELECT * FROM {table}") == before
-    assert plan(bundle, invoke) == []
-
-
-BROKEN = {
-    "NULL": (
-        "metrics",
-        ("metric_name  TEXT NOT NULL", "metric_name TEXT"),
-        "(1, 't', 'x', 1, 1), (7, 't', NULL, 1, 1), (8, 't', NULL, 1, 1)",
-        "metrics.metric_name may not be NULL: 2 rows do not keep to that; the first is rowid 7",
-    ),
-    "CHECK": (
-        "metrics",
-        (" CHECK (metric_value >= 0)", ""),
-        "(1, 't', 'x', 1, 1), (2, 't', 'x', -1, 1)",
-        "metrics must fulfil CHECK (metric_value >= 0): 1 row does not keep to that;"
-        " the first is rowid 2",
-    ),
-    "UNIQUE": (
-        "state",
-        (",\n    UNIQUE (task_id, key)", ""),
-        "(1, 'a', 'k', '1', 'c', 'u'), (2, 'a', 'k', '2', 'c', 'u'), (3, 'a', 'k', '3', 'c', 'u')",
-        "state must be unique in (task_id, key): 2 rows do not keep to that; the first is rowid 2",
-    ),
-    "PRIMARY KEY": (
-        "agents",
-        (" PRIMARY KEY", ""),
-        "('b', 'n', 's', 'a', 'i', 'm', 't', 1, 1, NULL),"
-        " ('b', 'o', 's', 'a', 'i', 'm', 't', 1, 1, NULL)",
-        "agents must be unique in (id): 1 row does not keep to that; the first is rowid 2",
-    ),
-    "foreign key": (
-        "checkpoints",
-        (" REFERENCES tasks(id) ON DELETE CASCADE", ""),
-        "('a', 1, '{}', 'c', NULL), ('gone', 2, '{}', 'c', NULL)",
-        "checkpoints must have parents for (task_id) -> tasks(id): 1 row does not keep to that;"
-        " the first is rowid 2, task_id 'gone', iteration 2",
-    ),
-    "a value that the type would change": (
-        "agents",
-        ("name           TEXT", "name INTEGER"),
-        "('b', 9007199254740993, 's', 'a', 'i', 'm', 't', 1, 1, NULL),"
-        " ('c', 1e300, 's', 'a', 'i', 'm', 't', 1, 1, NULL)",
-        "",
-    ),
-    "a value that is lost": (
-        "metrics",
-        ("metric_value REAL NOT NULL", "metric_value TEXT NOT NULL"),
-        "(1, 't', 'x', '1.5', 1), (2, 't', 'x', '01.50', 1)",
-        "metrics.metric_value must keep its value as REAL: 1 row does not keep to that;"
-        " the first is rowid 2",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BROKEN)
-def test_rows_that_break_what_is_declared_stop_the_step(
-    case: str, bundle: Bundle, capsys: Any, invoke: Invoke
-) -> None:
-    table, (old, new), rows, message = BROKEN[case]
-    bundle.sql(f"INSERT INTO tasks VALUES ({TASKS}, NULL, NULL, NULL, NULL)")
-    remake(bundle, table, lambda sql: sql.replace(old, new))
-    bundle.sql(f"INSERT INTO {table} VALUES {rows}")
-    schema = bundle.rows("SELECT type, name, sql FROM sqlite_schema ORDER BY rowid")
-    before = digests(bundle.path)
-    planned = invoke("plan")
-    if not message:
-        assert bundle.run("init") == 0
-        return
-    assert planned.returncode == 1
-    if "keep its value" not in message:  # only the copy can tell
-        assert f"core would fail: {message}" in planned.stderr
-    capsys.readouterr()
-    assert bundle.run("init") == 3
-    error = capsys.readouterr().err
-    assert message in error
-    assert "mend the rows that the message names" in error
-    assert bundle.rows("SELECT type, name, sql FROM sqlite_schema ORDER BY rowid") == schema
-    assert digests(bundle.path) == before
-    assert bundle.report()["failure"]["step"] == "core"
-
-
-INDEXES = {
-    "CREATE INDEX mine ON state(task_id, key)": "UNIQUE (task_id, key)",
-    # One that is unique is a constraint, and its application makes it again.
-    "CREATE UNIQUE INDEX mine ON state(task_id, key)": "",
-    "CREATE INDEX mine ON state(task_id, key DESC)": "UNIQUE (task_id, key)",
-    "CREATE INDEX mine ON state(id)": "PRIMARY KEY (id)",
-    "CREATE INDEX mine ON checkpoints(task_id, iteration DESC)": "PRIMARY KEY (task_id, iteration)",
-    "CREATE INDEX mine ON agents(state)": "index idx_agents_state",
-    "CREATE INDEX mine ON audit(task_id, timestamp DESC)": "index idx_audit_task",
-    # The memory tables have no older form.
-    "CREATE INDEX mine ON memory_entries(namespace, key, version)": "",
-    "CREATE INDEX mine ON tasks(status, last_updated_at) where STATUS='running'": (
-        "index idx_tasks_running_timeout"
-    ),
-    # All others are the application's, and stay.
-    "CREATE INDEX mine ON state(task_id)": "",
-    "CREATE INDEX mine ON state(key, task_id)": "",
-    "CREATE INDEX mine ON state(task_id, key, value)": "",
-    "CREATE INDEX mine ON state(task_id, key) WHERE key > 'a'": "",
-    "CREATE INDEX mine ON state(task_id, key COLLATE NOCASE)": "",
-    "CREATE INDEX mine ON state(task_id, lower(key))": "",
-    "CREATE INDEX mine ON audit(task_id, timestamp)": "",
-    "CREATE UNIQUE INDEX mine ON agents(state)": "",
-    "CREATE UNIQUE INDEX mine ON state(id, key)": "",
-    "CREATE INDEX mine ON tasks(status, last_updated_at)": "",
-    "CREATE INDEX mine ON state(task_id, key);"
-    " CREATE VIEW v AS SELECT * FROM state INDEXED BY mine WHERE task_id = 1": "",
-    "CREATE TABLE t (a UNIQUE); CREATE INDEX mine ON t(a)": "",
-}
-
-
-@pytest.mark.parametrize("create", INDEXES)
-def test_index_is_dropped_only_where_it_repeats_column_for_column(
-    create: str, bundle: Bundle
-) -> None:
-    by = INDEXES[create]
-    bundle.sql(
-        "DROP INDEX idx_tasks_session; DROP INDEX idx_agents_session;"  # as if they were older
-        f"DROP INDEX idx_checkpoints_session; {create}"
-    )
-    bundle.run("init")
-    report = bundle.report()
-    assert report["deliverables"]["indexes_dropped"] == (["mine"] if by else [])
-    reasons = [one["reason"] for step in report["steps"] for one in step["statements"]]
-    assert [one for one in reasons if "repeats" in one] == (
-        [f"index mine repeats {by}"] if by else []
-    )
-    if by:  # its application makes it again at each start: then it stays
-        bundle.sql(create)
-        bundle.run("init")
-        assert {step["status"] for step in bundle.report()["steps"]} == {"unchanged"}
+    assert planned(bundle.path, invoke) == []
 
 
 @pytest.mark.parametrize(("type_", "way"), [("INTEGER", "changed"), ("TEXT", "rebuilt")])
 def test_change_keeps_what_the_application_added(type_: str, way: str, bundle: Bundle) -> None:
-    """Constraints, too: written at a column, at the table, with a name or without."""
+    """Constraints, too: of a column or the table, with a name or without."""
     bundle.sql(
         f"INSERT INTO tasks VALUES ({TASKS}, NULL, NULL, NULL, NULL);"
         "CREATE TABLE users (name TEXT PRIMARY KEY);"
@@ -342,7 +196,7 @@ def test_no_backup(empty: Bundle, invoke: Invoke) -> None:
 def test_rebuild_stops_where_no_copy_can_be_kept(
     empty: Bundle, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here by the limit on the size of files that a process may write."""
+    """Here because of a limit on the size of files that the process may write."""
     import resource
 
     older.make(empty.path, 2, tasks=400)
@@ -361,6 +215,7 @@ def test_rebuild_stops_where_no_copy_can_be_kept(
 
 
 def test_foreign_keys_are_enforced_again_after_a_rebuild(empty: Bundle) -> None:
+    from abathur_schema.declared.declaration import declared
     from abathur_schema.record.chain import run_in
     from abathur_schema.record.run import Run
     from abathur_schema.steps.target import Target

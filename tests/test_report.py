@@ -1,4 +1,4 @@
-"""The report: valid, unique, written whole, and true."""
+"""Reports are valid, unique, complete and true."""
 
 import copy
 import json
@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SCHEMA, Bundle, Faulty, Invoke, reports, valid
 from jsonschema import ValidationError
 
 from abathur_schema.declared.declaration import STEPS
 from abathur_schema.record.draft import Draft
+from tests.support.bundle import SCHEMA, Bundle, reports, valid
+from tests.support.commands import Faulty, Invoke
 
 STEM = re.compile(
     r"\d{8}T\d{6}\.\d{6}Z-(init|verify|pragma|core|core-indexes|memory|memory-indexes)"
@@ -57,7 +58,7 @@ def test_schema_refuses_a_wrong_report(bundle: Bundle, case: str) -> None:
 
 
 def test_schema_describes_every_entry() -> None:
-    """Nothing that the report has may go unsaid in its schema."""
+    """The schema must describe everything in the report."""
 
     def objects(schema: Any) -> Any:
         if isinstance(schema, dict):
@@ -72,7 +73,7 @@ def test_schema_describes_every_entry() -> None:
 
 
 def test_names_are_unique_when_many_start_at_once(tmp_path: Path) -> None:
-    """All in the same microsecond; some are done when others start."""
+    """All in the same microsecond; some have finished when others start."""
     folder, now = tmp_path / "reports", datetime.now(timezone.utc)
     running, paths = [], set()
     for number in range(100):
@@ -124,8 +125,8 @@ def test_all_paths_are_absolute(invoke: Invoke, tmp_path: Path) -> None:
 def test_report_cannot_be_written_at_the_end(
     options: list[str], faulty: Faulty, tmp_path: Path
 ) -> None:
-    """Its fsync fails, after all steps succeeded: the work is done, and the report is told."""
-    # The first two are of folders: where the reports are, and where the database is.
+    """Its fsync fails after all steps succeeded: the work is done, but `init` reports a failure."""
+    # The first two are of folders: that of the reports, and that of the database.
     result, hits = faulty("fsync:error=EIO:when=3+", "init", *options)
     assert hits
     assert "report: " not in result.stdout

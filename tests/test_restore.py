@@ -1,4 +1,4 @@
-"""`restore` puts a preserved state back, whole or not at all, and keeps what it replaces."""
+"""`restore` puts a preserved state back completely or not at all, and keeps what it replaces."""
 
 import shutil
 import sqlite3
@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import older
 import pytest
-from conftest import Bundle, Faulty, Invoke, reports
-from test_failures import no_trace
-from test_upgrade import digests
 
 from abathur_schema.commands.tasks import run_restore
+from tests.support import older
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import Faulty, Invoke, no_trace
+from tests.support.fingerprints import digests
 
 
 def restore(bundle: Bundle, state: Path | str) -> int:
@@ -23,7 +23,7 @@ def restore(bundle: Bundle, state: Path | str) -> int:
 
 @pytest.fixture
 def upgraded(empty: Bundle) -> tuple[Bundle, Path]:
-    """An upgraded database, and the copy that was kept before."""
+    """An upgraded database, and the copy kept from before."""
     older.make(empty.path, 1, extended=True)
     assert empty.run("init") == 0
     return empty, Path(empty.report()["copy_before"])
@@ -84,7 +84,7 @@ def test_state_of_a_failed_step_is_put_back(empty: Bundle) -> None:
 
 
 def test_what_is_only_in_the_wal_of_the_old_one_is_kept(bundle: Bundle, tmp_path: Path) -> None:
-    """And is not played into the new one."""
+    """And it is not applied to the new one."""
     state = tmp_path / "state"
     state.mkdir()
     shutil.copy(bundle.path, state / "database.db")
@@ -150,7 +150,7 @@ def test_refused_while_another_process_has_it_open(
 def test_refused_while_this_process_has_it_locked(
     upgraded: tuple[Bundle, Path], capsys: Any
 ) -> None:
-    """The system's list of open files says nothing of that; SQLite's lock does."""
+    """The system's list of open files does not show it; SQLite's lock does."""
     bundle, state = upgraded
     reader = sqlite3.connect(bundle.path, isolation_level=None)
     reader.execute("BEGIN")
@@ -234,7 +234,7 @@ def test_without_a_state_it_says_what_is_missing(invoke: Invoke) -> None:
 def test_old_one_that_cannot_be_kept_is_not_replaced(
     upgraded: tuple[Bundle, Path], capsys: Any
 ) -> None:
-    """Here by the limit on the size of files that a process may write."""
+    """Here because of a limit on the size of files that the process may write."""
     import resource
 
     bundle, state = upgraded
@@ -266,7 +266,7 @@ FAILING_DISK = {
 def test_disk_that_fails(
     case: str, upgraded: tuple[Bundle, Path], faulty: Faulty, tmp_path: Path
 ) -> None:
-    """It is not blamed on the copy, and what is told of the database is true."""
+    """The copy is not blamed, and what is said of the database is true."""
     bundle, state = upgraded
     before = digests(bundle.path)
     fault, code = FAILING_DISK[case]

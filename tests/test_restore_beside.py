@@ -1,4 +1,4 @@
-"""`restore` beside others: who writes just then, who mounted the file, whose collation it is."""
+"""`restore` beside others: a writer at that moment, a mounted file, a foreign collation."""
 
 import shutil
 import sqlite3
@@ -11,9 +11,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import Bundle, needs_root
 
 from abathur_schema.commands.tasks import run_restore
+from tests.support.bundle import Bundle
+from tests.support.machine import needs_root
 
 WRITER = """
 import glob, sqlite3, sys, time
@@ -35,12 +36,12 @@ except sqlite3.OperationalError as error:
     print(error)
 connection.close()
 """
-"""A program that writes one row as soon as it sees that the old file has been copied."""
+"""A program that writes one row as soon as the old file has been copied."""
 
 
 def race(bundle: Bundle, state: Path, number: int) -> str:
-    """What a writer says who comes between the copy of the old file and the rename, after it is
-    proven that what it was told is true.
+    """What a writer reports that comes between the copy of the old file and the rename; what it was
+    told has been checked to be true.
     """
     reports, name = bundle.path.parent / f"reports-{number}", f"writer {number}"
     mode, delay = ("wal", "")[number % 2], str((0, 0.0005, 0.001, 0.002)[number % 4])

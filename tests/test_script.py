@@ -5,19 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, STATE, Bundle, environment, reports
 
-
-def script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "initialize_database.py"), *arguments],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import environment, script
+from tests.support.inserts import STATE
 
 PASSED = "Database initialized successfully\nForeign key validation: PASSED\n"
 
@@ -62,9 +53,6 @@ def test_script_when_a_step_fails(tmp_path: Path) -> None:
     assert result.stderr.startswith("pragma failed: file is not a database")
     assert "Traceback" not in result.stderr
     assert len(reports(tmp_path / "reports")) == 1
-
-
-# Importing
 
 
 def test_import_of_the_package_loads_nothing_else() -> None:

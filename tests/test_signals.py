@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any time of the real `invoke`, from the start of Python to its end.
+"""Ctrl-C and SIGTERM at any time while the real `invoke` runs, from Python's start to its end.
 
 `tests/test_faults.py` sends them at every write and sync.
 """
@@ -14,15 +14,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from conftest import Bundle, Faulty, environment, invoke_command, need, reports
-from scenarios import SCENARIOS, Outcome, Scenario, Upgrade
+
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import Faulty, environment, invoke_command
+from tests.support.machine import need
+from tests.support.promises import Outcome, Scenario
+from tests.support.scenarios import SCENARIOS, Upgrade
 
 SAMPLE = 2
-"""Moments of each signal in the normal run."""
+"""The number of moments for each signal in the normal run."""
 
 MOMENTS = 15
 PARTS = 4
-"""Each signal comes at MOMENTS moments in each of PARTS tests, which run side by side."""
+"""Each signal comes at MOMENTS moments in each of PARTS tests, which can run side by side."""
 
 Outcomes = Counter[str]
 
@@ -30,7 +34,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Large(Upgrade):
-    """The same with so many rows that SQLite is at work most of the time."""
+    """The same, with so many rows that SQLite works most of the time."""
 
     rows: ClassVar[Mapping[str, Any]] = {"tasks": 10_000, "audit": 20_000}
 
@@ -46,7 +50,7 @@ COMMANDS: Mapping[str, tuple[Callable[[Path], Scenario], Sequence[str]]] = {
 
 
 class Command:
-    """A command of the real `invoke` in a scenario, and how long it takes without a signal."""
+    """A real `invoke` command in a scenario, and how long it takes without a signal."""
 
     def __init__(self, name: str, folder: Path) -> None:
         made, arguments = COMMANDS[name]
@@ -62,8 +66,8 @@ class Command:
     def run(
         self, folder: Path, number: signal.Signals | None = None, moment: float = 0
     ) -> tuple[int, str, str, bool]:
-        """Run it, send it the signal after so many seconds, and wait for its end. The last of what
-        it returns: whether it had ended before the signal.
+        """Run it, send it the signal after so many seconds, and wait for its end. Also returns
+        whether it had ended before the signal.
         """
         process = subprocess.Popen(
             self.line,
@@ -82,14 +86,14 @@ class Command:
         return process.returncode, output, error, late
 
     def meet(self, folder: Path, number: signal.Signals, moment: float) -> str:
-        """Hold what the signal left against the promises; how the run ended."""
+        """Check the promises on what the signal left; returns how the run ended."""
         shutil.copytree(self.scenario.start, folder)
         code, output, error, late = self.run(folder, number, moment)
         found = reports(folder / "reports")
         assert not [*(folder / "reports").rglob(".*"), *folder.glob(".*")], "a temporary file"
         ended = f"exit code {code}" + (" before the signal" if late else "")
         if code not in (128 + number, self.scenario.ends_with):
-            # Outside of our code Python dies of it, or Invoke answers 1.
+            # Outside of our code Python is killed by it, or Invoke exits with 1.
             assert code == -number or (code, number) == (1, signal.SIGINT), error
             ended = "ended by the signal"
             if not found:
@@ -105,7 +109,7 @@ class Command:
         return f"{ended}, {state}"
 
     def meet_all(self, number: signal.Signals, how_many: int, seed: int, folder: Path) -> Outcomes:
-        """The signal at so many random moments; how often the run ended how."""
+        """Send the signal at so many random moments; returns how often the run ended how."""
         chosen = random.Random(f"{number} {seed}")
         outcomes: Outcomes = Counter()
         for at in range(how_many):
@@ -125,7 +129,7 @@ def _files(folder: Path) -> dict[Path, bytes]:
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Ready:
-    """A command of that name, set up once."""
+    """The command of that name, set up once."""
     need("strace")
     commands: dict[str, Command] = {}
 
@@ -161,7 +165,7 @@ def test_signal_at_many_moments(
 def test_restore_that_is_interrupted_does_not_call_the_copy_damaged(
     bundle: Bundle, faulty: Faulty
 ) -> None:
-    """SQLite ends its integrity_check with "interrupted", which says nothing of the copy."""
+    """SQLite ends integrity_check with "interrupted", which says nothing about the copy."""
     bundle.sql(
         "CREATE TABLE many (x); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
         " LIMIT 400000) INSERT INTO many SELECT i FROM n"

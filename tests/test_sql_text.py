@@ -1,4 +1,4 @@
-"""Splitting files into statements, and the normal form in which expressions are compared."""
+"""Files are split into statements, and expressions brought to a normal form to compare."""
 
 import pytest
 

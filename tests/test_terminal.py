@@ -1,7 +1,5 @@
-"""What a person sees and does at a terminal: progress, Ctrl-C, pipes that close."""
+"""At a terminal: progress, Ctrl-C, pipes that close."""
 
-import os
-import pty
 import re
 import signal
 import sqlite3
@@ -10,34 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import INVOKE_INIT, Bundle, environment, in_shell, invoke_command, reports
 
-
-def start_on_terminal(folder: Path, task: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Start `invoke TASK` with a terminal of its own; returns it and the terminal's other end."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        invoke_command(task),
-        cwd=folder,
-        env=environment(TERM="xterm"),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    return process, ours
-
-
-def read_all(terminal: int) -> str:
-    shown = b""
-    try:
-        while part := os.read(terminal, 4096):
-            shown += part
-    except OSError:  # Linux: the other end is closed
-        pass
-    os.close(terminal)
-    return shown.decode()
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import INVOKE_INIT, environment, in_shell, invoke_command
+from tests.support.terminal import read_all, start_on_terminal
 
 
 def test_progress_after_a_second_and_only_then(empty: Bundle, tmp_path: Path) -> None:
@@ -70,7 +44,7 @@ SELECT i FROM n WHERE i < 0;
 
 
 def start_long_verify(checkout: Path, bundle: Bundle) -> subprocess.Popen[str]:
-    """A `verify` that runs for ever, once it has begun to work."""
+    """A `verify` that runs for ever, once it is at work."""
     (checkout / "checks" / "holds" / "for-ever.sql").write_text(LONG_CHECK)
     process = subprocess.Popen(
         invoke_command("verify", root=checkout),
@@ -122,13 +96,13 @@ def test_interrupted_while_it_waits_for_a_lock(
 def test_two_signals_end_it_at_once_and_leave_no_draft(
     number: signal.Signals, checkout: Path, bundle: Bundle
 ) -> None:
-    """The second one comes while a check of one long SQLite call is still running."""
+    """The second Ctrl-C comes during a check that is a single long SQLite call."""
     process = start_long_verify(checkout, bundle)
     for _ in range(2):
         process.send_signal(number)
         time.sleep(0.02)
     output, error = process.communicate(timeout=20)
-    # -number where the second one met it on its way out: a shell calls both 128 + number.
+    # -number if the second one hits it on its way out; a shell reports 128 + number for both.
     assert process.returncode in (128 + number, -number)
     assert "Traceback" not in output + error
     assert not list(bundle.reports.glob(".*"))

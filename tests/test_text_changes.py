@@ -1,4 +1,4 @@
-"""Tables that are changed by their text alone: what comes of it, and where it is not done."""
+"""Tables changed by editing their text: the result, and where that is not done."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -7,12 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from conftest import Bundle, Invoke, command_line
-from everything import Everything, everything
 from hypothesis import given
-from kept import differences
-from random_schemas import SCHEMA, made, older_databases
-from test_upgrade_found import create, sql_of
 
 from abathur_schema.declared.declaration import declared
 from abathur_schema.errors import CannotReconcileError
@@ -26,10 +21,16 @@ from abathur_schema.schema.model import Schema
 from abathur_schema.schema.reading import read_schema
 from abathur_schema.schema.table_text import reformed
 from abathur_schema.schema.text import normal
+from tests.support.another_form import create, sql_of
+from tests.support.bundle import Bundle
+from tests.support.commands import Invoke, command_line
+from tests.support.everything import Everything, everything
+from tests.support.kept import differences
+from tests.support.random_schemas import SCHEMA, made, older_databases
 
 
 def run(path: Path, statements: Sequence[Statement]) -> bool:
-    """Run what a step would, where no row stands in the way, and no parent without the key."""
+    """Run what a step would, if no row is in the way, and no parent lacks its key."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("BEGIN IMMEDIATE")
@@ -38,7 +39,7 @@ def run(path: Path, statements: Sequence[Statement]) -> bool:
                 try:
                     if connection.execute(f"SELECT count(*) {guard.rows}").fetchone()[0]:
                         return False
-                except sqlite3.OperationalError:  # the step would change the parent first
+                except sqlite3.OperationalError:  # the step would first change the parent
                     return False
             connection.execute(statement.sql)
         connection.execute("COMMIT")
@@ -46,8 +47,8 @@ def run(path: Path, statements: Sequence[Statement]) -> bool:
 
 
 def changes_by_text(live: Schema) -> Iterator[tuple[OtherTable, list[Statement]]]:
-    """The tables that differ in what their text alone decides, beside new columns; each with its
-    statements.
+    """The tables that differ in new columns, and otherwise only in what an edit of their text can
+    change; each with its statements.
     """
     for difference in schema_differences(SCHEMA, live, [*SCHEMA.tables]):
         if isinstance(difference, OtherTable):
@@ -68,9 +69,9 @@ def rebuilding(live: Schema, difference: OtherTable) -> list[Statement]:
 
 
 def without_text(of: Everything) -> dict[str, object]:
-    """All but the spelling: a rebuild writes the name of a table in quotes."""
+    """All but the spelling: a rebuild puts the name of a table in quotes."""
     found = {name: getattr(of, name) for name in Everything.__dataclass_fields__}
-    found["sequence"] = {row for row in of.sequence if row[1]}  # 0 is as none
+    found["sequence"] = {row for row in of.sequence if row[1]}  # 0 is like none
     found["objects"] = {
         (kind, name): thing._replace(sql=normal(thing.sql[body(thing.sql)[0] :]))
         if kind == "table" and thing.sql and "(" in thing.sql
@@ -94,7 +95,7 @@ def test_text_change_makes_what_a_rebuild_would_have_made(statements: list[str])
             ran = run(one, by_text)
             try:
                 again = run(other, rebuilding(live, difference))
-            except sqlite3.Error:  # an index of the application cannot be made again
+            except sqlite3.Error:  # an index of the application cannot be created again
                 continue
             assert ran == again
             if ran:
@@ -154,7 +155,7 @@ SHORT = (
 
 
 def test_default_of_rows_that_end_before_the_column_stays_theirs(bundle: Bundle) -> None:
-    """By the text alone those rows would have another value."""
+    """With the text edited, those rows would have another value."""
     bundle.sql(f"DROP TABLE document_index; {SHORT}")
     assert bundle.run("init") == 0
     assert bundle.rows("SELECT chunk_count FROM document_index") == [(7,)]

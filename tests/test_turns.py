@@ -1,4 +1,4 @@
-"""Turns: in order, and none is lost."""
+"""Turns come in order, and none is lost."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ async def test_turn_that_does_not_come_in_time() -> None:
     turns = Turns(1)
     async with turns.turn(), turns.turn(0.01) as came:
         assert not came
-    async with turns.turn(0.01) as came:  # the one that did not come is given back by nobody
+    async with turns.turn(0.01) as came:  # nobody gives back the turn that never came
         assert came
         async with turns.turn(0.01) as second:
             assert not second
@@ -39,7 +39,7 @@ async def test_turn_that_comes_to_a_cancelled_task_goes_on_to_the_next() -> None
         await asyncio.sleep(0)
         second.cancel()  # while it waits
         await asyncio.sleep(0)
-    first.cancel()  # it has the turn, and does not know yet
+    first.cancel()  # it has the turn, but does not know it yet
     assert await third
     async with turns.turn(0.01) as came:
         assert came

@@ -1,7 +1,6 @@
-"""Older databases come up to date in place, and lose nothing."""
+"""Older databases are upgraded in place, and lose nothing."""
 
 import io
-import json
 import re
 import sqlite3
 import subprocess
@@ -10,59 +9,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import older
 import pytest
-from conftest import Bundle, Invoke, environment, invoke_command
-from test_terminal import read_all, start_on_terminal
 
 from abathur_schema.planning.statement import Statement
 from abathur_schema.progress import Progress
 from abathur_schema.steps import row_count
+from tests.support import older
+from tests.support.bundle import Bundle
+from tests.support.commands import Invoke, environment, invoke_command
+from tests.support.fingerprints import columns, digests, old_digests, renamed
+from tests.support.terminal import read_all, start_on_terminal
+from tests.support.upgrading import planned
 
 CORE = ("tasks", "agents", "state", "audit", "metrics", "checkpoints")
 REPEATED = ["idx_checkpoints_task", "idx_state_task_key"]
-
-
-def digests(path: Path) -> dict[str, str]:
-    """A hash over all rows of each table, of the columns that are there now."""
-    with closing(sqlite3.connect(path)) as connection:
-        tables = connection.execute(
-            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
-            " AND name NOT IN ('sqlite_schema', 'sqlite_temp_schema')"
-        ).fetchall()
-        return {
-            name: older.digest(connection, name, older.columns_of(connection, name))
-            for (name,) in tables
-        }
-
-
-def old_digests(path: Path, columns: dict[str, list[str]]) -> dict[str, str]:
-    """The same over given columns alone."""
-    with closing(sqlite3.connect(path)) as connection:
-        return {table: older.digest(connection, table, of) for table, of in columns.items()}
-
-
-def columns(path: Path) -> dict[str, list[str]]:
-    """The columns of all tables that hold rows of their own."""
-    with closing(sqlite3.connect(path)) as connection:
-        tables = connection.execute(
-            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
-            " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
-        ).fetchall()
-        return {name: older.columns_of(connection, name) for (name,) in tables}
-
-
-def renamed(names: list[str]) -> list[str]:
-    return ["prompt" if name == "template_name" else name for name in names]
-
-
-def plan(bundle: Bundle, invoke: Invoke) -> list[dict[str, Any]]:
-    """The steps of `invoke plan --json` that have something to do."""
-    result = invoke("plan", "--json", "-d", str(bundle.path))
-    steps = json.loads(result.stdout)["steps"]
-    busy = [step for step in steps if step["statements"] or step["blocked"]]
-    assert result.returncode == bool(busy)
-    return busy
 
 
 @pytest.mark.parametrize("violating", [False, True], ids=["sound", "violating"])
@@ -83,7 +43,7 @@ def test_every_generation_comes_up_to_date_and_keeps_all(
     assert set(empty.failed()) == ({"foreign_key_check"} if violating else set())
     report = empty.report()
     assert report["deliverables"]["indexes_dropped"] == REPEATED
-    assert plan(empty, invoke) == []
+    assert planned(empty.path, invoke) == []
 
     now = {table: renamed(names) for table, names in there.items()}
     assert old_digests(empty.path, now) == rows
@@ -168,8 +128,8 @@ def test_between_the_milestones_an_application_writes(generation: int, empty: Bu
 
 @pytest.mark.parametrize("generation", older.GENERATIONS)
 def test_older_code_works_on_the_upgraded_database(generation: int, empty: Bundle) -> None:
-    """As far as SQLite lets it: nothing can give last_updated_at, which is NOT NULL and has no
-    default, a value in an INSERT that leaves it out (docs/upgrades.md).
+    """As far as SQLite permits: last_updated_at is NOT NULL and has no default, and nothing can
+    give it a value in an INSERT that leaves it out (docs/upgrades.md).
     """
     application = older.APPLICATIONS[generation]
     older.make(empty.path, generation)
@@ -207,7 +167,7 @@ def test_violations_that_were_there_are_told_before_anything_changes(
     assert report["foreign_keys_before"]["by_foreign_key"]["state(task_id) -> tasks"] == 1
     assert len(report["foreign_keys_before"]["first"]) == 5
     assert len(empty.failed()["foreign_key_check"]) == 5
-    assert empty.run("init") == 1  # nothing left to change: no second telling
+    assert empty.run("init") == 1  # nothing left to change, so it is not said again
     assert "that were there before" not in capsys.readouterr().err
 
 
@@ -272,7 +232,7 @@ def test_progress_tells_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_two_at_once_on_an_older_database(empty: Bundle, tmp_path: Path) -> None:
-    """The second one waits for as long as the first one takes, however long that is."""
+    """The second one waits for the first, however long that takes."""
     older.make(empty.path, 1, tasks=20_000, audit=20_000)
     assert empty.run("pragma") == 0
     holder = sqlite3.connect(empty.path, isolation_level=None)

@@ -1,10 +1,12 @@
-"""`sql/upgrades/`: what a user with an older schema of their own can add."""
+"""`sql/upgrades/`: files that users with an older schema of their own can add."""
 
 import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Bundle, Invoke, reports
+
+from tests.support.bundle import Bundle, reports
+from tests.support.commands import ROOT, Invoke
 
 OLDER = """
 CREATE TABLE job (id TEXT PRIMARY KEY, what TEXT NOT NULL, state TEXT NOT NULL, at TIMESTAMP);
@@ -51,7 +53,7 @@ def test_users_own_upgrades_run_once_in_the_order_of_their_names(
         file.read_text().replace("coalesce(completed_at, started_at, submitted_at)", "submitted_at")
     )
     result = invoke_in("init")
-    assert result.returncode == 3  # a column that is there gets no value by `fills:`
+    assert result.returncode == 3  # `fills:` gives no value to a column that exists
     assert "tasks.input_data may not be NULL: 2 rows do not keep to that" in result.stderr
     file = checkout / "sql" / "upgrades" / "2-statuses.sql"
     file.write_text(file.read_text().replace("input_data TEXT;", "input_data TEXT DEFAULT '{}';"))
@@ -63,7 +65,7 @@ def test_users_own_upgrades_run_once_in_the_order_of_their_names(
         ("a", "do this", "new", "2020-01-01"),
         ("b", "do that", "old", "2020-01-02"),
     ]
-    assert report["copy_before"]  # an UPDATE writes rows anew
+    assert report["copy_before"]  # an UPDATE rewrites rows
     assert invoke_in("plan").returncode == 0
     assert reports(empty.reports)[-1] == report
 
@@ -71,7 +73,7 @@ def test_users_own_upgrades_run_once_in_the_order_of_their_names(
 def test_fill_gives_a_new_column_its_value(
     checkout: Path, invoke_in: Invoke, empty: Bundle
 ) -> None:
-    """Also one that could be added without; no trigger of the application hears of it."""
+    """Even where it could be added without one; no trigger of the application fires."""
     (checkout / "sql" / "upgrades" / "sessions.sql").write_text(
         "-- A checkpoint was made in the session of that name\n"
         "-- fills: checkpoints.session_id\n"

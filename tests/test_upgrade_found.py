@@ -1,29 +1,16 @@
-"""Older databases on which `init` once went wrong, found by test_random_schemas.py."""
+"""Older databases that `init` once got wrong, found by test_random_schemas.py."""
 
 import sqlite3
 from contextlib import closing
 
 import pytest
-from conftest import Bundle
 
 from abathur_schema.commands.show_plan import look
 from abathur_schema.declared.declaration import declared
 from abathur_schema.schema.reading import read_schema
 from abathur_schema.storage.foreign_keys import violations
-
-
-def create(table: str, *changes: tuple[str, str]) -> str:
-    """The declared CREATE TABLE with some of its text replaced."""
-    sql = declared().schema.tables[table].sql
-    for old, new in changes:
-        assert old in sql
-        sql = sql.replace(old, new, 1)
-    return f"{sql};"
-
-
-def sql_of(bundle: Bundle, table: str) -> str:
-    ((sql,),) = bundle.rows(f"SELECT sql FROM sqlite_schema WHERE name = '{table}'")
-    return str(sql)
+from tests.support.another_form import create, sql_of
+from tests.support.bundle import Bundle
 
 
 def test_named_reference_of_a_column_is_kept(empty: Bundle) -> None:
@@ -108,7 +95,7 @@ def test_indexes_are_made_again_in_the_order_that_plan_says(bundle: Bundle) -> N
     bundle.sql(create("document_index", ("chunk_count     INTEGER", "chunk_count TEXT")))
     bundle.sql("CREATE INDEX own_b ON document_index(title DESC)")
     bundle.sql("CREATE INDEX own_a ON document_index(title, file_path)")
-    # The plan of a step is made from what the statements of the steps before it leave in memory.
+    # A step is planned on what the steps before it leave, which `plan` runs in memory.
     planned = [step.statements for step in look(bundle.path, declared()).steps]
     assert bundle.run("init") == 0
     ran = [step["statements"] for step in bundle.report()["steps"][:-1]]

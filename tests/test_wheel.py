@@ -1,4 +1,4 @@
-"""The wheel in an empty environment, far from the checkout: the console command and `Database`."""
+"""The wheel in an empty environment, without the checkout: console command and `Database`."""
 
 import subprocess
 import sys
@@ -6,9 +6,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, environment, reports
 
 from abathur_schema.declared.declaration import declared
+from tests.support.bundle import reports
+from tests.support.commands import ROOT, environment
 
 COMMANDS = [
     # what is typed, exit code, what is printed (of either stream)

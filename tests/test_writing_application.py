@@ -12,33 +12,34 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import older
 import pytest
-import writing_application
-from conftest import Bundle, environment, invoke_command, run
-from older_applications import APPLICATIONS, old_columns
+
+from tests.support import older, writing_application
+from tests.support.bundle import Bundle
+from tests.support.commands import environment, invoke_command, run
+from tests.support.older_applications import APPLICATIONS, old_columns
 
 ROUNDS = 6
 PAUSE = 0.002
-"""Seconds between two transactions. An application that leaves none holds the lock nearly all the
-time, and more so with a rollback journal; SQLite's waits are not fair, and `init` may give up.
+"""Seconds between two transactions. Without a pause, the application holds the lock nearly all the
+time, above all with a rollback journal; SQLite's waits are not fair, and `init` may give up.
 """
 PAUSES = {PAUSE: "writes", 0.0: "writes without pause"}
 SIZES = (30, 3000)
-"""Tasks that are there before, in turn: the rebuild then takes longer."""
+"""The number of tasks before, in turn: more of them make the rebuild take longer."""
 
 REFUSED = {
     1: "table tasks has no column named template_name",
     2: "NOT NULL constraint failed: tasks.last_updated_at",
     3: "",
 }
-"""What `docs/upgrades.md` says of an INSERT into tasks after the upgrade."""
+"""What happens to an INSERT into tasks after the upgrade, as `docs/upgrades.md` says."""
 
 Rows = dict[tuple[str, int], dict[str, Any]]
 
 
 def rows_of(database: Path, generation: int) -> Rows:
-    """All rows of the core tables by table and rowid, old columns only, by their names now."""
+    """All rows of the core tables by table and rowid: the old columns, by their new names."""
     found: Rows = {}
     with closing(sqlite3.connect(database)) as connection:
         connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
@@ -56,8 +57,8 @@ def rows_of(database: Path, generation: int) -> Rows:
 def upgrade_beside(
     generation: int, size: int, pause: float, wait: float, folder: Path
 ) -> tuple[str, int]:
-    """Run `init` that many seconds after the application began; how it ended, and how many
-    transactions were acknowledged.
+    """Run `init` so many seconds after the application began; returns how it ended, and the number
+    of acknowledged transactions.
     """
     folder.mkdir()
     bundle, log = Bundle(folder), folder.with_name(f"{folder.name}.log")
@@ -65,7 +66,7 @@ def upgrade_beside(
     expected = rows_of(bundle.path, generation)
     told = (str(generation), str(pause), str(bundle.path), str(log))
     application = subprocess.Popen(
-        [sys.executable, writing_application.__file__, *told],
+        [sys.executable, "-m", writing_application.__name__, *told],
         stdin=subprocess.PIPE,
         env=environment(),
     )

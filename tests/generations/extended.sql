@@ -23,7 +23,7 @@ INSERT INTO app_costs SELECT id, rowid * 0.1 FROM tasks WHERE id IS NOT NULL ORD
 CREATE TABLE app_log (at INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT, which TEXT);
 
 
--- Columns that ALTER TABLE can add; those of tasks that it cannot are in older.py
+-- Columns that ALTER TABLE can add; those of tasks that it cannot are in support/older.py
 
 ALTER TABLE tasks ADD COLUMN label TEXT NOT NULL DEFAULT 'it''s (none), yet' COLLATE NOCASE;
 ALTER TABLE tasks ADD COLUMN "order by" VARCHAR(80) CHECK (length("order by") < 80);

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 GENERATIONS = (1, 2, 3)
-FOLDER = Path(__file__).parent / "generations"
+FOLDER = Path(__file__).parent.parent / "generations"
 
 INSERTS = {
     "agents": """
@@ -85,14 +85,14 @@ ORDINARY = {
     "metric_value": 0.5,
     "iteration": 1,
 }
-"""What `Application.add` writes into a column when it is not told; NULL into all others."""
+"""What `Application.add` writes into a column unless told otherwise; NULL into all others."""
 
 PLACEHOLDER = re.compile(r":(\w+)")
 
 
 @dataclass(frozen=True)
 class Application:
-    """An application of one generation: its schema and its own INSERTs, each naming its columns."""
+    """An application of one generation: its schema and its INSERTs, which name their columns."""
 
     generation: int
     journal_mode: str
@@ -100,18 +100,18 @@ class Application:
 
     @property
     def schema(self) -> str:
-        """What it runs to make its tables."""
+        """The SQL that makes its tables."""
         return (FOLDER / f"{self.generation}.sql").read_text("utf-8")
 
     def start(self, connection: sqlite3.Connection) -> None:
-        """What it does at every start: makes the database, or what it finds missing of it."""
+        """What it does at each start: make the database, or what is missing of it."""
         connection.execute(f"PRAGMA journal_mode = {self.journal_mode}")
         made_once = self.generation == 2
         if not (made_once and connection.execute("PRAGMA user_version").fetchone()[0]):
             connection.executescript(self.schema)
 
     def add(self, connection: sqlite3.Connection, table: str, **values: Any) -> int:
-        """Insert one row and return its rowid; `task_id` is needed where the table has it.
+        """Insert one row and return its rowid; pass `task_id` where the table has it.
 
         Raises ValueError for a column that this generation does not write.
         """
@@ -144,7 +144,7 @@ APPLICATIONS = {
 
 @cache
 def old_columns(generation: int, table: str) -> Mapping[str, str]:
-    """The columns of a core table in that generation, in order: name -> name after the upgrade."""
+    """The columns of a core table of that generation, in order: name -> name after the upgrade."""
     with closing(sqlite3.connect(":memory:")) as connection:
         APPLICATIONS[generation].start(connection)
         names = columns_of(connection, table)
@@ -152,13 +152,13 @@ def old_columns(generation: int, table: str) -> Mapping[str, str]:
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
-    """The names of the columns that a table has now, generated ones included."""
+    """The columns that a table has now, generated ones included."""
     query = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden IN (0, 2, 3) ORDER BY cid"
     return [name for (name,) in connection.execute(query, (table,))]
 
 
 def generation_of(connection: sqlite3.Connection) -> int:
-    """The newest generation whose INSERTs the table `tasks` takes; 3 when it is up to date."""
+    """The newest generation whose INSERTs the table `tasks` accepts; 3 if it is up to date."""
     names = columns_of(connection, "tasks")
     if "template_name" in names:
         return 1

@@ -1,9 +1,9 @@
-"""An application of an older generation that writes all the time and logs what was committed.
+"""An application of an older generation that keeps writing, and logs what was committed.
 
-`python writing_application.py GENERATION PAUSE DATABASE LOG` goes on until its standard input ends,
-with so many seconds between two transactions. Each line of the log is one of them, written once
-SQLite has acknowledged it: the rows, as `[table, rowid, values]`, what was refused, and the error
-if it was undone.
+`python -m tests.support.writing_application GENERATION PAUSE DATABASE LOG` runs until its standard
+input ends, pausing PAUSE seconds between transactions. Each line of the log is one transaction,
+written once SQLite has acknowledged it: its rows, as `[table, rowid, values]`, what was refused,
+and the error if it was rolled back.
 """
 
 import json
@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from older_applications import APPLICATIONS, Application
+from tests.support.older_applications import APPLICATIONS, Application
 
 OTHERS: dict[str, tuple[str, ...]] = {
     "agents": ("task_id",),
@@ -24,7 +24,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "metrics": (),
     "checkpoints": ("task_id", "iteration"),
 }
-"""The tables besides `tasks`, and which of their columns a row is given here."""
+"""The tables besides `tasks`, and the columns that a row gets a value for here."""
 
 Row = tuple[str, int, dict[str, Any]]
 
@@ -36,8 +36,9 @@ def write(
     task: str,
     done: list[Row],
 ) -> str:
-    """One transaction: a task, a row of each other table, and the change of the task. Returns why
-    the task was refused, if it was; the rows then belong to `task`, an earlier one.
+    """One transaction: insert a task and a row in each other table, then update the task.
+
+    Returns why the task was refused, if it was; the rows then belong to `task`, an earlier one.
     """
     refused = ""
     try:

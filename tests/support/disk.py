@@ -1,29 +1,30 @@
-"""What a disk can hold after a power loss: a file system that keeps for certain only what was
-synced, filled by the calls that a process really made.
+"""What a disk may hold after a power loss, given the system calls that a process really made.
 
-The assumptions are those of "Atomic Commit In SQLite" (SQLite documentation) and of ALICE
-(Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014), the weak ones of both:
+Only what was synced is certain. The assumptions are the weaker ones of "Atomic Commit In SQLite"
+(SQLite documentation) and ALICE (Pillai et al., "All File Systems Are Not Created Equal", OSDI
+2014):
 
-- `fsync` and `fdatasync` of a file make its content certain, not its name. Those of a folder make
-  certain the names in it: what was made, renamed and removed there; not its own name.
-- Of what was written and not synced any part may be there, in any order, by sectors of 512 bytes.
-  A file may have its new size before its new content: zeros, or anything, in between. What lies
-  beside the bytes of a write stays as it is (SQLite's "powersafe overwrite").
-- Of the names made, renamed and removed in a folder and not synced any may be there, in any order.
-  One rename is whole or not at all.
+- `fsync` and `fdatasync` of a file make its content durable, not its name. Those of a folder make
+  the names in it durable (created, renamed, removed), not its own name.
+- Of unsynced writes any part may be there, in any order, by sectors of 512 bytes. A file may have
+  its new size before its new content, with zeros or anything in between. Bytes beside a write stay
+  as they were (SQLite's "powersafe overwrite").
+- Of unsynced changes to the names in a folder any may be there, in any order. A single rename
+  happens completely or not at all.
 - `-shm` files are memory, and gone.
 
-Not in the model: a disk that says that it has synced and has not, sectors that rot or that are torn
-in themselves, owners and modes of files, and what was written through a memory map (all but `-shm`
-is written by calls here; other calls than the known ones end the test).
+Not modelled: a disk that claims to have synced and has not, sectors that rot or are torn
+internally, owners and modes of files, and writes through a memory map (only `-shm` is written that
+way here; any call that is not known ends the test).
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
+
+from tests.support.unsynced import Chance, File, Folder, Resize, Write
 
 KNOWN = (
     *("openat", "lseek", "write", "pwrite64", "ftruncate"),
@@ -35,125 +36,16 @@ UNKNOWN = (
     *("unlinkat", "mkdirat"),
 )
 TRACE = ("-xx", "-s", "100000000", "-e", f"trace={','.join(f'?{one}' for one in KNOWN + UNKNOWN)}")
-"""The options of strace for a trace that `Disk.follow` understands: all bytes in it, in hex."""
-
-SECTOR = 512
+"""The options of strace for a trace that `Disk.follow` can read: with all bytes, in hex."""
 
 State = Mapping[str, bytes | None]
-"""Files by their paths, and what is in them; None for a folder."""
-
-
-class Write(NamedTuple):
-    """Bytes that were written."""
-
-    offset: int
-    data: bytes
-
-
-class Resize(NamedTuple):
-    """A file that was made shorter or longer."""
-
-    size: int
-
-
-@dataclass(eq=False)
-class File:
-    """What is in a file for certain, and what was done with it later."""
-
-    synced: bytes = b""
-    later: list[Write | Resize] = field(default_factory=list)
-
-    def sync(self) -> None:
-        """What was done is certain now."""
-        self.synced = self.left(Chance.all())
-        self.later.clear()
-
-    def left(self, chance: "Chance") -> bytes:
-        """What may be in it after a power loss."""
-        content, size = bytearray(self.synced), len(self.synced)
-        for change in self.later:
-            if isinstance(change, Resize):
-                size = change.size
-                if chance.keeps():
-                    chance.resize(content, size)
-                continue
-            size = max(size, change.offset + len(change.data))
-            for part in sectors(change) if chance.tears else [change]:
-                if chance.keeps():
-                    end = part.offset + len(part.data)
-                    chance.resize(content, max(len(content), end))
-                    content[part.offset : end] = part.data
-        if self.later and chance.keeps():
-            chance.resize(content, size)
-        return bytes(content)
-
-
-def sectors(write: Write) -> Iterator[Write]:
-    """The parts of a write, sector by sector."""
-    start, last = write.offset, write.offset + len(write.data)
-    while start < last:
-        end = min(last, (start // SECTOR + 1) * SECTOR)
-        yield Write(start, write.data[start - write.offset : end - write.offset])
-        start = end
-
-
-@dataclass(eq=False)
-class Folder:
-    """The names in a folder for certain, and how they changed later: at once what is in one dict;
-    None for a name that went.
-    """
-
-    synced: "dict[str, File | Folder]" = field(default_factory=dict)
-    later: "list[dict[str, File | Folder | None]]" = field(default_factory=list)
-
-    def sync(self) -> None:
-        """The names, not what is in them, are certain now."""
-        self.synced = self.left(Chance.all())
-        self.later.clear()
-
-    def left(self, chance: "Chance") -> "dict[str, File | Folder]":
-        """The names that may be in it after a power loss."""
-        names: dict[str, File | Folder | None] = {**self.synced}
-        for change in self.later:
-            if chance.keeps():
-                names |= change
-        return {name: node for name, node in names.items() if node}
-
-
-@dataclass
-class Chance:
-    """How much of what was done with one file or folder and not synced is there: each part with a
-    probability of `share`, at random by `seed`.
-    """
-
-    share: float
-    seed: str = ""
-
-    def __post_init__(self) -> None:
-        self._random = Random(self.seed)
-        self._garbage = self._random.random() < 0.5
-        self.tears = 0 < self.share < 1
-
-    @classmethod
-    def all(cls) -> "Chance":
-        """All of it is there."""
-        return cls(1)
-
-    def keeps(self) -> bool:
-        """Whether the next part is there."""
-        return self.share == 1 or self._random.random() < self.share
-
-    def resize(self, content: bytearray, size: int) -> None:
-        """Make it shorter, or longer by what nobody wrote."""
-        more = max(0, size - len(content))
-        garbage = self._garbage and self.tears
-        content.extend(self._random.randbytes(more) if garbage else bytes(more))
-        del content[size:]
+"""The content of files by path; None for a folder."""
 
 
 class Loss(NamedTuple):
-    """A power loss: the share of what was written, and of the names that changed, that is there;
-    None for another one, at random by `seed`, in each file and folder.
+    """A power loss: which share of the unsynced writes and of the changed names is there.
+
+    None: a share for each file and folder of its own, at random by `seed`.
     """
 
     writes: float | None
@@ -167,13 +59,13 @@ class Loss(NamedTuple):
         return f"{share[self.writes]} of the writes and {share[self.names]} of the names are there"
 
     def chance(self, share: float | None, path: str) -> Chance:
-        """That of one file or folder."""
+        """The chance for one file or folder."""
         seed = f"{self.seed} {re.sub('[0-9]{2,}', 'N', path)}"
         return Chance(Random(seed).choice((0, 0.5, 0.9, 1)) if share is None else share, seed)
 
 
 class Disk:
-    """The files below `root`; those in it now are there for certain."""
+    """The files below `root`; those in `start` are durable already."""
 
     def __init__(self, root: Path, start: Path) -> None:
         self.root = root
@@ -181,7 +73,7 @@ class Disk:
         self._at: dict[str, int] = {}  # where the next `write` goes, by descriptor
 
     def left(self, loss: Loss) -> State:
-        """What is there after a power loss now."""
+        """What is there if the power fails now."""
         return dict(self._left(self.top, "", loss))
 
     def _left(self, folder: Folder, path: str, loss: Loss) -> Iterator[tuple[str, bytes | None]]:
@@ -194,12 +86,12 @@ class Disk:
                 yield below, node.left(loss.chance(loss.writes, below))
 
     def follow(self, lines: Sequence[str]) -> Iterator[tuple[str, bool]]:
-        """Do what a trace of strace has, call by call; each that may change what a power loss
-        leaves, and whether it is a sync. It is given before it is done.
+        """Replay a trace of strace. Before each call that may change what a power loss leaves,
+        yields the call and whether it is a sync.
         """
         for line in whole(lines):
             found = re.match(r"\d+ +(\w+)\((.*)\) += (\d+)", line)
-            if not found:  # it failed, or is the end of the process
+            if not found:  # the call failed, or the process ended
                 continue
             call, arguments, result = found.groups()
             if call == "lseek":
@@ -249,8 +141,8 @@ class Disk:
         return Write(self._at[descriptor] - len(data), data)
 
     def _path(self, arguments: str) -> str | None:
-        """The first path among the arguments of a call, from the root; None when it is elsewhere.
-        A file without a name has none.
+        """The first path among the arguments of a call, relative to the root; None if it is
+        elsewhere, or the file has no name.
         """
         found = re.match(
             r'(?:\d+<|(?:AT_FDCWD<[^>]*>, )?")([^>"]*)[>"](?! *\(deleted\))', arguments
@@ -277,8 +169,8 @@ class Disk:
 
 
 def whole(lines: Sequence[str]) -> Iterator[str]:
-    """The lines of a trace; strace tells a call in two lines where another thread is heard of in
-    between.
+    """The lines of a trace, with the calls joined that strace split because another thread made one
+    in between.
     """
     begun: dict[str, str] = {}
     for line in lines:
@@ -303,7 +195,7 @@ def _bytes(text: str) -> bytes:
 
 
 def put(state: State, folder: Path) -> None:
-    """Make `folder`, with these files in it."""
+    """Make `folder` with these files in it."""
     folder.mkdir()
     for path, content in state.items():
         if content is None:

@@ -1,43 +1,11 @@
-"""Database files that are damaged or made to harm, through `init`, `plan` and `verify`:
+"""Database files made to harm whoever reads them."""
 
-    .venv/bin/python benchmarks/hostile.py --cases 5000
-    .venv/bin/python benchmarks/hostile.py --corpus fuzzdata3.db fuzzdata7.db
-
-Each task runs in a process that is watched: a crash, a trace, a hang, an exit code that is none of
-ours, a byte that `verify` or `plan` changed, or a file made or changed elsewhere is a failure.
-"""
-
-import argparse
-import contextlib
-import hashlib
-import io
-import multiprocessing
-import random
 import shutil
-import signal
 import sqlite3
-import sys
-import tempfile
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
-from functools import cache, partial
-from multiprocessing.connection import Connection
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-import corpus
-import damage
-
-from abathur_schema.commands.tasks import run_plan, run_task
-
-BOUND = 300.0
-"""Seconds that one task may take on a file of this size (some 200 KB)."""
-
-EXITS = {"init": {0, 1, 3}, "verify": {0, 1, 2}, "plan": {0, 1, 2}}
-TASKS = ("verify", "plan", "init", "verify")
-
-LIKE = "'" + "%a" * 30 + "b' "
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)"
 
 
@@ -52,7 +20,7 @@ def schema(sql: str) -> Callable[[Path], None]:
 
 
 def changed(sql: str, change: str, *parameters: str) -> Callable[[Path], None]:
-    """The same, with its rows of sqlite_schema changed behind SQLite's back."""
+    """The same, with the rows of sqlite_schema changed behind SQLite's back."""
 
     def make(path: Path) -> None:
         schema(sql)(path)
@@ -64,14 +32,14 @@ def changed(sql: str, change: str, *parameters: str) -> Callable[[Path], None]:
 
 
 def edited(sql: str, old: str, new: str) -> Callable[[Path], None]:
-    """The same, with a text in its schema changed."""
+    """The same, with some text of the schema replaced."""
     return changed(sql, "sql = replace(sql, ?, ?)", old, new)
 
 
 def endless_tree(path: Path) -> None:
-    """A table whose pages point to each other so that a scan of it would never end: on each of
-    sixteen levels all seven children of a page are one and the same page. With more SQLite would
-    find a hundred faults and stop, with more levels it would find the tree too deep.
+    """A table whose pages point to each other so that a scan would never end: on each of sixteen
+    levels, all seven children of a page are the same page. With more children SQLite would find a
+    hundred faults and stop; with more levels it would find the tree too deep.
     """
     size, levels, children = 4096, 16, 6
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -85,7 +53,7 @@ def endless_tree(path: Path) -> None:
         ).fetchone()
     content = bytearray(path.read_bytes())
     leaf = content[(root - 1) * size : root * size]
-    pages = [root, *range(root + 1, root + levels)]  # free ones, of the table that was dropped
+    pages = [root, *range(root + 1, root + levels)]  # free pages, of the dropped table
     for level, page in enumerate(pages[:-1]):
         start, child = (page - 1) * size, pages[level + 1]
         cells = b"".join(child.to_bytes(4, "big") + bytes([n + 1]) for n in range(children))
@@ -232,162 +200,4 @@ MADE: dict[str, Callable[[Path], None]] = {
     "a journal that has a file deleted": planted_journal,
     "a header that promises too much": huge_page_count,
 }
-"""How each hostile file is made, at the path given."""
-
-
-@cache
-def sound() -> list[damage.Image]:
-    with tempfile.TemporaryDirectory() as name:
-        return damage.images(Path(name))
-
-
-def make(number: int, path: Path) -> str:
-    """Make the file of this number at `path`; its kind. Damaged ones, and each made one as it is,
-    then again and again with a few bytes changed.
-    """
-    chance = random.Random(number)
-    if number % 4:
-        turn, kind_number = divmod(number - number // 4 - 1, len(damage.KINDS))
-        kind = list(damage.KINDS)[kind_number]
-        images = sound()
-        damage.damaged(images[turn % len(images)], kind, number + 1_000_000, path)
-        return kind.replace("_", " ")
-    kind = list(MADE)[number // 4 % len(MADE)]
-    MADE[kind](path)
-    if number // 4 >= len(MADE):
-        content = bytearray(path.read_bytes())
-        for _ in range(chance.randrange(1, 8)):
-            content[chance.randrange(16, len(content))] = chance.randrange(256)
-        path.write_bytes(content)
-    return kind
-
-
-def files(cases: int, collections: Sequence[Path] | None) -> Iterator[Callable[[Path], str]]:
-    """What puts each file at a path and tells its kind: so many that are made here, or all that
-    others have collected.
-    """
-    if not collections:
-        yield from (partial(make, number) for number in range(cases))
-        return
-    for name, content in corpus.files(collections):
-
-        def put(path: Path, name: str = name, content: bytes = content) -> str:
-            path.write_bytes(content)
-            return name
-
-        yield put
-
-
-def work(orders: Connection) -> None:
-    """Do what is asked until there is no more: a task on a path; what came of it goes back."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while order := orders.recv():
-        task, path = order
-        output = io.StringIO()
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            paths = str(path), str(path.parent / "reports")
-            code = run_plan(*paths, False) if task == "plan" else run_task(task, *paths, False)
-        orders.send((code, output.getvalue()))
-
-
-class Worker:
-    """A process that runs tasks; one that crashed or hangs is replaced."""
-
-    def __init__(self) -> None:
-        self._start()
-
-    def _start(self) -> None:
-        self._orders, theirs = multiprocessing.Pipe()
-        self._process = multiprocessing.get_context("spawn").Process(
-            target=work, args=(theirs,), daemon=True
-        )
-        self._process.start()
-        theirs.close()
-
-    def run(self, task: str, path: Path) -> tuple[int | None, str, float]:
-        """The exit code (None: it crashed or hung), what was printed, and the seconds."""
-        self._orders.send((task, path))
-        begin = time.monotonic()
-        try:
-            if self._orders.poll(BOUND):
-                code, output = self._orders.recv()
-                return code, output, time.monotonic() - begin
-        except EOFError:
-            pass
-        self.stop()
-        end = self._process.exitcode
-        self._start()
-        return None, f"ended with {end}", time.monotonic() - begin
-
-    def stop(self) -> None:
-        """End the process, whatever it does."""
-        self._process.kill()
-        self._process.join()
-        self._orders.close()
-
-
-def digest(path: Path) -> list[str]:
-    """The content of a database and what of its `-wal` and `-journal` holds anything."""
-    files = (path.with_name(path.name + suffix) for suffix in ("", "-wal", "-journal"))
-    contents = (file.read_bytes() for file in files if file.exists())
-    return [hashlib.sha256(content).hexdigest() for content in contents if content]
-
-
-def faults(worker: Worker, path: Path, slowest: list[float]) -> Iterator[str]:
-    """What goes wrong when the tasks run on the file at `path`."""
-    for task in TASKS:
-        before = digest(path)
-        code, output, seconds = worker.run(task, path)
-        slowest.append(seconds)
-        is_refused = code == 2 and "belongs to another application" in output
-        if code not in EXITS[task] and not is_refused:
-            yield f"{task} exits with {code}: {output[:500]}"
-        if "Traceback" in output or "\x1b" in output:
-            yield f"{task} prints {output[:500]!r}"
-        if task != "init" and digest(path) != before:
-            yield f"{task} changed it"
-    names = {entry.name for entry in path.parent.iterdir()}
-    allowed = {path.name + suffix for suffix in ("", "-wal", "-shm", "-journal")}
-    if names - allowed - {"reports"} != {"victim"}:
-        yield f"other files: {sorted(names)}"
-    elif (path.parent / "victim").read_text() != "precious\0":
-        yield "another file was changed"
-
-
-def main() -> int:
-    """Run all and print the table; 1 if anything went wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=5000, help="how many files (default: 5000)")
-    corpus.add_option(parser)
-    arguments = parser.parse_args()
-    counts: Counter[str] = Counter()
-    wrong: Counter[str] = Counter()
-    slowest: dict[str, float] = {}
-    worker = Worker()
-    try:
-        for number, put in enumerate(files(arguments.cases, arguments.corpus)):
-            with tempfile.TemporaryDirectory() as name:
-                path = Path(name) / "place" / "hostile.db"
-                path.parent.mkdir()
-                (path.parent / "victim").write_text("precious\0")
-                kind = put(path)
-                counts[kind] += 1
-                seconds: list[float] = []
-                for fault in faults(worker, path, seconds):
-                    wrong[kind] += 1
-                    print(f"{kind}, number {number}: {fault}", file=sys.stderr, flush=True)
-                slowest[kind] = max(slowest.get(kind, 0.0), *seconds)
-    finally:
-        worker.stop()
-    print(f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}\n")
-    print("| file | cases | went wrong | slowest task, s |\n| --- | ---: | ---: | ---: |")
-    for kind, count in counts.items():
-        print(f"| {kind} | {count} | {wrong[kind]} | {slowest[kind]:.1f} |")
-    slow = max(slowest.values())
-    print(f"| all | {sum(counts.values())} | {sum(wrong.values())} | {slow:.1f} |")
-    return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):
-        sys.exit(main())
+"""By kind, the function that makes the file at a path."""

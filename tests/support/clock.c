@@ -1,7 +1,6 @@
-/* A system clock that a test sets: loaded before the C library (LD_PRELOAD), it answers for
- * CLOCK_REALTIME. CLOCK_STARTS is the first reading, in microseconds since 1970, and CLOCK_STEP by
- * how much each reading differs from the one before: 0 stands still, a negative one goes backwards.
- * The monotonic clock stays the system's.
+/* A system clock that a test controls. Loaded before the C library (LD_PRELOAD), it answers for
+ * CLOCK_REALTIME: the first reading is CLOCK_STARTS, in microseconds since 1970, and each later one
+ * adds CLOCK_STEP, which may be 0 or negative. The monotonic clock stays the system's.
  */
 
 #define _GNU_SOURCE

@@ -1,16 +1,17 @@
-"""System clocks that stand still, jump, or are wrong by centuries: `clock.c`, compiled here."""
+"""System clocks that stand still, jump, or are centuries off: `clock.c`, compiled here."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import need
+
+from tests.support.machine import need
 
 SECOND = 1_000_000
 DAY = 24 * 3600 * SECOND
 TODAY = 20_783 * DAY
 LATEST = 95_694 * DAY
-"""1 January 2232: Linux lets no clock be set much later (2262, less 30 years to run)."""
+"""1 January 2232: Linux does not let a clock be set much later (2262, less 30 years to run)."""
 
 CLOCKS = {
     "stands still": (TODAY, 0),
@@ -19,11 +20,11 @@ CLOCKS = {
     "an hour back at each reading": (TODAY, -3600 * SECOND),
     "a year ahead at each reading": (TODAY, 365 * DAY),
 }
-"""The first reading and the step from each to the next, in microseconds."""
+"""The first reading, and the step from each reading to the next, in microseconds."""
 
 
 def variables(name: str, folder: Path) -> dict[str, str]:
-    """The environment of a process that has this clock. The library is made in `folder` once."""
+    """The environment of a process with this clock. The library is built in `folder`, once."""
     need("gcc")
     library = folder / "clock.so"
     if not library.exists():

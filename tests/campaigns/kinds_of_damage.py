@@ -1,35 +1,17 @@
-"""Databases damaged in every way that we could think of, and what finds it:
+"""Sound databases, and twenty ways to damage their bytes, each repeatable from a seed."""
 
-    .venv/bin/python benchmarks/damage.py --cases 6000
-    .venv/bin/python benchmarks/damage.py --corpus fuzzdata3.db fuzzdata7.db
-
-damages copies of four databases, each case by its own seed (or takes files that others damaged),
-and compares `verify` with SQLite's whole-file integrity_check and foreign_key_check. What it prints
-is in docs/reliability.md.
-"""
-
-import argparse
 import random
 import sqlite3
 import struct
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-import corpus
-from database import make
-
-from abathur_schema.declared.declaration import declared
-from abathur_schema.progress import Progress
-from abathur_schema.proof.verification import verify
-from abathur_schema.storage import snapshot
+from benchmarks.database import make
 
 PAGE = 1024
-PROOFS = ("integrity_check", "foreign_key_check", "the database can be read")
-"""The checks of `verify` that stand for SQLite's two; that others fail too is no merit here."""
 
 APPLICATION = f"""
 CREATE TABLE mine (a TEXT PRIMARY KEY, b UNIQUE, c) WITHOUT ROWID;
@@ -52,7 +34,7 @@ LATER = "UPDATE tasks SET prompt = prompt || ' again', status = 'ready' WHERE ro
 
 
 class Image(NamedTuple):
-    """The bytes of a database and of its `-wal`."""
+    """The bytes of a database and its `-wal`."""
 
     file: bytes
     wal: bytes = b""
@@ -78,12 +60,12 @@ Damage = Callable[[random.Random, bytearray, bytearray], None]
 
 
 def page(chance: random.Random, file: bytearray) -> int:
-    """The offset of some page but the first."""
+    """The offset of a random page, but never the first."""
     return PAGE * chance.randrange(1, len(file) // PAGE)
 
 
 def pages_of(file: bytearray, *kinds: int) -> list[int]:
-    """The offsets of the b-tree pages of these kinds (2, 5 interior; 10, 13 leaf)."""
+    """The offsets of all b-tree pages of these kinds (2, 5: interior; 10, 13: leaf)."""
     return [start for start in range(PAGE, len(file), PAGE) if file[start] in kinds]
 
 
@@ -114,7 +96,7 @@ def cell_pointer(chance: random.Random, file: bytearray, _: bytearray) -> None:
 
 def child_pointer(chance: random.Random, file: bytearray, _: bytearray) -> None:
     start = chance.choice(pages_of(file, 2, 5))
-    place = start + 8  # the rightmost child; the others stand at the beginning of their cells
+    place = start + 8  # the rightmost child; the others are at the start of their cells
     cells = struct.unpack_from(">H", file, start + 3)[0]
     if cells and chance.random() < 0.7:
         place = start + struct.unpack_from(">H", file, start + 12 + 2 * chance.randrange(cells))[0]
@@ -122,7 +104,7 @@ def child_pointer(chance: random.Random, file: bytearray, _: bytearray) -> None:
 
 
 def overflow_pointer(chance: random.Random, file: bytearray, _: bytearray) -> None:
-    # A page that begins with a page number is one of an overflow chain, of the free list or a map.
+    # A page that begins with a page number is in an overflow chain, the free list or a map.
     chained = [
         start for start in range(PAGE, len(file), PAGE) if file[start : start + 2] == b"\0\0"
     ]
@@ -173,14 +155,14 @@ def truncated(chance: random.Random, file: bytearray, _: bytearray) -> None:
 
 
 def extended(chance: random.Random, file: bytearray, _: bytearray) -> None:
-    """Pages at the end that nobody owns, as after a crash of a program that is no SQLite."""
+    """Pages at the end that nothing owns, as if another program than SQLite had crashed."""
     extra = chance.randrange(1, 4)
     file += chance.randbytes(extra * PAGE)
     struct.pack_into(">I", file, 28, len(file) // PAGE)
 
 
 def pointer_map(chance: random.Random, file: bytearray, _: bytearray) -> None:
-    """Page 2 of an auto_vacuum database; elsewhere it is some page."""
+    """Page 2 is the pointer map of an auto_vacuum database, and any page of others."""
     file[PAGE + chance.randrange(PAGE // 2)] ^= chance.randrange(1, 256)
 
 
@@ -195,13 +177,13 @@ def wal_cut(chance: random.Random, _: bytearray, wal: bytearray) -> None:
 
 
 def wal_of_another(chance: random.Random, file: bytearray, wal: bytearray) -> None:
-    """The file was changed without its `-wal`: a copy of one and not of the other."""
+    """The file without the `-wal` that belongs to it, as if only one of them had been copied."""
     one_byte(chance, file, wal)
     swapped_pages(chance, file, wal)
 
 
 def shared_root(chance: random.Random, file: bytearray, wal: bytearray) -> None:
-    """Two b-trees at one page, as an application with writable_schema could leave it."""
+    """Two b-trees with one root page, as an application with writable_schema could leave them."""
     query = "SELECT name FROM sqlite_schema WHERE rootpage > 1 AND sql IS NOT NULL ORDER BY name"
     edit = (
         "UPDATE sqlite_schema SET rootpage ="
@@ -211,7 +193,7 @@ def shared_root(chance: random.Random, file: bytearray, wal: bytearray) -> None:
 
 
 def lost_entries(chance: random.Random, file: bytearray, wal: bytearray) -> None:
-    """Rows changed while an index was not known, as by a program that wrote without it."""
+    """Rows changed while an index was hidden, as if a program had written without it."""
 
     def edits(names: list[str]) -> list[tuple[str, tuple[str, ...]]]:
         return [("DELETE FROM sqlite_schema WHERE name = ?", (chance.choice(names),))]
@@ -234,7 +216,7 @@ def _edited(
     query: str,
     rows: Sequence[str] = (),
 ) -> None:
-    """Change the schema by SQL; with `rows`, run these under it and put the old one back."""
+    """Change the schema by SQL; with `rows`, run these statements under it, then put it back."""
     del wal[:]
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "edited.db"
@@ -270,84 +252,16 @@ KINDS: dict[str, Damage] = {
 
 
 def damaged(image: Image, kind: str, seed: int, path: Path) -> None:
-    """Write to `path` (and its `-wal`) `image`, damaged as `kind` and `seed` say."""
+    """Write `image` to `path` and its `-wal`, damaged as `kind` and `seed` say."""
     file, wal = bytearray(image.file), bytearray(image.wal)
     KINDS[kind](random.Random(f"{kind} {seed}"), file, wal)
     write(path, file, wal)
 
 
 def write(path: Path, file: bytes | bytearray, wal: bytes | bytearray = b"") -> None:
-    """Write a database and its `-wal` in the place of the last one."""
+    """Write a database and its `-wal` over the last one."""
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     path.write_bytes(file)
     if wal:
         path.with_name(f"{path.name}-wal").write_bytes(wal)
-
-
-def put(cases: int, collections: Sequence[Path] | None, path: Path) -> Iterator[str]:
-    """Put one file after the other at `path`, and tell its kind: so many that are damaged here, or
-    all that others have collected. Every other one is read as a large one is: side by side, and
-    mapped if it is sound.
-    """
-    if collections:
-        for number, (name, content) in enumerate(corpus.files(collections)):
-            snapshot.LARGE = 0 if number % 2 else 1 << 40
-            write(path, content)
-            yield name
-        return
-    sound = images(path.parent)
-    for number in range(cases):
-        seed, kind_number = divmod(number, len(KINDS))
-        kind = list(KINDS)[kind_number]
-        snapshot.LARGE = 0 if seed // len(sound) % 2 else 1 << 40
-        damaged(sound[seed % len(sound)], kind, seed, path)
-        yield kind
-
-
-def found_by_sqlite(path: Path) -> bool:
-    """Whether the whole-file checks of SQLite find anything, or break off."""
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            whole = connection.execute("PRAGMA integrity_check").fetchall()
-            return whole != [("ok",)] or bool(
-                connection.execute("PRAGMA foreign_key_check").fetchone()
-            )
-    except (sqlite3.Error, UnicodeDecodeError):
-        return True
-
-
-def found_by_verify(path: Path) -> bool:
-    """Whether `verify` finds it by the checks that stand for SQLite's."""
-    checks, _ = verify(path, declared(), Progress(None))
-    return any(check.status == "fail" and check.name in PROOFS for check in checks)
-
-
-def main() -> int:
-    """Damage, compare, and print the table; 1 if `verify` misses what SQLite finds."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=6000, help="how many (default: 6000)")
-    corpus.add_option(parser)
-    arguments = parser.parse_args()
-    counts: dict[str, list[int]] = {}
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name) / "damaged.db"
-        for number, kind in enumerate(put(arguments.cases, arguments.corpus, path)):
-            theirs, ours = found_by_sqlite(path), found_by_verify(path)
-            row = counts.setdefault(kind, [0, 0, 0, 0])
-            for column, counted in enumerate((True, theirs, ours, theirs and not ours)):
-                row[column] += counted
-            if theirs and not ours:
-                print(f"missed: {kind}, number {number}", file=sys.stderr)
-    total = [sum(column) for column in zip(*counts.values(), strict=True)]
-    print(f"SQLite {sqlite3.sqlite_version}\n")
-    print("| damage | cases | found by SQLite | found by `verify` | missed |")
-    print("| --- | ---: | ---: | ---: | ---: |")
-    for kind, row in [*counts.items(), ("all", total)]:
-        print(f"| {kind.replace('_', ' ')} | {' | '.join(map(str, row))} |")
-    return 1 if total[3] else 0
-
-
-if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):
-        sys.exit(main())

@@ -1,4 +1,4 @@
-"""What an `init` must have kept of an older database: every row, value and object."""
+"""What `init` must keep of an older database: every row, value and object."""
 
 import sqlite3
 from collections import Counter
@@ -6,19 +6,18 @@ from collections.abc import Iterable, Iterator, Set
 from contextlib import closing
 from functools import cache
 
-from everything import Cell, Everything, IndexForm, quoted
-
 from abathur_schema.declared.declaration import declared
 from abathur_schema.schema.create_table import definitions
 from abathur_schema.schema.model import affinity
 from abathur_schema.schema.text import normal
+from tests.support.everything import Cell, Everything, IndexForm, quoted
 
 OLD_NAMES = {("tasks", "template_name"): "prompt"}
-"""What `sql/upgrades/` renames."""
+"""The columns that `sql/upgrades/` renames."""
 
 
 def lost(before: Everything, after: Everything, dropped: Set[str]) -> Iterator[str]:
-    """What is not as it was, a line each; `dropped` are the indexes that the report says are."""
+    """What was not kept, a line each; `dropped` are the indexes that the report names so."""
     for name, value in before.settings.items():
         if after.settings[name] != value:
             yield f"{name} was {value}, is {after.settings[name]}"
@@ -34,7 +33,7 @@ def lost(before: Everything, after: Everything, dropped: Set[str]) -> Iterator[s
 
 
 def new_name(before: Everything, table: str, column: str) -> str:
-    """The folded name that a column has afterwards."""
+    """The name that a column has afterwards, folded."""
     has = {name.lower() for name in before.columns.get(table, ())}
     renamed = OLD_NAMES.get((table.lower(), column.lower()))
     return renamed if renamed and renamed not in has else _folded(column)
@@ -69,7 +68,7 @@ def _rows(before: Everything, after: Everything, table: str) -> Iterator[str]:
     }
     if found == expected:
         return
-    if _is_numbered_anew(before, after, table):
+    if _gets_new_rowids(before, after, table):
         one, other = (Counter(map(_frozen, rows.values())) for rows in (expected, found))
         if one != other:
             yield f"{table}: rows {one - other} became {other - one}"
@@ -81,9 +80,9 @@ def _frozen(cells: dict[str, Cell]) -> frozenset[tuple[str, Cell]]:
     return frozenset(cells.items())
 
 
-def _is_numbered_anew(before: Everything, after: Everything, table: str) -> bool:
-    """Whether rowids cannot stay: a WITHOUT ROWID table has none, and where an `id` that was not
-    the rowid becomes it, the id stays.
+def _gets_new_rowids(before: Everything, after: Everything, table: str) -> bool:
+    """Whether rowids cannot stay: a WITHOUT ROWID table has none, and where `id` becomes the rowid,
+    the id is what stays.
     """
     if "WITHOUT ROWID" in str(before.objects["table", table].sql).upper():
         return True
@@ -98,7 +97,7 @@ def _is_numbered_anew(before: Everything, after: Everything, table: str) -> bool
 
 @cache
 def converted(cell: Cell, declared_type: str) -> Cell:
-    """The value that SQLite makes of `cell` in a column of this type."""
+    """The value that SQLite stores for `cell` in a column of this type."""
     kind, value = cell
     if value == b"now":
         return cell
@@ -160,7 +159,7 @@ def _constraints(before: Everything, after: Everything, table: str) -> Iterator[
 
 
 def _texts(before: Everything, after: Everything, table: str) -> Iterator[str]:
-    """The text of CHECKs and of references to tables that are not ours, which no pragma tells."""
+    """The text of CHECKs, and of references to tables that are not ours, which no pragma shows."""
     made = normal(after.objects["table", table].sql)
     for definition in definitions(str(before.objects["table", table].sql)):
         for clause in definition.clauses:
@@ -206,7 +205,7 @@ def _objects(before: Everything, after: Everything, dropped: Set[str]) -> Iterat
 
 
 def _is_repeated(index: IndexForm, after: Everything) -> bool:
-    """Whether what is there serves all that the index did."""
+    """Whether what is there serves every query that the index did."""
     columns = [_compared(column) for column in index.columns]
     if any(
         [_compared(column) for column in other.columns] == columns
@@ -220,7 +219,7 @@ def _is_repeated(index: IndexForm, after: Everything) -> bool:
 
 def _beside(before: Everything, after: Everything) -> Iterator[str]:
     for name, seq in before.sequence:
-        # SQLite raises one that is too low as soon as a row is inserted.
+        # SQLite raises a counter that is too low as soon as a row is inserted.
         expected = {seq, max([seq, *after.rows.get(str(name), ())])} if type(seq) is int else ()
         if expected and not any(after.sequence[name, one] for one in expected):
             yield f"sqlite_sequence of {name} was {seq}, is {after.sequence}"
@@ -232,8 +231,8 @@ def _beside(before: Everything, after: Everything) -> Iterator[str]:
         )
         if same:
             yield f"statistics {row} are gone"
-    kept = {table for table in before.rows if not _is_numbered_anew(before, after, table)}
-    # Of a foreign key that is there twice, one is enough.
+    kept = {table for table in before.rows if not _gets_new_rowids(before, after, table)}
+    # One is enough of a foreign key that was there twice.
     more = {row for row in after.orphans if row[0] in kept}
     less = {row for row in before.orphans if row[0] in kept}
     changed = {
@@ -251,6 +250,6 @@ def _beside(before: Everything, after: Everything) -> Iterator[str]:
 
 
 def differences(one: Everything, other: Everything, fields: Iterable[str] = ()) -> list[str]:
-    """In which of its parts one database is not exactly the other."""
+    """The parts in which two databases differ at all."""
     names = tuple(fields) or tuple(Everything.__dataclass_fields__)
     return [name for name in names if getattr(one, name) != getattr(other, name)]

@@ -1,13 +1,11 @@
-"""The application of generation 4: what it makes at each start, what it migrates, and what it does
-all day.
+"""The application of generation 4: what it creates and migrates at each start, and its daily work.
 
-`python generation_4.py DATABASE LOG` works until its standard input ends, and writes a line for
-each transaction that SQLite has acknowledged. With a number of rounds it kills itself after them.
+`python -m tests.support.generation_4 DATABASE LOG [ROUNDS]` works until its standard input ends,
+and logs each transaction that SQLite has acknowledged. After ROUNDS rounds it kills itself.
 """
 
 import json
 import os
-import re
 import select
 import signal
 import sqlite3
@@ -18,52 +16,31 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-SCHEMA = (Path(__file__).parent / "generations" / "4.sql").read_text("utf-8")
-STATEMENTS = [sql.strip() for sql in SCHEMA.split(";") if sql.strip()]
-CREATES = {found[1]: sql for sql in STATEMENTS if (found := re.search(r"TABLE .*?(\w+) \(", sql))}
-
-NOW = "2025-10-20T12:00:00+00:00"
-NAMESPACE = "user:alice:preferences"
-
-USUAL: dict[str, dict[str, Any]] = {
-    "tasks": {
-        **dict.fromkeys(("submitted_at", "last_updated_at", "deadline"), NOW),
-        **dict.fromkeys(("prompt", "summary", "feature_branch"), "Do it"),
-        "status": "ready",
-        "input_data": "{}",
-        "source": "agent_planner",
-        "dependency_type": "parallel",
-        "calculated_priority": 7.5,
-    },
-    "task_dependencies": {"dependency_type": "sequential", "created_at": NOW},
-    "agents": {
-        **dict.fromkeys(("name", "specialization", "model"), "reviewer"),
-        "state": "idle",
-        "spawned_at": NOW,
-    },
-    "audit": {"timestamp": NOW, "action_type": "worked"},
-    "metrics": {"timestamp": NOW, "metric_name": "tokens"},
-    "checkpoints": {"state": "{}", "created_at": NOW},
-    "sessions": {"app_name": "chat", "user_id": "alice", "project_id": "p"},
-    "memory_entries": {"namespace": NAMESPACE, "value": '{"ü": 1}', "created_by": "alice"},
-    "document_index": {"title": "t", "content_hash": "h", "embedding_blob": b"\0\0\x80?"},
-    "document_embedding_metadata": {"namespace": NAMESPACE, "embedding_model": "m"},
-}
-"""What it writes into a new row when it is not told."""
+from tests.support.generation_4_tables import (
+    CREATES,
+    NAMESPACE,
+    NOW,
+    SCHEMA,
+    STATEMENTS,
+    USUAL,
+    definitions,
+    rows,
+    unfit,
+)
 
 Row = tuple[str, int, dict[str, Any] | None]
-"""A table, a rowid, and the values that are there now; None when the row is gone."""
+"""A table, a rowid, and the values that the row has now; None if it is gone."""
 
 Tell = Callable[[list[Row]], None]
 
 
 def ignore(done: list[Row]) -> None:
-    """Whoever does not want to hear."""
+    """Tell nobody."""
 
 
 class Application:
-    """It, at work on one database. Each of its verbs is one transaction, of whose rows `tell`
-    hears as soon as SQLite has acknowledged it.
+    """The application, connected to one database. Each verb is one transaction; its rows are passed
+    to `tell` as soon as SQLite has acknowledged it.
     """
 
     def __init__(self, path: Path, tell: Tell) -> None:
@@ -75,7 +52,7 @@ class Application:
         self.touched: dict[tuple[str, int], None] = {}
 
     def start(self) -> list[str]:
-        """What it does at each start; returns what it found amiss and has migrated."""
+        """What it does at each start; returns what it migrated."""
         for create in CREATES.values():
             self.connection.execute(create)
         migrated = []
@@ -121,7 +98,7 @@ class Application:
         self.tell(done)
 
     def _find(self, table: str, where: str, *given: object) -> list[int]:
-        """The rowids of rows that this transaction changes."""
+        """The rowids of the rows found, noted as changed by this transaction."""
         query = f"SELECT rowid FROM {table} WHERE {where}"
         found = [rowid for (rowid,) in self.connection.execute(query, given)]
         self.touched |= {(table, rowid): None for rowid in found}
@@ -145,12 +122,12 @@ class Application:
         self.connection.execute(f"DELETE FROM {table} WHERE {where}", given)
 
     def add(self, table: str, **row: object) -> None:
-        """A row of its own: an agent, a checkpoint, what an agent has done, a metric, a session."""
+        """Add one row: an agent, a checkpoint, a metric, a session, an entry of the audit trail."""
         with self._transaction():
             self._insert(table, **row)
 
     def add_task(self, after: str | None = None, **row: object) -> str:
-        """A task, which may wait for another one."""
+        """Add a task, which may wait for another one; returns its id."""
         task = str(uuid.uuid4())
         with self._transaction():
             self._insert("tasks", id=task, status="blocked" if after else "ready", **row)
@@ -161,7 +138,7 @@ class Application:
         return task
 
     def finish(self, task: str) -> None:
-        """A task is done; those that waited for it may go on."""
+        """Complete a task, and let those that waited for it go on."""
         with self._transaction():
             change = f"status = 'completed', completed_at = '{NOW}', result_data = '{{}}'"
             self._update("tasks", change, "id = ?", task)
@@ -172,7 +149,7 @@ class Application:
             )
 
     def keep(self, task: str, value: int) -> None:
-        """The state of a task, added or changed."""
+        """Add or change the state of a task."""
         with self._transaction():
             self.connection.execute(
                 "INSERT INTO state (task_id, key, value, created_at, updated_at)"
@@ -183,7 +160,7 @@ class Application:
             self._find("state", "task_id = ? AND key = 'k'", task)
 
     def remember(self, key: str, kind: str = "semantic") -> int:
-        """The next version of a memory, outside of a task; returns its id."""
+        """Add the next version of a memory, outside of any task; returns its id."""
         query = "SELECT max(version) FROM memory_entries WHERE namespace = ? AND key = ?"
         with self._transaction():
             (last,) = self.connection.execute(query, (NAMESPACE, key)).fetchone()
@@ -193,7 +170,7 @@ class Application:
         return memory
 
     def forget(self, key: str, *, for_good: bool = False) -> None:
-        """Mark a memory as deleted, or take away all of its versions."""
+        """Mark a memory as deleted, or delete all its versions."""
         with self._transaction():
             if for_good:
                 ids = "SELECT id FROM memory_entries WHERE key = ?"
@@ -209,20 +186,20 @@ class Application:
         self._insert("audit", task_id=None, action_type=action, memory_namespace=NAMESPACE, **row)
 
     def say(self, session: str) -> None:
-        """An event of a session."""
+        """Append an event to a session."""
         event = "events = json_insert(events, '$[#]', json('{}')), status = 'active'"
         with self._transaction():
             self._update("sessions", event, "id = ?", session)
 
     def close_session(self, session: str) -> None:
-        """A session goes, and what was made in it stays."""
+        """Delete a session; what was made in it stays."""
         with self._transaction():
             for table in ("tasks", "agents", "checkpoints"):
                 self._find(table, "session_id = ?", session)
             self._delete("sessions", "id = ?", session)
 
     def index_document(self, path: str) -> None:
-        """A document and its embedding."""
+        """Add a document and its embedding."""
         with self._transaction():
             document = self._insert("document_index", file_path=path, sync_status="stale")
             change = f"sync_status = 'synced', last_synced_at = '{NOW}', embedding_model = 'm'"
@@ -230,8 +207,8 @@ class Application:
             self._insert("document_embedding_metadata", document_id=document, file_path=path)
 
     def prune(self, task: str) -> int:
-        """A task and all below it go, with their agents and checkpoints; their trail stays.
-        Returns how many tasks went.
+        """Delete a task and all below it, with their agents and checkpoints; the audit trail
+        stays. Returns the number of tasks.
         """
         with self._transaction():
             below = self.connection.execute(
@@ -251,7 +228,7 @@ class Application:
         return len(json.loads(below))
 
     def look(self) -> list[Any]:
-        """What it reads."""
+        """What it reads in its daily work."""
         queries = (
             "SELECT id FROM tasks WHERE status = 'ready' ORDER BY calculated_priority DESC",
             "SELECT t.id FROM tasks t JOIN task_dependencies d ON d.dependent_task_id = t.id"
@@ -263,7 +240,7 @@ class Application:
         return [self.connection.execute(query).fetchall() for query in queries]
 
     def work(self) -> None:
-        """A round of all that it does."""
+        """Do everything once."""
         session = str(uuid.uuid4())
         self.add("sessions", id=session)
         self.say(session)
@@ -294,57 +271,14 @@ class Application:
 
 @contextmanager
 def running(path: Path, tell: Tell = ignore) -> Iterator[Application]:
-    """It, with its connection open."""
+    """The application, with its connection open."""
     application = Application(path, tell)
     with closing(application.connection):
         yield application
 
 
-def definitions(connection: sqlite3.Connection, table: str) -> dict[str, str]:
-    """The columns of a table by name, as ALTER TABLE takes them."""
-    keys = {
-        row[3]: f" REFERENCES {row[2]}({row[4]}) ON DELETE {row[6]}"
-        for row in connection.execute(f"PRAGMA foreign_key_list({table})")
-    }
-    return {
-        name: f"{name} {kind}{' NOT NULL' * needed}"
-        + (f" DEFAULT {default}" if default else "")
-        + keys.get(name, "")
-        for _, name, kind, needed, default, _ in connection.execute(f"PRAGMA table_info({table})")
-    }
-
-
-def unfit(connection: sqlite3.Connection) -> list[str]:
-    """The tables that it makes anew: agents and checkpoints that do not go with their task, and
-    an audit that does not outlive it or must have one.
-    """
-    found = []
-    for table in ("agents", "checkpoints", "audit"):
-        keys = connection.execute(f"PRAGMA foreign_key_list({table})").fetchall()
-        actions = {row[6] for row in keys if row[2] == "tasks"}
-        needed = definitions(connection, table)["task_id"] == "task_id TEXT NOT NULL"
-        if (actions or needed) if table == "audit" else actions != {"CASCADE"}:
-            found.append(table)
-    return found
-
-
-def rows(
-    connection: sqlite3.Connection, table: str, where: str = "1", *given: object
-) -> dict[int, dict[str, Any]]:
-    """The rows of a table by rowid, as they can be written into a log."""
-    cursor = connection.execute(f"SELECT rowid AS at, * FROM {table} WHERE {where}", given)
-    names = [column[0] for column in cursor.description[1:]]
-    return {
-        at: {
-            name: value.hex() if isinstance(value, bytes) else value
-            for name, value in zip(names, row, strict=True)
-        }
-        for at, *row in cursor
-    }
-
-
 def main() -> None:
-    """Work until standard input ends, or so many rounds."""
+    """Work until standard input ends, or for so many rounds."""
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else None
     with Path(sys.argv[2]).open("w") as log:
 

@@ -1,4 +1,4 @@
-"""All that a database has, read with SQLite alone, and what of it an `init` did not keep."""
+"""Everything that a database holds, read with SQLite alone."""
 
 import re
 import sqlite3
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 Cell = tuple[str, Any]
-"""A value with its storage class; text as its bytes, for it may be no UTF-8."""
+"""A value with its storage class; text as bytes, since it may not be UTF-8."""
 
 NOW = re.compile(rb"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d")
 SETTINGS = ("encoding", "page_size", "auto_vacuum", "user_version", "application_id")
@@ -24,7 +24,7 @@ class Object(NamedTuple):
 
 
 class ColumnForm(NamedTuple):
-    """What SQLite says of a column."""
+    """What SQLite says about a column."""
 
     type: str
     notnull: int
@@ -34,7 +34,7 @@ class ColumnForm(NamedTuple):
 
 
 class IndexForm(NamedTuple):
-    """What SQLite says of an index: columns as (name, DESC, collation), None for an expression."""
+    """What SQLite says of an index: columns as (name, DESC, collation); no name: an expression."""
 
     table: str
     unique: int
@@ -45,8 +45,10 @@ class IndexForm(NamedTuple):
 
 @dataclass(frozen=True)
 class Everything:
-    """`rows` are, by table, the values by column, in a mapping by rowid (or by position in a
-    WITHOUT ROWID table); `orphans` are the violations of foreign keys, and the mismatches.
+    """All of one database.
+
+    `rows`: by table, then by rowid (by position in a WITHOUT ROWID table), the values by column.
+    `orphans`: the foreign-key violations. `mismatched`: tables where SQLite cannot look for them.
     """
 
     settings: Mapping[str, object]
@@ -63,7 +65,7 @@ class Everything:
 
 
 def everything(path: Path) -> Everything:
-    """Read it all."""
+    """Read all of a database."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.text_factory = _readable
         objects = {
@@ -105,7 +107,7 @@ def everything(path: Path) -> Everything:
 
 
 def quoted(name: str) -> str:
-    """A name for a statement."""
+    """A name, quoted for a statement."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -122,7 +124,7 @@ def _rows(
     (without,) = connection.execute("SELECT wr FROM pragma_table_list(?)", (table,)).fetchone()
     free = [name for name in ("rowid", "_rowid_", "oid") if name not in folded]
     rowid = free[0] if free and not without else "row_number() OVER ()"
-    # The name of a column alone may be read as a string, if it is not quite the same.
+    # Without the `t.`, a name that SQLite does not recognize would be read as a string.
     values = ", ".join(f"typeof(t.{quoted(name)}), t.{quoted(name)}" for name in columns)
     found = {}
     connection.text_factory = bytes
@@ -139,7 +141,7 @@ def _readable(text: bytes) -> str:
 
 
 def _exact(value: object) -> object:
-    """A float by all its digits. A time that is now, the default of a column, is any time."""
+    """Floats with all their digits; any time that CURRENT_TIMESTAMP may have written as `now`."""
     if isinstance(value, bytes) and NOW.fullmatch(value):
         return b"now"
     return repr(value) if isinstance(value, float) else value
@@ -150,7 +152,9 @@ def _columns(
 ) -> dict[str, ColumnForm]:
     with closing(sqlite3.connect(":memory:")) as copy:
         sql = str(objects["table", table].sql)
-        copy.execute(re.sub("[\udc80-\udcff]", "_", sql))  # what is no UTF-8 cannot be said here
+        copy.execute(
+            re.sub("[\udc80-\udcff]", "_", sql)
+        )  # execute() takes no text that is not UTF-8
         return {
             name: ColumnForm(type_, notnull, default, hidden, _collation(copy, table, name))
             for name, type_, notnull, default, hidden in connection.execute(
@@ -161,7 +165,7 @@ def _columns(
 
 
 def _collation(copy: sqlite3.Connection, table: str, column: str) -> str:
-    """Only an index tells it."""
+    """The collation of a column, which SQLite reports only for an index."""
     copy.execute(f"CREATE INDEX one ON {quoted(table)} ({quoted(column)})")
     (found,) = copy.execute("SELECT coll FROM pragma_index_xinfo('one') WHERE seqno = 0").fetchone()
     copy.execute("DROP INDEX one")
@@ -180,7 +184,7 @@ def _indexes(connection: sqlite3.Connection, tables: list[str]) -> Iterator[tupl
 
 
 def _keys(rows: sqlite3.Cursor) -> Iterator[tuple[object, ...]]:
-    """One item a foreign key: parent, actions, columns."""
+    """For each foreign key: parent, actions, columns."""
     pairs: dict[int, list[tuple[str, str]]] = {}
     keys: dict[int, tuple[object, ...]] = {}
     for number, _, parent, ours, theirs, *actions in rows:

@@ -1,7 +1,7 @@
-"""Damaged databases that others have made: the files with which SQLite itself is tested.
+"""Damaged databases made by others: the files that SQLite itself is tested with.
 
-SQLite's source has them in `test/fuzzdata3.db` (2,316 files) and `test/fuzzdata7.db` (8,145, each
-made by a fuzzer that looked for crashes); Debian has the source as `apt-get source sqlite3`.
+They are in SQLite's source, in `test/fuzzdata3.db` (2,316 files) and `test/fuzzdata7.db` (8,145,
+each made by a fuzzer looking for crashes). On Debian: `apt-get source sqlite3`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
-    """The option that names such collections."""
+    """Add the option that names such collections."""
     parser.add_argument(
         "--corpus",
         type=Path,
@@ -25,8 +25,8 @@ def add_option(parser: argparse.ArgumentParser) -> None:
 def files(collections: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     """Each database file in the collections, with the name of its collection.
 
-    They are in the form of SQLite's own `fuzzcheck`: a table `db` with the columns `dbid` and
-    `dbcontent`. Raises sqlite3.Error where one is not.
+    A collection has the format of SQLite's `fuzzcheck`: a table `db` with the columns `dbid` and
+    `dbcontent`. Raises sqlite3.Error if one has not.
     """
     for collection in collections:
         uri = f"{collection.absolute().as_uri()}?mode=ro"

@@ -1,0 +1,1 @@
+"""Campaigns against damaged and hostile files. `README.md` here says how to run them."""

@@ -1,0 +1,44 @@
+"""What a test needs of the machine: commands, root, strace, a disk of its own.
+
+Where it is missing, the test is skipped.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and other users need root")
+
+
+def need(*commands: str) -> None:
+    """Skip the test unless all of these commands are installed."""
+    missing = [command for command in commands if not shutil.which(command)]
+    if missing:
+        pytest.skip(f"not here: {', '.join(missing)}")
+
+
+def need_strace() -> None:
+    """Skip the test unless strace is installed and may trace."""
+    need("strace")
+    trial = ["strace", "-o", os.devnull, "true"]
+    if subprocess.run(trial, capture_output=True, check=False).returncode:
+        pytest.skip("strace may not trace here")
+
+
+@contextmanager
+def disk_of(size: int, folder: Path) -> Iterator[Path]:
+    """A file system of `size` bytes, mounted at `folder`."""
+    need("mount", "umount")
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

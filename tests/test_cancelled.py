@@ -1,0 +1,104 @@
+"""The async `Database` after a task was cancelled, after `close()`, and when never closed."""
+
+import asyncio
+import gc
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from abathur_schema import Database
+from abathur_schema.application import pool
+from tests.support.commands import environment
+from tests.support.inserts import TASK, count
+
+SLOW = "WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n) SELECT max(x) AS x FROM n"
+
+
+@pytest.mark.parametrize(
+    "statement", [SLOW, f"INSERT INTO metrics SELECT 1, 1, 'm', x, NULL FROM ({SLOW})"]
+)
+async def test_cancelled_task_stops_and_leaves_no_lock(db: Database, statement: str) -> None:
+    async def work() -> None:
+        async with db.connection() as conn:
+            await conn.execute(TASK, ("t1",))
+            await conn.execute(statement)
+
+    working = asyncio.create_task(work())
+    await asyncio.sleep(0.2)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(working, 5)
+    async with db.transaction() as conn:
+        await conn.execute(TASK, ("t2",))
+    assert await count(db) == 1
+
+
+def connection_threads() -> int:
+    names = (thread.name for thread in threading.enumerate())
+    return sum(not name.startswith(("MainThread", "asyncio")) for name in names)
+
+
+async def falls_to(most: int) -> bool:
+    """Whether soon no more than `most` threads of connections are left."""
+    for _ in range(200):
+        if connection_threads() <= most:
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def test_tasks_cancelled_anywhere_leak_nothing(tmp_path: Path) -> None:
+    """Each is cancelled a little later than the last: while opening, waiting, writing ..."""
+    before = connection_threads()
+    async with Database(tmp_path / "swarm.db") as db:
+
+        async def work(name: str) -> None:
+            async with db.connection() as conn:
+                await conn.execute(TASK, (name,))
+                await conn.commit()
+
+        for number in range(60):
+            working = [asyncio.create_task(work(f"{number}-{k}")) for k in range(3)]
+            await asyncio.sleep(number / 20_000)
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+        async with db.transaction() as conn:
+            await conn.execute(TASK, ("last",))
+        assert await falls_to(before + pool.AT_ONCE)
+    assert await falls_to(before)
+    gc.collect()  # an unclosed connection would warn, and warnings are errors here
+
+
+def test_program_that_forgets_to_close_ends(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys; from abathur_schema import Database\n"
+        "async def main():\n"
+        "    for path in (sys.argv[1], ':memory:'):\n"
+        "        db = Database(path)\n"
+        "        await db.initialize()\n"
+        "        async with db.connection() as conn: await conn.execute('SELECT 1')\n"
+        "asyncio.run(main())"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "swarm.db")]
+    assert subprocess.run(command, env=environment(), timeout=30, check=False).returncode == 0
+
+
+async def test_file_can_be_used_after_close(file_db: Database) -> None:
+    await file_db.close()
+    assert await count(file_db) == 0
+    async with file_db.connection() as conn:
+        await file_db.close()  # the one in use is closed when it is given back
+        await conn.execute("SELECT 1")
+    assert await count(file_db) == 0
+
+
+def test_one_database_in_several_loops(tmp_path: Path) -> None:
+    db = Database(tmp_path / "swarm.db")
+    asyncio.run(db.initialize())
+    assert asyncio.run(count(db)) == 0
+    assert asyncio.run(count(db)) == 0
+    asyncio.run(db.close())

@@ -1,0 +1,106 @@
+"""Schema text that is hard to repeat: control characters, open comments, broken UTF-8."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+
+from tests.support.another_form import sql_of
+from tests.support.bundle import Bundle
+from tests.support.commands import Invoke
+from tests.support.upgrading import planned_as_run, start
+
+TASK = (
+    "INSERT INTO tasks (id, prompt, status, input_data, submitted_at)"
+    " VALUES ('t1', 'p', 'ready', '{}', '2024-03-01');"
+)
+
+CONTROL = {
+    "a tab in a DEFAULT": "ALTER TABLE tasks ADD COLUMN sep TEXT DEFAULT 'a\tb\x01\x7f'",
+    "a tab in a trigger": (
+        "CREATE TABLE l (x); CREATE TRIGGER app AFTER UPDATE ON tasks BEGIN\n"
+        "\tINSERT INTO l VALUES (1);\nEND"
+    ),
+    "an open comment at the end": "CREATE INDEX own ON tasks(priority) /* open",
+    "a line comment at the end": "CREATE INDEX own ON tasks(priority) -- last",
+    "strings in double quotes": 'CREATE INDEX own ON tasks(priority) WHERE status = "ready"',
+}
+
+
+@pytest.mark.parametrize("sql", CONTROL.values(), ids=CONTROL)
+def test_plan_is_sql_to_the_last_byte(sql: str, empty: Bundle, invoke: Invoke) -> None:
+    start(empty, 2, TASK)
+    with closing(sqlite3.connect(empty.path, isolation_level=None)) as connection:
+        if sql.startswith("CREATE INDEX"):
+            connection.execute(sql)  # with the comment left open
+        else:
+            connection.executescript(sql)
+    planned_as_run(empty, invoke)
+
+
+def latin(sql: str) -> Callable[[sqlite3.Connection], None]:
+    """Put `sql` into the schema with each é as a single byte, as in Latin-1."""
+
+    def make(connection: sqlite3.Connection) -> None:
+        connection.execute(sql)
+        connection.execute("PRAGMA writable_schema = ON")
+        for kind, name, text in connection.execute(
+            "SELECT type, name, sql FROM sqlite_schema WHERE sql LIKE '%é%'"
+        ).fetchall():
+            connection.execute(
+                "UPDATE sqlite_schema SET sql = CAST(? AS TEXT) WHERE (type, name) = (?, ?)",
+                (text.encode("latin-1"), kind, name),
+            )
+        connection.execute("PRAGMA writable_schema = RESET")
+
+    return make
+
+
+NO_UTF8 = {
+    "a view": "CREATE VIEW v AS SELECT id /* café */ FROM tasks",
+    "a trigger": "CREATE TRIGGER t AFTER INSERT ON tasks BEGIN SELECT 'café'; END",
+    "an index": "CREATE INDEX own ON tasks(priority) /* café */",
+    "a column": "ALTER TABLE tasks ADD COLUMN own TEXT /* café */",
+    "another table": "CREATE TABLE mine (a TEXT DEFAULT 'café')",
+}
+
+
+@pytest.mark.parametrize("generation", [2, 3])
+@pytest.mark.parametrize("case", NO_UTF8)
+def test_schema_text_that_is_no_utf8_is_kept(
+    case: str, generation: int, empty: Bundle, invoke: Invoke
+) -> None:
+    start(empty, generation)
+    with closing(sqlite3.connect(empty.path, isolation_level=None)) as connection:
+        latin(NO_UTF8[case])(connection)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    texts = "SELECT hex(sql) FROM sqlite_schema WHERE instr(CAST(sql AS BLOB), x'636166E9')"
+    before = empty.rows(texts)
+    assert len(before) == 1
+    planned_as_run(empty, invoke)
+    assert invoke("verify").returncode == 0
+    assert len(empty.rows(texts)) == 1
+    if case != "a column":
+        assert empty.rows(texts) == before
+
+
+def test_values_that_are_no_utf8_are_told(empty: Bundle, invoke: Invoke) -> None:
+    start(empty, 3)
+    with closing(sqlite3.connect(empty.path, isolation_level=None)) as connection:
+        connection.execute(
+            "INSERT INTO state VALUES (1, CAST(x'ff61' AS TEXT), 'k', '1', 't', 't')"
+        )
+    assert empty.run("init") == 1
+    assert set(empty.failed()) == {"foreign_key_check"}
+    assert empty.failed()["foreign_key_check"] == [
+        "table state, row 1, column task_id, parent tasks"
+    ]
+
+
+def test_names_of_letters_beyond_those_of_python(empty: Bundle, invoke: Invoke) -> None:
+    """To SQLite every character beyond ASCII is a letter, even white space."""
+    start(empty, 2, TASK)
+    empty.sql("ALTER TABLE tasks ADD COLUMN “x”\u00a0€ TEXT CHECK (“x”\u00a0€ <> 'no')")
+    planned_as_run(empty, invoke)
+    assert "CHECK (“x”\u00a0€ <> 'no')" in sql_of(empty, "tasks")
