@@ -1,6 +1,8 @@
 """Tables in another form are changed or rebuilt, and keep all that the application added."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +230,27 @@ def test_foreign_keys_are_enforced_again_after_a_rebuild(empty: Bundle) -> None:
     assert target.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
     assert target.connection.execute("PRAGMA legacy_alter_table").fetchone() == (0,)
     target.close()
+
+
+def test_a_file_that_takes_the_place_of_the_one_that_was_looked_at_is_read_itself(
+    empty: Bundle,
+) -> None:
+    from abathur_schema.declared.declaration import declared
+    from abathur_schema.record.chain import run_in
+    from abathur_schema.record.run import Run
+    from abathur_schema.steps.preflight import check_database
+    from abathur_schema.steps.target import Target
+
+    other = empty.path.with_name("other.db")
+    older.make(empty.path, 3)
+    older.make(other, 1)
+    for path in (empty.path, other):
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA schema_version = 99")
+    seen = check_database("init", empty.path, declared())
+    other.replace(empty.path)
+    target, run = Target(empty.path, declared(), seen=seen), Run("init", empty.path, declared())
+    with closing(target):
+        for step in ("pragma", "core"):
+            list(run_in(run, target, step, None))
+    assert [step.error for step in run.steps] == [None, None]

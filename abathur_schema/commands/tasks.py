@@ -59,10 +59,10 @@ def run_task(
     path, folder, declared = preflight.check(task, database, reports, schema)
     with Draft(folder, task, datetime.now(timezone.utc)) as draft:
         preflight.check_format(task, path)
-        preflight.check_database(task, path, declared)
+        seen = preflight.check_database(task, path, declared)
         run = Run(task, path, declared)
         progress = Progress(sys.stderr)
-        target = Target(path, declared, run.made, progress, VERIFY in CHAINS[task])
+        target = Target(path, declared, run.made, progress, VERIFY in CHAINS[task], seen=seen)
         copy_to = (lambda: draft.folder(BEFORE)) if backup else None
         with closing(target), closing(run_chain(run, target, copy_to)) as events:
             for event in events:

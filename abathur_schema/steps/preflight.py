@@ -11,10 +11,10 @@ from typing import NamedTuple
 from ..declared.declaration import CHAINS, PLAN, PRAGMA, RESTORE, VERIFY, Declared, declared
 from ..errors import UsageError, out_of_order
 from ..schema.model import Schema
-from ..schema.reading import read_schema
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect
 from ..wording import on_one_line
 from .execution import step_needed
+from .target import Seen, see
 
 
 def of_another_application(declared: Declared, live: Schema) -> str | None:
@@ -162,24 +162,25 @@ def check_format(task: str, database: Path) -> None:
         )
 
 
-def check_database(task: str, database: Path, declared: Declared) -> None:
-    """Raise UsageError when the database belongs to another application, or when `task` is one step
-    and what it builds upon is not there.
+def check_database(task: str, database: Path, declared: Declared) -> Seen | None:
+    """Read the database, where it can be read. Raises UsageError when it belongs to another
+    application, or when `task` is one step and what it builds upon is not there.
     """
     if task == VERIFY or not database.exists():
-        return
+        return None
     needed = None
     try:
         with closing(connect(database, "ro", declared.settings)) as connection:
-            live = read_schema(connection)
+            seen = see(database, connection)
             if task not in ("init", PRAGMA, PLAN):
-                needed = step_needed(connection, declared, live, task)
+                needed = step_needed(connection, declared, seen.schema, task)
     except NOT_READABLE:
-        return  # the step meets the same error and tells it in full, or looks again
-    if found := of_another_application(declared, live):
+        return None  # the step meets the same error and tells it in full, or looks again
+    if found := of_another_application(declared, seen.schema):
         raise UsageError(
             f"{database} belongs to another application: {on_one_line(found)} Name another file,"
             " with --database PATH; nothing was touched."
         )
     if needed:
         raise UsageError(f"{out_of_order(task, needed)}; nothing was touched.")
+    return seen

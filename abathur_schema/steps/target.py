@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from ..declared.declaration import Declared
 from ..planning.plan import plan
@@ -17,6 +18,32 @@ from ..storage.connection import connect, look, size_of
 from ..storage.durable_files import make_folders
 
 
+class Seen(NamedTuple):
+    """A live schema as it was read, with what SQLite counts up at every change of a schema, and the
+    file (device and inode): while both stay, it holds.
+    """
+
+    version: int
+    schema: Schema
+    file: tuple[int, int]
+
+
+def see(path: Path, connection: sqlite3.Connection) -> Seen:
+    """Read the live schema. Raises sqlite3.Error."""
+    file = _file(path)
+    # First: where another process changes the schema in between, that is then seen later.
+    (version,) = connection.execute("PRAGMA schema_version").fetchone()
+    return Seen(version, read_schema(connection), file)
+
+
+def _file(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:  # in memory, or gone: another file that comes has another number
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
 @dataclass
 class Target:
     """The database that steps bring to what is `declared`; its folder and file are made when the
@@ -24,7 +51,7 @@ class Target:
 
     `made` are the folders and files that this run made. With `asks_rows`, violations of foreign
     keys are looked for before any change of a table, not only before a rebuild. `guarded` is for
-    files of which nobody knows who made them.
+    files of which nobody knows who made them. `seen` is what was read of it already.
     """
 
     path: Path
@@ -33,7 +60,7 @@ class Target:
     progress: Progress = field(default_factory=lambda: Progress(None))
     asks_rows: bool = False
     guarded: bool = True
-    _seen: tuple[int, Schema] | None = None
+    seen: Seen | None = None
     _planned: dict[str, tuple[Schema, list[Statement]]] = field(default_factory=dict)
 
     @cached_property
@@ -44,7 +71,9 @@ class Target:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
             self.made.append(self.path)
         except FileExistsError:
-            look(self.path, self.declared.settings)
+            if not self.seen or self.seen.file != _file(self.path):
+                self.seen = None
+                look(self.path, self.declared.settings)
         connection = connect(self.path, "rw", self.declared.settings)
         if self.guarded:
             guard(connection, size_of(self.path))
@@ -53,9 +82,9 @@ class Target:
     def live(self) -> Schema:
         """The live schema, read again only when SQLite counted a change of it."""
         version = self.connection.execute("PRAGMA schema_version").fetchone()[0]
-        if self._seen is None or self._seen[0] != version:
-            self._seen = (version, read_schema(self.connection))
-        return self._seen[1]
+        if self.seen is None or self.seen.version != version:
+            self.seen = see(self.path, self.connection)
+        return self.seen.schema
 
     def plan(self, step: str) -> list[Statement]:
         """What `step` has to do, planned again only when the schema is another one."""
@@ -75,7 +104,7 @@ class Target:
 
     def roll_back(self) -> None:
         """End the transaction as if it had not been; some errors have ended it already."""
-        self._seen = None  # the count goes back too, and may be given again to another schema
+        self.seen = None  # the count goes back too, and may be given again to another schema
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
