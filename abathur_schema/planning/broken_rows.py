@@ -1,4 +1,4 @@
-"""Rows that would break what is declared and was not there: the queries that find them."""
+"""Queries for the rows that violate what is declared but was not enforced so far."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ from .statement import Guard
 
 
 def name_of_row(table: Table, rowid: str) -> str:
-    """An SQL expression that names a row of `table`: by its rowid and its PRIMARY KEY."""
+    """An SQL expression that identifies a row of `table`, by its rowid and PRIMARY KEY."""
     is_alias = [table.column[fold(key)].type for key in table.primary_key] == ["INTEGER"]
     parts = [f"'rowid ' || {rowid}"] if rowid and not table.without_rowid else []
     if not parts or not is_alias:
@@ -30,7 +30,7 @@ def name_of_row(table: Table, rowid: str) -> str:
 
 
 def guards_of(declared: Declared, live: Schema, difference: OtherTable) -> tuple[Guard, ...]:
-    """The rows that keep a table from being as declared."""
+    """The rows that prevent a table from taking its declared form."""
     wanted, table = difference.declared, difference.live
     row = name_of_row(table, rowid_of(table))
     values = values_of(declared, wanted, table)
@@ -43,12 +43,12 @@ def guards_of(declared: Declared, live: Schema, difference: OtherTable) -> tuple
 
 
 def rowid_of(table: Table) -> str:
-    """The name by which the rowid can be asked for; empty where columns have all of its names."""
+    """The name that reads the rowid; empty where columns use up all of its names."""
     return next((word for word in ("rowid", "_rowid_", "oid") if word not in table.column), "")
 
 
 def values_of(declared: Declared, wanted: Table, table: Table) -> dict[str, str]:
-    """The columns that a row of `table` gives a value to, each with the expression of its value."""
+    """The columns that a row of `table` has a value for, each with the expression for it."""
     found = {}
     for name, column in wanted.column.items():
         if there := table.column.get(name):
@@ -64,7 +64,7 @@ def values_of(declared: Declared, wanted: Table, table: Table) -> dict[str, str]
 def column_guards(
     wanted: Table, table: Table, values: Mapping[str, str], row: str
 ) -> Iterator[Guard]:
-    """The rows that would have a NULL where none may be."""
+    """The rows that would have a NULL where it is not allowed."""
     for name, column in wanted.column.items():
         there = table.column.get(name)
         value = values.get(column.name, "" if column.default else "NULL")
@@ -85,11 +85,9 @@ def column_guards(
 
 
 def rowid_guards(wanted: Table, table: Table, row: str) -> Iterator[Guard]:
-    """The rows whose `id` cannot become the rowid: in its place SQLite would make up another, or
-    fail.
-    """
+    """The rows whose `id` cannot become the rowid: SQLite would invent another, or fail."""
     names = [table.column.get(name) for name in wanted.folded_key]
-    # AUTOINCREMENT is nowhere but on what is the rowid already.
+    # AUTOINCREMENT is only allowed on what already is the rowid.
     if not wanted.has_rowid_key or table.autoincrement or not (there := names[0]):
         return
     value = quoted(there.name)
@@ -105,7 +103,7 @@ def rowid_guards(wanted: Table, table: Table, row: str) -> Iterator[Guard]:
 def constraint_guards(
     live: Schema, difference: OtherTable, values: Mapping[str, str], row: str
 ) -> Iterator[Guard]:
-    """The rows that break a CHECK, UNIQUE, PRIMARY KEY or foreign key that is new to them."""
+    """The rows that violate a new CHECK, UNIQUE, PRIMARY KEY or foreign key."""
     wanted, table = difference.declared, difference.live
     defaults = {
         one.column: next((c.text[7:] for c in one.clauses if c.keyword == "default"), "NULL")
@@ -137,7 +135,7 @@ def constraint_guards(
                 )
                 filled = " AND ".join(f"t.{quoted(name)} IS NOT NULL" for name in key.columns)
                 parent = f"SELECT 1 FROM {quoted(key.other_table)} AS p WHERE {parents}"
-                # One that is not there yet will be empty.
+                # A parent table that does not exist yet will be empty.
                 has_none = f"NOT EXISTS ({parent})" if fold(key.other_table) in live.tables else "1"
                 yield Guard(
                     f"{wanted.name} must have parents for {spelled(key)}",
@@ -147,7 +145,7 @@ def constraint_guards(
 
 
 def collation_guards(declared: Schema, live: Schema, difference: OtherTable) -> Iterator[Guard]:
-    """The rows of other tables that find their parent only by a collation that is not declared."""
+    """The rows of other tables that match their parent only by a collation that is not declared."""
     parent = difference.live
     others = {
         fold(one.of.removeprefix("column "))
@@ -176,7 +174,7 @@ def collation_guards(declared: Schema, live: Schema, difference: OtherTable) -> 
 
 
 def _repeated(rows: str, columns: list[tuple[str, str]]) -> str:
-    """All rows but the first of those that are alike; NULLs are never alike."""
+    """All but the first of rows that are equal; NULLs never are."""
     alike = ", ".join(f"{quoted(name)} COLLATE {collation}" for name, collation in columns)
     filled = " AND ".join(f"{quoted(name)} IS NOT NULL" for name, _ in columns)
     return (
@@ -186,16 +184,16 @@ def _repeated(rows: str, columns: list[tuple[str, str]]) -> str:
 
 
 def loss_guards(wanted: Table, table: Table, new: str, rowid: str) -> Iterator[Guard]:
-    """The rows in which a value would not be the same in the table that is made anew.
+    """The rows in which a rebuild would change a value.
 
-    Looked for in the copy, before the old table goes. In a declared column a conversion is good if
-    SQLite converts the result back to the value that was there; in another one none is.
+    They are looked for in the copy, before the old table is dropped. In a declared column, a
+    conversion is fine if SQLite converts the result back to the old value; elsewhere none is.
     """
     key = [rowid] if rowid and not table.without_rowid else list(map(quoted, table.primary_key))
     by = key
     if wanted.has_rowid_key and wanted.folded_key[0] in table.column:
-        by = [quoted(wanted.primary_key[0])]  # which may not have been the rowid before
-    # A row whose key is not found again has lost some of it.
+        by = [quoted(wanted.primary_key[0])]  # which may not have been the rowid so far
+    # A row whose key is not found has changed.
     same = " AND ".join(f"n.{name} = o.{name}" for name in by) or "FALSE"
     label = " || ', ' || ".join(f"'{name.strip(chr(34))} ' || quote(o.{name})" for name in key)
     both = f"FROM {quoted(table.name)} AS o LEFT JOIN {quoted(new)} AS n ON {same}"
@@ -222,7 +220,7 @@ def loss_guards(wanted: Table, table: Table, new: str, rowid: str) -> Iterator[G
 
 
 def conversions(wanted: Table, table: Table) -> Iterator[Guard]:
-    """The rows in which a value will have another storage class, because a declared type has
+    """The rows in which a value will change its storage class, because the declared type has
     another affinity (SQLite documentation, "Type Affinity").
     """
     for name, column in wanted.column.items():
@@ -231,7 +229,7 @@ def conversions(wanted: Table, table: Table) -> Iterator[Guard]:
         if not there or affinity_of(table, there) == target:
             continue
         value = quoted(there.name)
-        # The type of a CAST lets SQLite compare as a column of that type would convert.
+        # The CAST gives the comparison the affinity of a column of that type.
         is_number = f"+{value} = CAST({value} AS NUMERIC)"
         is_whole = f"+{value} = CAST({value} AS INTEGER)"
         changes = {
@@ -264,7 +262,7 @@ def _split(compared: str) -> tuple[str, str]:
 
 
 def broken_rows(connection: sqlite3.Connection, guard: Guard) -> Iterator[str]:
-    """One line when there are rows that break what is declared: how many, and the first."""
+    """One line if any rows violate what is declared: how many, and the first of them."""
     (count,) = connection.execute(f"SELECT count(*) {guard.rows}").fetchone()
     if count:
         (first,) = connection.execute(f"SELECT {guard.label} {guard.rows} LIMIT 1").fetchone()
@@ -273,7 +271,7 @@ def broken_rows(connection: sqlite3.Connection, guard: Guard) -> Iterator[str]:
 
 
 def told_rows(connection: sqlite3.Connection, rows: Guard) -> Iterator[str]:
-    """One line when there are such rows: what of them is to be known, and how many they are."""
+    """One line if there are such rows: what is worth knowing, and how many they are."""
     (count,) = connection.execute(f"SELECT count(*) {rows.rows}").fetchone()
     if count:
         yield f"{rows.says}: {count} row{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""The text of a table, or of an index or trigger, changed alone; first proven in memory."""
+"""Edit the text of a table, an index or a trigger in the schema; tried in memory first."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence, Set
@@ -16,11 +16,11 @@ from ..schema.text import fold, quoted, string
 from .statement import Statement
 
 SCHEMA_VERSION = "abathur_schema_version"
-"""What is made and dropped again so that SQLite counts the schema's version up."""
+"""A view that is created and dropped so that SQLite increments the schema version."""
 
 
 def _asked_for_their_keys(table: Table) -> set[str]:
-    """The other tables that foreign keys reference without saying which columns."""
+    """The other tables that foreign keys reference without naming the columns."""
     found = (reference_of(one, clause) for one in definitions(table.sql) for clause in one.clauses)
     return {key.parent for key in found if key and not key.key} - {fold(table.name)}
 
@@ -28,14 +28,14 @@ def _asked_for_their_keys(table: Table) -> set[str]:
 def prove(
     declared: Schema, live: Schema, step: str, texts: Sequence[tuple[OtherTable, str]]
 ) -> Schema:
-    """`live` with its tables made of these texts, tried in memory: each must be as declared, and
-    have all that the live one has and that is not declared. Of indexes it has only those that
-    SQLite keeps for the constraints of these tables.
+    """`live` with its tables created from these texts, in memory: each must be as declared, and
+    keep everything undeclared that the live one has. The only indexes in it are those that SQLite
+    creates for the constraints of these tables.
 
     Raises CannotReconcileError.
     """
     asked = {parent for one, _ in texts for parent in _asked_for_their_keys(one.live)}
-    # One that is asked for its key stays as it is where others are tried, and is tried alone.
+    # A table whose key others look up keeps its old form while they are tried; it is tried alone.
     trials: dict[str, list[tuple[OtherTable, str]]] = {}
     for one, text in texts:
         name = fold(one.live.name)
@@ -67,7 +67,7 @@ def _tried(
             except sqlite3.Error as error:
                 raise _unchangeable(step, one, str(error)) from error
         for parent in sorted(parents):
-            with suppress(sqlite3.Error):  # one of these tables is there already
+            with suppress(sqlite3.Error):  # it already exists, as one of these tables
                 connection.execute(live.tables[parent].sql)
         return read_schema(connection)
 
@@ -77,7 +77,7 @@ def _unchangeable(step: str, difference: OtherTable, why: str) -> CannotReconcil
 
 
 def _lost(live: Schema, difference: OtherTable, made: Schema, new: Table) -> Iterator[str]:
-    """What is not declared and would not be there any more."""
+    """What is not declared and would be lost."""
     wanted, table = difference.declared, difference.live
     for name, column in table.column.items():
         type_ = "" if table.strict and not new.strict and column.type == "ANY" else column.type
@@ -96,9 +96,9 @@ def _lost(live: Schema, difference: OtherTable, made: Schema, new: Table) -> Ite
 
 
 def by_text(live: Schema, kind: str, name: str, text: str, first: Statement) -> Iterator[Statement]:
-    """The statements that give a table (or what `kind` says) another text, by the procedure of the
-    SQLite documentation ("ALTER TABLE", "Making Other Kinds Of Table Schema Changes"); `first` has
-    the reason, what to look at before, and what is made.
+    """The statements that replace the text of a table (or another `kind`), by the procedure of the
+    SQLite documentation ("ALTER TABLE", "Making Other Kinds Of Table Schema Changes"). `first`
+    carries the reason, the guards, and what is reported as made.
     """
     view = quoted(free(SCHEMA_VERSION, live))
     yield first._replace(sql="PRAGMA writable_schema = ON;", made=())
@@ -108,7 +108,7 @@ def by_text(live: Schema, kind: str, name: str, text: str, first: Statement) -> 
         "its columns, their types and its keys stay, so every row and index means what it meant",
         first.made,
     )
-    # Only a statement that changes the schema counts its version up, whatever that is by now.
+    # Only a statement that changes the schema increments its version, whatever it is by then.
     yield Statement(
         f"CREATE VIEW {view} AS SELECT 1;",
         "schema_version is counted up, so that every other connection reads the schema again",
@@ -118,7 +118,7 @@ def by_text(live: Schema, kind: str, name: str, text: str, first: Statement) -> 
 
 
 def free(name: str, live: Schema) -> str:
-    """A name that nothing has."""
+    """A variant of `name` that is not in use."""
     while name in {*live.tables, *live.indexes, *live.views, *live.triggers}:
         name += "_"
     return name

@@ -1,4 +1,4 @@
-"""From the difference to the statements that remove it: the cheapest that are sufficient."""
+"""Plan a step: from the differences to the cheapest statements that remove them."""
 
 import re
 import sqlite3
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 NOTHING = Schema({}, {}, {}, {})
 
-# A step is one transaction: it happens whole or not at all.
+# A step is one transaction: all of it happens, or nothing.
 BEGIN = Statement("BEGIN IMMEDIATE;", "")
 COMMIT = Statement("COMMIT;", "")
 ROLL_BACK = Statement("ROLLBACK;", "")
@@ -36,9 +36,9 @@ _ALTERS = re.compile(r"\s*(ALTER|CREATE)\b", re.IGNORECASE)
 
 
 def plan(declared: Declared, live: Schema, step: str) -> list[Statement]:
-    """The statements by which `step` brings `live` to the declared form; none when it is there.
+    """The statements by which `step` gives `live` its declared form; empty if it has it already.
 
-    Raises StepError when no statement of ours can do it and keep what is there.
+    Raises StepError when none could do so without losing something.
     """
     upgrades = list(_upgrade(declared, live, step))
     if upgrades:
@@ -55,9 +55,7 @@ def plan(declared: Declared, live: Schema, step: str) -> list[Statement]:
 
 
 class StepPlan(NamedTuple):
-    """What one step would run on a database with the schema `live`; `blocked` says why it could
-    not, if so.
-    """
+    """What one step would run on the schema `live`; `blocked` says why it cannot, if so."""
 
     step: str
     statements: Sequence[Statement]
@@ -66,7 +64,7 @@ class StepPlan(NamedTuple):
 
 
 def plan_all(declared: Declared, live: Schema) -> Iterator[StepPlan]:
-    """The plans of all steps, each for what the steps before it leave."""
+    """The plans of all steps, each based on the outcome of the steps before it."""
     for step in SCHEMA_STEPS:
         try:
             statements = plan(declared, live, step)
@@ -76,7 +74,7 @@ def plan_all(declared: Declared, live: Schema) -> Iterator[StepPlan]:
         try:
             left = after(live, statements)
         except sqlite3.Error as error:
-            # What does not work there will not work in the database either.
+            # What fails here would fail in the database as well.
             yield StepPlan(step, statements, as_step_error(live, error), live)
             return
         yield StepPlan(step, statements, None, live)
@@ -84,7 +82,7 @@ def plan_all(declared: Declared, live: Schema) -> Iterator[StepPlan]:
 
 
 def as_step_error(live: Schema, error: sqlite3.Error) -> StepError:
-    """What SQLite says, and of what only the application has, who needs it."""
+    """The error of SQLite; where it lacks something of the application's, with who needs it."""
     if not (found := lacking(error)):
         return StepError(f"in an empty copy, {error}")
     kinds = (("table", live.tables), ("index", live.indexes), ("trigger", live.triggers))
@@ -99,27 +97,27 @@ def as_step_error(live: Schema, error: sqlite3.Error) -> StepError:
 
 
 def framed(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
-    """What runs before and after the statements of a step, to make one transaction of them."""
+    """The statements before and after those of a step that make a transaction of them."""
     if is_rebuild(statements):
         return [NOT_ENFORCED, BEGIN], [COMMIT, ENFORCED]
     return [BEGIN], [COMMIT]
 
 
 def is_rebuild(statements: Sequence[Statement]) -> bool:
-    """Whether they make a table anew."""
+    """Whether the statements rebuild a table."""
     return any(made == "tables_rebuilt" for one in statements for made, _ in one.made)
 
 
 def changes_text(statements: Sequence[Statement]) -> bool:
-    """Whether they change the text of a table, an index or a trigger."""
+    """Whether the statements edit the schema's text."""
     return any(one.sql.startswith("PRAGMA writable_schema") for one in statements)
 
 
 def after(live: Schema, statements: Sequence[Statement]) -> Schema:
-    """The schema that `statements` make of `live`: they run on an empty copy of it in memory.
+    """The schema after `statements`, which run on an empty copy of `live` in memory.
 
-    What cannot be made there (it may need a function, a collation or a module that only the
-    application has) stays as it is, or is dropped.
+    What cannot be created there, because it needs a function, collation or module of the
+    application, keeps its form, or is dropped.
     """
     if not statements:
         return live
@@ -144,7 +142,7 @@ def after(live: Schema, statements: Sequence[Statement]) -> Schema:
 
 
 def _names_lacking(lacks: Set[Lacking], statement: Statement) -> Lacking | None:
-    """What a statement needs that only the application has: it works in the copy alone."""
+    """What a statement needs that only the application has; it fails only in the copy."""
     if not lacks:
         return None
     words = {token.text for token in tokens(statement.sql) if token.kind in ("word", "quoted")}
@@ -156,7 +154,7 @@ def _with(made: Mapping[str, T], live: Mapping[str, T], apart: Set[str]) -> Mapp
 
 
 def problems(declared: Declared, live: Schema, step: str) -> list[str]:
-    """What still differs in what `step` makes, a line each."""
+    """What still differs in the objects of `step`, one line each."""
     return [str(one) for one in differences(declared.schema, live, declared.objects(step))]
 
 
@@ -178,9 +176,9 @@ def _upgrade(declared: Declared, live: Schema, step: str) -> Iterator[Statement]
 def _applied(
     live: Schema, upgrade: Upgrade, statements: Sequence[Statement]
 ) -> tuple[list[Statement], Schema]:
-    """The statements of an upgrade, and what they leave. SQLite changes a name only where it can
-    read every view and trigger: one that it cannot read, and that does not name what is changed, is
-    set aside meanwhile.
+    """The statements of an upgrade, and the schema after them. SQLite renames something only if it
+    can parse every view and trigger: one that it cannot parse, and that does not mention what is
+    renamed, is dropped and recreated around it.
     """
     names = {part for name in (*upgrade.has, *upgrade.lacks) for part in name.split(".")[1:]}
     before: list[Statement] = []
@@ -206,7 +204,7 @@ def _applied(
 
 
 def _in_the_way(live: Schema, error: str) -> View | Trigger | None:
-    """The view or trigger that SQLite cannot read."""
+    """The view or trigger that SQLite cannot parse."""
     things: list[View | Trigger] = [*live.views.values(), *live.triggers.values()]
     for one in sorted(things, key=lambda thing: -len(thing.name)):
         kind = "view" if isinstance(one, View) else "trigger"
@@ -220,7 +218,7 @@ def _statements(
 ) -> Iterator[Statement]:
     changed: Mapping[str, list[Statement]] = {}
     if others := [one for one in found if isinstance(one, OtherTable)]:
-        from .table_plan import change_tables  # only an older database pays for its import
+        from .table_plan import change_tables  # only older databases pay for this import
 
         changed = change_tables(declared, live, step, others)
     for difference in found:
@@ -240,8 +238,8 @@ def _statements(
 
 
 def _is_of_older_application(declared: Declared, live: Schema, step: str) -> bool:
-    """Whether none of the indexes of `step` is there on a column that older applications do not
-    have: on a reference to a table of a later step.
+    """Whether `step` has no index yet on a reference to a table of a later step, a column that
+    older applications do not have.
     """
     schema = declared.schema
     newer = [
@@ -256,8 +254,9 @@ def _is_of_older_application(declared: Declared, live: Schema, step: str) -> boo
 
 
 def _drop_repeated(declared: Declared, live: Schema, step: str) -> Iterator[Statement]:
-    """The step that makes the indexes of a table drops those of others that repeat them, where an
-    older application made them; only then: one that is made at each start would else go each time.
+    """Drop the indexes of others that duplicate those of `step`, if an older application made them,
+    when the step first creates its own. Only then: an application may recreate them at each start,
+    and each `init` would drop them again.
     """
     if _is_of_older_application(declared, live, step):
         tables = declared.steps.get(step.removesuffix("-indexes"), ())
@@ -271,8 +270,8 @@ def _drop(index: str, reason: str) -> Statement:
 
 
 def needed_first(declared: Declared, live: Schema, step: str) -> str | None:
-    """The step that must run before `step` can, or None: the one that declares the table of an
-    index of `step` that is not there.
+    """The step that must run before `step`, or None: the one that declares the missing table of one
+    of its indexes.
     """
     for name in declared.steps[step]:
         index = declared.schema.indexes.get(name)
@@ -282,6 +281,6 @@ def needed_first(declared: Declared, live: Schema, step: str) -> str | None:
 
 
 def setting_statement(setting: Setting, value: str) -> Statement:
-    """The statement that brings a setting from `value` to what is declared."""
+    """The statement that changes a setting from `value` to what is declared."""
     change = f"{setting.name} {value} -> {setting.value}"
     return Statement(setting.statement, change, (("settings_changed", change),))

@@ -1,4 +1,4 @@
-"""A table made anew in its declared form, with all that it has, by the procedure of the SQLite
+"""Rebuild a table in its declared form, with all its content, by the procedure of the SQLite
 documentation ("ALTER TABLE", "Making Other Kinds Of Table Schema Changes").
 """
 
@@ -22,8 +22,8 @@ from .statement import Statement
 def rebuild(
     declared: Declared, live: Schema, step: str, difference: OtherTable, text: str
 ) -> list[Statement]:
-    """The statements that make a table anew, of the `text` that it is to have, and keep every row
-    and all that was added to it.
+    """The statements that rebuild a table with the new `text`, keeping every row and everything
+    that was added to it.
 
     Raises CannotReconcileError where something would be lost.
     """
@@ -31,7 +31,7 @@ def rebuild(
 
 
 class _Rebuild:
-    """One table made anew: what is declared, and what the application added to it."""
+    """The rebuild of one table: what is declared, and what the application added."""
 
     def __init__(self, declared: Declared, live: Schema, step: str, difference: OtherTable) -> None:
         self.declared = declared
@@ -84,14 +84,14 @@ class _Rebuild:
 
     def _replaced(self) -> Iterator[Statement]:
         old, new = quoted(self.table.name), quoted(self.name)
-        # DROP TABLE would take along what ANALYZE found, which stays true.
+        # DROP TABLE would delete the statistics of ANALYZE, which remain true.
         yield from self._statistics(self.table.name, self.name)
         yield Statement(
             f"DROP TABLE {old};",
             "all that it had is in the new one",
             guards=tuple(loss_guards(self.wanted, self.table, self.name, self.rowid)),
         )
-        # With this setting a RENAME leaves alone what names the table; all of it means this one.
+        # This setting keeps RENAME from editing references to the table: they all mean this one.
         yield Statement("PRAGMA legacy_alter_table = ON;", "views and triggers stay as they are")
         yield Statement(
             f"ALTER TABLE {new} RENAME TO {quoted(self.wanted.name)};",
@@ -117,8 +117,8 @@ class _Rebuild:
             )
 
     def _spelled(self, text: str, *, is_other: bool) -> Iterator[Statement]:
-        """The text as it was written, where SQLite could not be told it before the table had its
-        own name again.
+        """Restore the text as it was written, where SQLite could not take it before the table had
+        its final name.
         """
         if is_other:
             start, _ = body(text)
@@ -127,7 +127,7 @@ class _Rebuild:
             yield from by_text(self.live, "table", self.wanted.name, named, Statement("", reason))
 
     def _made_again(self) -> Iterator[Statement]:
-        """What DROP TABLE took along."""
+        """Recreate what DROP TABLE deleted."""
         for index in self.live.indexes_on(self.table.name):
             if index.sql:
                 reason = f"index {index.name} was there"
@@ -144,20 +144,21 @@ class _Rebuild:
             yield from by_text(self.live, kind, name, sql, Statement("", "its text is no UTF-8"))
 
     def _sayable(self, sql: str, what: str) -> str:
-        """A text that decides what is stored, with a letter for each byte in its comments that is
-        no UTF-8: in such a text nothing else can be said to SQLite from here.
+        """The text of something that determines stored content, with a letter in place of each byte
+        in its comments that is not UTF-8; outside comments, Python cannot pass such bytes to
+        SQLite.
         """
         if not is_utf8(without_comments(sql)):
             self._refuse(f"{self.difference}; and the text of {what} is no UTF-8: make it anew")
         return utf8(sql)
 
     def _has_own_rowid(self) -> bool:
-        """Whether the rowid is copied as a column, the INTEGER PRIMARY KEY, anyway."""
+        """Whether the rowid is copied anyway, as the INTEGER PRIMARY KEY."""
         (key,) = self.wanted.folded_key if self.wanted.has_rowid_key else ("",)
         return key in self.table.column
 
     def _prove_fills(self) -> None:
-        """Try the expressions of sql/upgrades/ on an empty table like the old one."""
+        """Try the expressions of sql/upgrades/ on an empty table of the old form."""
         with closing(scratch()) as connection:
             connection.execute(self.table.sql)
             for (table, _), fill in self.declared.fills.items():

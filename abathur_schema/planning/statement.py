@@ -1,4 +1,4 @@
-"""One statement of a plan, and the rows that keep it from running."""
+"""The statements of a plan, and the outcome of running them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 
 class Guard(NamedTuple):
-    """Rows that break what is declared. `rows` is the FROM and WHERE that find them, `label` the
-    SQL expression that names one, `says` what is wrong with them.
+    """Rows that violate what is declared. `rows` is the FROM and WHERE that find them, `label` an
+    SQL expression that identifies one, `says` what is wrong with them.
     """
 
     says: str
@@ -16,12 +16,12 @@ class Guard(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """One statement to run, and why.
+    """One statement to run, and the reason for it.
 
-    `made` are pairs of a list of the report's `deliverables` and the name that belongs there once
-    the statement is committed. `guards` are looked at before it runs, and so are the rows of
-    `tells`, which stop nothing. `table` is the one whose rows it goes through, `rewrites` whether
-    it writes rows that are there anew, and `only_rows` that it leaves the schema as it is.
+    `made` are pairs of a list in the report's `deliverables` and a name to add to it once the
+    statement is committed. `guards` are checked before it runs; the rows of `tells` are reported
+    but stop nothing. `table` is the table that it scans, `rewrites` says that it rewrites existing
+    rows, and `only_rows` that it leaves the schema as it is.
     """
 
     sql: str
@@ -35,8 +35,8 @@ class Statement(NamedTuple):
 
 
 class Attempt:
-    """One try of a step: the statements that it had to run, those that ran, what to know of them,
-    and where and why it stopped.
+    """One attempt at a step: the statements planned and those that ran, notes for the user, and
+    where and why it stopped.
     """
 
     def __init__(self) -> None:
@@ -49,8 +49,8 @@ class Attempt:
 
 @dataclass
 class Step:
-    """What became of one step; `duration_ms` covers all its attempts, `failed_checks` is the number
-    of checks that failed when the step is `verify`.
+    """The outcome of one step; `duration_ms` covers all attempts, `failed_checks` is the number of
+    failed checks when the step is `verify`.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Step:
 
     @property
     def notes(self) -> list[str]:
-        """What to know of what took effect."""
+        """What a user should know about what took effect."""
         return self.attempts[-1].notes if self.ran else []
 
     @property

@@ -1,7 +1,8 @@
-"""The statements that bring a table that is there to its declared form: the cheapest that do.
+"""Plan the change of an existing table to its declared form: the cheapest statements that do it.
 
-Columns are added where `ALTER TABLE ... ADD COLUMN` is enough, constraints are changed by the text
-of the table where that leaves its content alone, and only otherwise it is rebuilt (`rebuild.py`).
+Columns are added where `ALTER TABLE ... ADD COLUMN` suffices; constraints are changed by editing
+the table's text where that does not affect its content; only otherwise it is rebuilt
+(`rebuild.py`).
 """
 
 import re
@@ -23,9 +24,9 @@ from .statement import Statement
 def change_tables(
     declared: Declared, live: Schema, step: str, found: Sequence[OtherTable]
 ) -> Mapping[str, list[Statement]]:
-    """For each table, by its declared name, the cheapest statements that are sufficient.
+    """The cheapest sufficient statements for each table, by its declared name.
 
-    Raises CannotReconcileError where none would keep all that is there.
+    Raises CannotReconcileError where none would keep all content.
     """
     statements: dict[str, list[Statement]] = {}
     texts, others = [], []
@@ -41,7 +42,7 @@ def change_tables(
         name, table = one.declared.name, one.live
         lacks_columns = any(isinstance(change, MissingColumn) for change in left)
         if lacks_columns or not _has_same_content(live, table, made):
-            from .rebuild import rebuild  # only a table that needs it pays for its import
+            from .rebuild import rebuild  # only a table that needs it pays for the import
 
             statements[name] = rebuild(declared, live, step, one, text)
             continue
@@ -56,7 +57,7 @@ def change_tables(
 
 
 def _added(declared: Declared, difference: OtherTable) -> dict[str, Definition]:
-    """The columns that ALTER TABLE can add, by folded name, with rows and without (SQLite
+    """The columns that ALTER TABLE can add, by folded name, whether or not there are rows (SQLite
     documentation, "ALTER TABLE ADD COLUMN").
     """
     wanted = difference.declared
@@ -73,7 +74,7 @@ def _added(declared: Declared, difference: OtherTable) -> dict[str, Definition]:
 
 
 def is_constant(default: str) -> bool:
-    """Whether a DEFAULT, in normal form, is one that `ALTER TABLE` takes where there are rows."""
+    """Whether `ALTER TABLE` accepts a DEFAULT, in normal form, for a table with rows."""
     constant = r"[-+]? ?[\d.]\S*|x?'.*'"
     return bool(re.fullmatch(constant, default, re.DOTALL | re.IGNORECASE))
 
@@ -87,8 +88,8 @@ def _add(table: Table, text: Definition) -> Statement:
 
 
 def _has_same_content(live: Schema, table: Table, made: Schema) -> bool:
-    """Whether all that is stored of the table, in it and in its indexes, means the same when it is
-    made of another text, so that the text alone can be changed. New columns come after all others.
+    """Whether everything stored in the table and its indexes means the same under the new text, so
+    that editing the text is enough. New columns come after all others.
     """
     new = made.tables[fold(table.name)]
     there = len(table.columns)
@@ -99,7 +100,7 @@ def _has_same_content(live: Schema, table: Table, made: Schema) -> bool:
 
 
 def _content(schema: Schema, table: Table, first: int) -> tuple[object, ...]:
-    """What decides what the values mean in the `first` columns, and in the indexes of keys."""
+    """What determines the meaning of values in the `first` columns and in the indexes of keys."""
     columns = [
         (
             name,
@@ -117,8 +118,8 @@ def _content(schema: Schema, table: Table, first: int) -> tuple[object, ...]:
 
 
 def _may_be_short(live: Schema, table: Table, name: str) -> bool:
-    """Whether there may be rows from before `ALTER TABLE` added the column: those end before it,
-    and its value in them is its DEFAULT, whatever that is.
+    """Whether rows may predate the ALTER TABLE that added the column: such rows end before it, and
+    take its value from its DEFAULT, whatever that is now.
     """
     in_keys = {
         fold(column.name)

@@ -1,6 +1,6 @@
-"""What an application can do with its tables, views and triggers: tried on empty copies in memory.
+"""What a plan would break for the application: views, triggers and tables, tried in memory.
 
-A view or a trigger that SQLite cannot prepare fails whenever it is used, and says so only then.
+A view or trigger that SQLite cannot prepare fails only when it is used.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from .statement import Statement
 
 
 def works_no_longer(live: Schema, statements: Sequence[Statement]) -> list[str]:
-    """What can be used now and not after `statements`, a line each, with SQLite's reason."""
+    """What works now but not after `statements`, one line each, with SQLite's reason."""
     has_own = live.views or live.triggers or any(t.kind == "virtual" for t in live.tables.values())
     if not statements or not has_own:
         return []

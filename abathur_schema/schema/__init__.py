@@ -1,4 +1,4 @@
-"""What tables and indexes are, as values; reading them back and comparing two.
+"""Tables and indexes as values: reading them from a database and comparing two schemas.
 
 May import: nothing but the root. Imported by: every wing.
 """

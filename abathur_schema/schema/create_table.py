@@ -1,7 +1,7 @@
-"""The text of a CREATE TABLE taken apart: its columns, their clauses, and the table's constraints.
+"""CREATE TABLE statements taken apart: columns, their clauses, and table constraints.
 
-Pragmas tell what a column *is*; to add it to another table, or to change a constraint and leave all
-else as an application wrote it, its text is needed.
+Pragmas describe a column, but adding it to another table, or changing one constraint and leaving
+the rest exactly as an application wrote it, requires its text.
 """
 
 import re
@@ -18,20 +18,20 @@ _CLAUSES = {
     *("constraint", "primary", "not", "null", "unique", "check", "default", "collate"),
     *("references", "generated", "as"),
 }
-# After these a word of _CLAUSES goes on with the clause: SET NULL, DEFAULT NULL, ALWAYS AS ...
+# After these, a word of _CLAUSES continues the clause: SET NULL, DEFAULT NULL, ALWAYS AS ...
 _GOES_ON = {"set", "default", "always", "not", "constraint"}
 
 _NOT_PLAIN = re.compile(r"  |[\n\t\r\f]|--|/\*")
 
 Token = tuple[str, str, int, int]
-"""A bare word in lower case, or nothing; the text as it stands; where that starts and ends."""
+"""The word in lower case (empty unless a bare word), the text as written, its start and its end."""
 
 _END: Token = ("", "", 0, 0)
 
 
 class Clause(NamedTuple):
-    """One constraint of a column, or the one that a definition of the table's own is. `text` has
-    neither comments nor new lines, `written` is as it stands in the statement, from `start` on.
+    """A column constraint, or the single clause of a table constraint. `text` has no comments or
+    line breaks; `written` is the original text, which begins at `start`.
     """
 
     keyword: str
@@ -41,10 +41,10 @@ class Clause(NamedTuple):
 
 
 class Definition(NamedTuple):
-    """One part between the commas: of a column (its name is not empty) or of a constraint.
+    """A column definition (`column` is not empty) or a table constraint.
 
-    `start` and `end` are offsets in the text of the statement, comments around it left out.
-    `spelled` is the name of a column as it is written, `type` its type.
+    `start` and `end` are offsets in the statement, excluding surrounding comments. `spelled` is the
+    column's name as written, `type` its type.
     """
 
     column: str
@@ -56,13 +56,13 @@ class Definition(NamedTuple):
     type: str = ""
 
     def has(self, keyword: str) -> bool:
-        """Whether one of its clauses begins with this keyword (lower case)."""
+        """Whether any of its clauses begins with this keyword (lower case)."""
         return any(clause.keyword == keyword for clause in self.clauses)
 
 
 @lru_cache(maxsize=64)
 def definitions(sql: str) -> tuple[Definition, ...]:
-    """The definitions of a CREATE TABLE statement, in order; none of a table made AS SELECT."""
+    """The definitions of a CREATE TABLE statement, in order; empty for CREATE TABLE ... AS."""
     found: list[Definition] = []
     part: list[Token] = []
     depth = 0
@@ -84,8 +84,8 @@ def definitions(sql: str) -> tuple[Definition, ...]:
 
 
 def clauses_by_name(create_table: str) -> dict[str, tuple[str, ...]]:
-    """COLLATE and ON CONFLICT, which no pragma tells, by the folded name of the column, or of a
-    UNIQUE or PRIMARY KEY as `key_name` gives it; SQLite's own defaults are left out.
+    """COLLATE and ON CONFLICT, which no pragma reports, by the folded name of the column, or by the
+    `key_name` of a UNIQUE or PRIMARY KEY. SQLite's defaults are left out.
     """
     found: dict[str, tuple[str, ...]] = {}
     if "collate" not in create_table.lower() and "conflict" not in create_table.lower():
@@ -109,8 +109,8 @@ def _told(clause: Clause) -> Iterator[str]:
 
 
 def key_name(definition: Definition, clause: Clause) -> str:
-    """What a UNIQUE or PRIMARY KEY is about, such as `UNIQUE (task_id, key)`, wherever it stands;
-    empty for all else.
+    """A name for the columns of a UNIQUE or PRIMARY KEY, such as `UNIQUE (task_id, key)`, whether
+    it is a column or a table constraint; empty for other clauses.
     """
     if clause.keyword not in ("unique", "primary"):
         return ""
@@ -125,7 +125,7 @@ def key_name(definition: Definition, clause: Clause) -> str:
 
 
 def body(sql: str) -> tuple[int, int]:
-    """The offsets of the two parentheses around the definitions."""
+    """The offsets of the parentheses that enclose the definitions."""
     start, depth = -1, 0
     for _, text, at, _ in _meaning(sql):
         if text == "(" and start < 0:
@@ -137,14 +137,14 @@ def body(sql: str) -> tuple[int, int]:
 
 
 class Check(NamedTuple):
-    """A CHECK: its `name`, if it has one, and the text between its parentheses, as written."""
+    """A CHECK: its `name`, if any, and the expression as written."""
 
     name: str
     text: str
 
 
 def check_of(clause: Clause) -> Check:
-    """What a clause with the keyword `check` says."""
+    """Parse a clause whose keyword is `check`."""
     found = _meaning(clause.written)
     at = _place(found, "check")
     name = unquoted(found[1][1]) if at == 2 else ""  # CONSTRAINT name CHECK
@@ -157,8 +157,8 @@ def check_of(clause: Clause) -> Check:
 
 
 class Reference(NamedTuple):
-    """What a foreign key references and from where, folded; `key` is empty where the text does not
-    say it.
+    """The columns of a foreign key, its parent table and the parent's columns, folded; `key` is
+    empty where the text leaves it out.
     """
 
     columns: tuple[str, ...]
@@ -167,7 +167,7 @@ class Reference(NamedTuple):
 
 
 def reference_of(definition: Definition, clause: Clause) -> Reference | None:
-    """What a REFERENCES or FOREIGN KEY clause says; None for another clause."""
+    """Parse a REFERENCES or FOREIGN KEY clause; None for any other clause."""
     if clause.keyword not in ("references", "foreign"):
         return None
     found = _meaning(clause.text)
@@ -177,7 +177,7 @@ def reference_of(definition: Definition, clause: Clause) -> Reference | None:
 
 
 def _names(found: list[Token]) -> tuple[str, ...]:
-    """The names between the first parentheses."""
+    """The names inside the first pair of parentheses."""
     texts = [text for _, text, _, _ in found]
     if "(" not in texts:
         return ()
@@ -187,7 +187,7 @@ def _names(found: list[Token]) -> tuple[str, ...]:
 
 def deferral(clause: Clause) -> str:
     """The end of a foreign key that says when it is enforced, such as DEFERRABLE INITIALLY
-    DEFERRED; empty without.
+    DEFERRED; otherwise empty.
     """
     found = _meaning(clause.text)
     for at, (word, _, start, _) in enumerate(found):
@@ -197,8 +197,8 @@ def deferral(clause: Clause) -> str:
 
 
 def unqualified(expression: str, table: str) -> str:
-    """An expression with its columns no longer named by their table, which in a constraint can be
-    only its own.
+    """The expression with its columns no longer qualified by their table: in a constraint that can
+    only be the table itself.
     """
     found = _meaning(expression)
     kept, end = [""], 0
@@ -213,7 +213,7 @@ def unqualified(expression: str, table: str) -> str:
 def plain(sql: str) -> str:
     """The text on one line, without comments."""
     if not _NOT_PLAIN.search(sql):
-        return sql.strip(" ")  # which is seen faster
+        return sql.strip(" ")  # a shortcut
     words: list[str] = []
     for match in TOKEN.finditer(sql):
         if match.lastgroup != "space":
@@ -224,7 +224,7 @@ def plain(sql: str) -> str:
 
 
 def _meaning(sql: str) -> list[Token]:
-    """The tokens but for white space and comments."""
+    """The tokens other than white space and comments."""
     return [
         (text.lower() if kind == "word" else "", text, match.start(), match.end())
         for match in TOKEN.finditer(sql)
@@ -237,7 +237,7 @@ def _place(found: list[Token], keyword: str) -> int:
 
 
 def _is_whole(part: list[Token]) -> bool:
-    """Whether it is a constraint of the table, which may end without a comma."""
+    """Whether `part` is a complete table constraint; such a constraint needs no comma after it."""
     return bool(part) and part[0][0] in _CONSTRAINTS and any(word in _KINDS for word, *_ in part)
 
 
@@ -254,7 +254,7 @@ def _definition(sql: str, part: list[Token]) -> Definition:
 
 
 def _clauses(sql: str, part: list[Token]) -> Iterator[Clause]:
-    """The clauses of a column, of which its name is left out."""
+    """The clauses of a column, without its name."""
     starts: list[tuple[str, int]] = []
     depth, before, is_named = 0, "", False
     for (word, text, start, _), (follows, *_) in zip(part, [*part[1:], _END], strict=False):
@@ -265,7 +265,7 @@ def _clauses(sql: str, part: list[Token]) -> Iterator[Clause]:
                 starts.append((word, start))
             is_named = word == "constraint"
         depth += (text == "(") - (text == ")")
-        # A name, what SET sets, and ALWAYS in the name of a type have no say in what follows.
+        # A name, the action after SET, and ALWAYS in a type's name do not affect what follows.
         is_name = before in ("constraint", "set") or (word == "always" and before != "generated")
         before = "" if is_name else word
     ends = [*(start for _, start in starts[1:]), part[-1][3] if part else 0]

@@ -1,7 +1,7 @@
-"""The difference between the declared and a live schema, as values; pure comparison.
+"""Compare the declared schema with a live one; pure functions on values.
 
-What is declared must be there in its declared form. What is there and not declared is no fault:
-it belongs to the application, and `undeclared` lists it.
+What is declared must exist in its declared form. Anything else that exists is no fault: it belongs
+to the application, and `undeclared` lists it.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from .text import fold
 
 
 class Missing(NamedTuple):
-    """A declared table or index that is not there."""
+    """A declared table or index that does not exist."""
 
     declared: Table | Index
 
@@ -22,7 +22,7 @@ class Missing(NamedTuple):
 
 
 class NameTaken(NamedTuple):
-    """Something else has the name of a declared table or index; `found` says what."""
+    """The name of a declared table or index belongs to something else, described by `found`."""
 
     declared: Table | Index
     found: str
@@ -33,7 +33,7 @@ class NameTaken(NamedTuple):
 
 
 class OtherTable(NamedTuple):
-    """A table that is there in another form; `changes` are what would make it the declared one."""
+    """A table that exists in another form; `changes` would turn it into the declared one."""
 
     declared: Table
     live: Table
@@ -44,7 +44,7 @@ class OtherTable(NamedTuple):
 
 
 class OtherIndex(NamedTuple):
-    """An index that is there under its name with other columns, order, uniqueness or WHERE."""
+    """An index that exists under its name with other columns, order, uniqueness or WHERE."""
 
     declared: Index
     live: Index
@@ -63,7 +63,7 @@ def kind_of(thing: Table | Index) -> str:
 
 
 def differences(declared: Schema, live: Schema, names: Iterable[str]) -> list[Difference]:
-    """What keeps the objects `names` (folded) from being as declared, in the order of `names`."""
+    """The differences of the objects `names` (folded) from their declared form, in that order."""
     found = (_difference(declared, live, name) for name in names)
     return [difference for difference in found if difference]
 
@@ -72,7 +72,7 @@ def _difference(declared: Schema, live: Schema, name: str) -> Difference | None:
     wanted: Table | Index = declared.tables.get(name) or declared.indexes[name]
     table, index = live.tables.get(name), live.indexes.get(name)
     if isinstance(wanted, Table) and table and table.kind == "table":
-        if table.sql == wanted.sql:  # the same text is the same table
+        if table.sql == wanted.sql:  # identical text: an identical table
             return None
         changes = tuple(table_changes(declared, live, wanted, table))
         return OtherTable(wanted, table, changes) if changes else None

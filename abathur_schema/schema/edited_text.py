@@ -1,4 +1,4 @@
-"""A CREATE TABLE in parts, of which some are changed and all others stay letter by letter."""
+"""Edit some definitions of a CREATE TABLE and keep the rest of it character by character."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,7 +7,7 @@ from .text import TOKEN
 
 
 class Part:
-    """One definition of the live text, as it is to be; without clauses and name it goes."""
+    """One definition being edited; without a name and clauses it is dropped."""
 
     def __init__(self, of: Definition) -> None:
         self.of = of
@@ -16,7 +16,7 @@ class Part:
         self.is_changed = False
 
     def keep(self, clauses: Iterable[Clause]) -> None:
-        """Leave only these clauses."""
+        """Keep only these clauses."""
         kept = list(clauses)
         self.is_changed = self.is_changed or kept != self.clauses
         self.clauses = kept
@@ -27,7 +27,7 @@ class Part:
 
 
 class Text:
-    """A CREATE TABLE in parts; `columns` and `constraints` are added to those that it has."""
+    """A CREATE TABLE being edited; `columns` and `constraints` are appended to its own."""
 
     def __init__(self, sql: str) -> None:
         self.sql = sql
@@ -45,7 +45,7 @@ class Text:
         edits += (_comma_before(sql, self.parts, start) for start, _, text in [*edits] if not text)
         last_column = max(one.of.end for one in self.parts if one.of.column)
         last = max(one.of.end for one in self.parts)
-        # Where both go to the same place, the one that is put there last comes first.
+        # Of two insertions at one offset, the one made last ends up first.
         edits.append((last, last, "".join(f",\n    {one}" for one in self.constraints)))
         edits.append((last_column, last_column, "".join(f",\n    {one}" for one in self.columns)))
         for start, until, text in sorted(edits, key=lambda edit: edit[:2], reverse=True):
@@ -54,7 +54,7 @@ class Text:
 
 
 def _comma_before(sql: str, parts: Sequence[Part], start: int) -> tuple[int, int, str]:
-    """The comma that goes with a definition, if there is one; comments between them stay."""
+    """The comma to remove with a definition, if there is one; comments between them stay."""
     before = max(one.of.end for one in parts if one.of.end <= start)
     signs = (one for one in TOKEN.finditer(sql, before, start) if one.lastgroup == "sign")
     comma = next((one for one in signs if one.group() == ","), None)

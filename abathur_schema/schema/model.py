@@ -1,6 +1,6 @@
-"""What tables and indexes *are*, as values; the same for declared and live.
+"""Tables and indexes as values, the same for the declared and a live schema.
 
-Names are compared as SQLite does, without letter case; mappings are keyed by the folded name.
+Names are compared as SQLite does, ignoring case; mappings are keyed by folded name.
 """
 
 import re
@@ -43,14 +43,14 @@ def affinity(declared_type: str) -> str:
 
 
 def affinity_of(table: "Table", column: Column) -> str:
-    """The type affinity of a column of a table. In a STRICT one a column of type ANY has none; in
-    another one that name makes it NUMERIC (SQLite documentation, "STRICT Tables").
+    """The affinity of a column of `table`. Type ANY means none in a STRICT table, and NUMERIC in
+    any other (SQLite documentation, "STRICT Tables").
     """
     return "BLOB" if table.strict and column.type == "ANY" else affinity(column.type)
 
 
 class IndexColumn(NamedTuple):
-    """`name` is empty for an expression; of a column, `collation` is what the index sorts by."""
+    """`name` is empty for an expression; `collation` is the one the index sorts by."""
 
     name: str
     descending: bool
@@ -58,7 +58,7 @@ class IndexColumn(NamedTuple):
 
     @property
     def compared(self) -> str:
-        """What decides whether two values are equal here: the column and its collation."""
+        """What determines equality in this index: the column and its collation."""
         collate = "" if self.collation == "BINARY" else f" COLLATE {self.collation}"
         return (self.name or "an expression") + collate
 
@@ -68,7 +68,7 @@ class IndexColumn(NamedTuple):
 
 @dataclass(frozen=True)
 class Index:
-    """An index; `origin` is c (CREATE INDEX), u (UNIQUE) or pk, `where` the rows that it has."""
+    """An index; `origin` is c (CREATE INDEX), u (UNIQUE) or pk; `where` is its row condition."""
 
     name: str
     table: str
@@ -86,9 +86,9 @@ class Index:
 
 
 class CheckConstraint(NamedTuple):
-    """A CHECK: what SQLite calls it when it refuses a row (its name, or else its text), the normal
-    form of its expression, the column in whose definition it stands, if any, the text of the
-    expression and of the whole constraint.
+    """A CHECK: what SQLite calls it when it rejects a row (its name or else its text), its
+    expression in normal form, the column whose definition contains it (or empty), and the text of
+    the expression and of the whole constraint.
     """
 
     called: str
@@ -115,8 +115,8 @@ class Trigger(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table; `kind` is table, virtual or shadow. `columns` are in their order in the table.
-    `former_keys` are the foreign keys that a declared table must no longer have.
+    """A table; `kind` is table, virtual or shadow. `columns` are in table order. `former_keys` are
+    foreign keys that a declared table must no longer have.
     """
 
     name: str
@@ -146,24 +146,24 @@ class Table:
 
     @property
     def has_rowid_key(self) -> bool:
-        """Whether the PRIMARY KEY is another name of the rowid."""
+        """Whether the PRIMARY KEY is an alias of the rowid."""
         types = [self.column[name].type for name in self.folded_key]
         return types == ["INTEGER"] and not self.without_rowid
 
     @property
     def checks(self) -> frozenset[str]:
-        """The CHECK expressions in normal form."""
+        """The CHECK expressions, in normal form."""
         return frozenset(check.expression for check in self.check_constraints)
 
     @property
     def check_constraints(self) -> tuple[CheckConstraint, ...]:
-        """The CHECK constraints, in their order in the text."""
+        """The CHECK constraints, in the order of the text."""
         return _check_constraints(self.sql, self.name)
 
     @cached_property
     def autoincrement(self) -> bool:
-        """AUTOINCREMENT is a reserved word: unquoted, it can mean nothing else."""
-        is_there = "autoincrement" in self.sql.lower()  # which is seen faster
+        """Whether it has AUTOINCREMENT; unquoted, this reserved word can mean nothing else."""
+        is_there = "autoincrement" in self.sql.lower()  # a shortcut
         return is_there and any(
             one.lastgroup == "word" and one.group().lower() == "autoincrement"
             for one in TOKEN.finditer(self.sql)
@@ -172,15 +172,15 @@ class Table:
     @cached_property
     def clauses(self) -> Mapping[str, tuple[str, ...]]:
         """COLLATE and ON CONFLICT of each column that has them, by folded name, and ON CONFLICT of
-        each UNIQUE and PRIMARY KEY, by what it is about.
+        each UNIQUE and PRIMARY KEY, by its `key_name`.
         """
         return clauses_by_name(self.sql)
 
 
 @dataclass(frozen=True)
 class Schema:
-    """All that a database has; `indexes` includes those that SQLite made for a UNIQUE or a key,
-    `statistics` are the tables in which ANALYZE keeps what it found.
+    """The whole schema of a database; `indexes` include those that SQLite created for constraints,
+    `statistics` are the tables of ANALYZE.
     """
 
     tables: Mapping[str, Table]
@@ -201,7 +201,7 @@ class Schema:
         return found
 
     def uniques_of(self, table: str) -> frozenset[tuple[str, ...]]:
-        """The column lists of the UNIQUE constraints of one table, folded."""
+        """The columns of each UNIQUE constraint of a table, folded."""
         return frozenset(
             tuple(fold(column.compared) for column in index.columns)
             for index in self.indexes_on(table)
@@ -211,10 +211,10 @@ class Schema:
 
 @lru_cache(maxsize=256)
 def _check_constraints(sql: str, table: str) -> tuple[CheckConstraint, ...]:
-    """Cached because parsing takes longer than all the pragmas of a table, and a live table is
-    usually the very text of the declared one.
+    """Cached because parsing takes longer than all the pragmas of a table, and the text of a live
+    table is usually that of the declared one.
     """
-    if not _SAYS_CHECK.search(sql):  # which is seen faster
+    if not _SAYS_CHECK.search(sql):  # a shortcut
         return ()
     found = []
     for definition in definitions(sql):

@@ -1,7 +1,7 @@
-"""What tables and indexes *are*, as values read back from SQLite; the same for declared and live.
+"""Read the schema of a database, as values.
 
 Structure comes from SQLite's table-valued pragmas, foreign keys and CHECKs from sqlite-utils. Names
-are compared as SQLite does, without letter case; mappings are keyed by the folded name.
+are compared as SQLite does, ignoring case; mappings are keyed by folded name.
 """
 
 import sqlite3
@@ -17,11 +17,11 @@ from .model import Column, Index, IndexColumn, Schema, Table, Trigger, View
 from .text import fold, literal, normal, quoted, where_of_index
 
 _UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)
-"""Letters as SQLite changes their case; Python changes more than those of ASCII."""
+"""Upper-casing as SQLite does it: only ASCII letters."""
 
 
 def read_schema(connection: sqlite3.Connection) -> Schema:
-    """Read back what `connection`'s database has, in one transaction: others may be changing it.
+    """Read the whole schema in one transaction, because other connections may be changing it.
 
     Raises sqlite3.Error when it cannot be read.
     """
@@ -31,7 +31,7 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
     try:
         return _read(connection)
     finally:
-        if connection.in_transaction:  # some errors have ended it already
+        if connection.in_transaction:  # some errors end it
             connection.execute("ROLLBACK")
 
 
@@ -59,7 +59,7 @@ def _read(connection: sqlite3.Connection) -> Schema:
     ):
         if ("table", name) not in text:
             raise _malformed(name)
-        # A virtual table cannot be asked where its module is missing, and is never one of ours.
+        # A virtual table cannot be queried without its module, and none of ours is virtual.
         is_virtual = kind == "virtual"
         tables[fold(name)] = Table(
             name=name,
@@ -84,15 +84,15 @@ def _read(connection: sqlite3.Connection) -> Schema:
 
 
 def _functions(connection: sqlite3.Connection) -> Set[str]:
-    """The names under which a SELECT asks a pragma. A table or view of such a name would answer in
-    SQLite's place, whatever it likes.
+    """The names of SQLite's pragma functions. A table or view of such a name would answer in
+    SQLite's place.
     """
     return {f"pragma_{pragma}" for (pragma,) in connection.execute("PRAGMA pragma_list")}
 
 
 def _malformed(name: object) -> sqlite3.DatabaseError:
-    """What SQLite says of a schema that it does not take. It takes one that it would never write:
-    whose text is a BLOB, or in which the letter case differs from the text.
+    """The error that SQLite raises for a schema it rejects. It accepts some that it would never
+    write: with a BLOB as text, or with a name whose case differs from the text.
     """
     return sqlite3.DatabaseError(f"malformed database schema ({name})")
 
@@ -100,9 +100,9 @@ def _malformed(name: object) -> sqlite3.DatabaseError:
 def _with_parent_key(
     connection: sqlite3.Connection, key: ForeignKey, tables: Mapping[str, Table]
 ) -> ForeignKey:
-    """`REFERENCES Parent` with the parent's PRIMARY KEY, whatever the letter case of its name.
+    """Resolve `REFERENCES Parent` to the parent's PRIMARY KEY, whatever the case of its name.
 
-    sqlite-utils looks for the parent by its exact name, and says rowid where it finds none.
+    sqlite-utils looks up the parent by its exact name, and says rowid when it finds none.
     """
     parent = tables.get(fold(key.other_table))
     if parent and key.other_columns == ("rowid",) and len(parent.primary_key) == 1:
@@ -133,7 +133,7 @@ def _indexes(
         'SELECT t.name, i.name, i."unique", i.origin, c.name, c."desc", c.coll'
         "  FROM sqlite_schema AS t, pragma_index_list(t.name) AS i, pragma_index_xinfo(i.name) AS c"
         " WHERE t.type = 'table' AND t.sql NOT LIKE 'CREATE VIRTUAL %' AND c.key"
-        " ORDER BY t.rowid, i.seq DESC, c.seqno"  # as they were made
+        " ORDER BY t.rowid, i.seq DESC, c.seqno"  # in order of creation
     ):
         columns.setdefault((table, index, unique, origin), []).append(
             IndexColumn(column or "", bool(descending), collation.upper())
@@ -150,7 +150,7 @@ def _indexes(
             origin=origin,
             columns=tuple(of_index),
             where=where,
-            # Pragmas do not tell an expression: of such an index the whole text is compared.
+            # Pragmas do not report expressions: for such an index the whole text is compared.
             expressions=normal(sql[sql.index("(") :]) if has_expression else "",
             sql=sql,
         )

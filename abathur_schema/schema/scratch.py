@@ -1,4 +1,4 @@
-"""Databases in memory in which to try what stands in the schema of a file, whoever made it."""
+"""In-memory databases for trying out the schema of a file, whoever made it."""
 
 import sqlite3
 import sys
@@ -13,48 +13,48 @@ from .stand_ins import Lacking, asking
 from .text import fold, is_utf8
 
 STEPS_BETWEEN_LOOKS = 1_000_000
-"""After so many steps of its virtual machine, some milliseconds, SQLite looks for a Ctrl-C."""
+"""How many virtual machine steps (a few milliseconds' worth) pass between checks for Ctrl-C."""
 
 STEPS = 200_000_000
 STEPS_PER_BYTE = 200
-"""How many steps (and how many more for each byte of the file) SQLite may take on a connection that
-is guarded: some seconds at least, and a hundred times what a sound file needs. A hostile one could
-have it work for ever: pages that point to each other in ways that no tree has.
+"""The limit of virtual machine steps on a guarded connection, plus steps per byte of the file: at
+least some seconds, and a hundred times what a sound file needs. In a hostile file, pages can point
+to each other so that SQLite would never finish.
 """
 
 LONGEST = 16 * 1024 * 1024
-"""How long a value may be, in bytes, in a file that is itself no longer: far less than the 1 GB
-that an expression in a hostile schema could ask SQLite to make, for each row."""
+"""The longest value allowed, in bytes, unless the file itself is larger: far below the 1 GB that an
+expression in a hostile schema could have SQLite allocate for each row."""
 
 
 def guard(connection: sqlite3.Connection, size: int) -> None:
-    """Let the schema and the pages of a file of `size` bytes, whoever made it, do no harm (SQLite
-    documentation, "Defense Against The Dark Arts").
+    """Protect a connection from the schema and the pages of a file of `size` bytes, whoever made it
+    (SQLite documentation, "Defense Against The Dark Arts").
 
-    What stands in the schema may call harmless functions only, a page is looked at before it is
-    used, and neither time nor memory is without bound. Extensions are off as Python leaves them.
-    Not for connections of applications, whose own functions may stand in their schema.
+    The schema may call harmless functions only, each page is validated before use, and time and
+    memory are bounded. Extensions stay off, as in Python by default. Not for the connections of
+    applications, whose schema may use their own functions.
     """
     if _json_is_harmless():
         connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
     bound(connection, size)
-    if sys.version_info >= (3, 11):  # before, Python cannot set it, and SQLite's own 1 GB is it
+    if sys.version_info >= (3, 11):  # older Pythons cannot set it; SQLite's limit is 1 GB
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(size, LONGEST))
 
 
 _BYTES = {0xDC00 + byte: 0x10F700 + byte for byte in range(0x80, 0x100)}
 _LETTERS = {letter: byte for byte, letter in _BYTES.items()}
-"""Python can say to SQLite only what is UTF-8: in memory a letter that nobody uses stands in place
-of each byte that is not."""
+"""Python passes only valid UTF-8 to SQLite: in memory, a private-use character stands in for each
+byte that is not."""
 
 exactly = partial(str, encoding="utf-8", errors="surrogateescape")
-"""How text is read: bytes that are no UTF-8 are kept, too."""
+"""How text is decoded: bytes that are not UTF-8 survive."""
 
 
 class Scratch(sqlite3.Connection):
-    """A database in memory that takes texts as they were read, be they no UTF-8, or name what
-    only the application has, which `lacks` tells.
+    """An in-memory database that accepts statements as they were read, even if they are not UTF-8
+    or name something that only the application has (recorded in `lacks`).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -69,7 +69,7 @@ class Scratch(sqlite3.Connection):
 
 
 def scratch() -> Scratch:
-    """A new database in memory, guarded, in which to try what stands in the schema of a file."""
+    """Open a new, guarded in-memory database for statements from the schema of a file."""
     connection = sqlite3.connect(":memory:", isolation_level=None, factory=Scratch)
     connection.text_factory = _as_it_was
     guard(connection, 0)
@@ -81,16 +81,16 @@ def _as_it_was(text: bytes) -> str:
 
 
 def bound(connection: sqlite3.Connection, size: int) -> None:
-    """Let SQLite take on `connection` no more steps than a sound file of `size` bytes needs."""
+    """Limit the steps of `connection`'s virtual machine to the needs of a sound file of `size`."""
     looks, last = count(1), (STEPS + STEPS_PER_BYTE * size) // STEPS_BETWEEN_LOOKS
     connection.set_progress_handler(lambda: stop_asked() or next(looks) > last, STEPS_BETWEEN_LOOKS)
 
 
 @cache
 def _json_is_harmless() -> bool:
-    """Whether this SQLite lets a CHECK call json_valid() in a schema that is not trusted. 3.38 to
-    3.40 do not, by mistake. There it stays trusted, which matters little: functions that reach out
-    of the database are refused in a schema anyway, and nobody here defines others.
+    """Whether this SQLite allows json_valid() in a CHECK of an untrusted schema. 3.38 to 3.40 do
+    not, by mistake. There the schema stays trusted, which matters little: functions with effects
+    outside the database are refused in a schema anyway, and nobody here defines others.
     """
     with closing(sqlite3.connect(":memory:")) as trial:
         trial.execute("PRAGMA trusted_schema = OFF")
@@ -102,12 +102,12 @@ def _json_is_harmless() -> bool:
 
 
 def copy_of(live: Schema) -> tuple[Scratch, set[str]]:
-    """An empty copy of a schema in memory, and the folded names of what cannot be made there."""
+    """An empty in-memory copy of a schema, and the folded names of what could not be created."""
     copy = scratch()
     apart: set[str] = set()
     things = (live.tables, live.indexes, live.views, live.triggers)
     for thing in (thing for kind in things for thing in kind.values()):
-        # A virtual table makes its shadow tables.
+        # Creating a virtual table creates its shadow tables.
         if thing.sql and getattr(thing, "kind", "") != "shadow":
             try:
                 copy.execute(thing.sql)

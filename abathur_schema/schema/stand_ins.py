@@ -1,7 +1,7 @@
 """Stand-ins for functions and collations that only the application has.
 
-Without them SQLite says nothing at all of a file in whose schema they are named. With them it tells
-of all pages, rows and keys but of what they decide: the order and the content of indexes.
+Without them SQLite refuses to check a file whose schema names them. With them it checks all pages,
+rows and keys except what they determine: the order and content of indexes.
 """
 
 import re
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Lacking(NamedTuple):
-    """A function or a collation that SQLite does not know."""
+    """A function or collation that SQLite does not know."""
 
     kind: str
     name: str
@@ -22,22 +22,22 @@ class Lacking(NamedTuple):
 _SAYS = re.compile(r"(?:unknown|no such) (function|collation sequence): ([^()]+)")
 
 MOST = 100
-"""So many names a schema may have that only its application knows."""
+"""The most application-defined names that a schema may use."""
 
 
 def lacking(error: Exception) -> Lacking | None:
-    """What SQLite says that it lacks."""
+    """The function or collation that an error of SQLite reports as missing."""
     found = _SAYS.match(str(error))
     return Lacking(found[1], found[2]) if found else None
 
 
 def is_lacking(error: str) -> bool:
-    """Whether SQLite could not do something for the lack of what only the application has."""
+    """Whether SQLite failed for lack of an application-defined function, collation or module."""
     return bool(_SAYS.match(error)) or error.startswith("no such module")
 
 
 def stand_in(connection: sqlite3.Connection, for_: Lacking) -> None:
-    """From now on it is there, and finds all values equal."""
+    """Register a stand-in that treats all values as equal."""
     if for_.kind == "function":
         connection.create_function(for_.name, -1, lambda *_: None, deterministic=True)
     else:
@@ -45,7 +45,7 @@ def stand_in(connection: sqlite3.Connection, for_: Lacking) -> None:
 
 
 def take_away(connection: sqlite3.Connection, names: Iterable[Lacking]) -> None:
-    """They are not there any more."""
+    """Unregister the stand-ins."""
     for one in names:
         if one.kind == "function":
             connection.create_function(one.name, -1, None)
@@ -54,7 +54,7 @@ def take_away(connection: sqlite3.Connection, names: Iterable[Lacking]) -> None:
 
 
 def asking(connection: sqlite3.Connection, made: set[Lacking], ask: Callable[[], T]) -> T:
-    """What `ask` returns; what it lacks is stood in for, and put into `made`."""
+    """Return what `ask` returns, registering (in `made`, too) stand-ins for what it lacks."""
     while True:
         try:
             return ask()
@@ -67,7 +67,7 @@ def asking(connection: sqlite3.Connection, made: set[Lacking], ask: Callable[[],
 
 
 def with_stand_ins(connection: sqlite3.Connection, ask: Callable[[], T]) -> T:
-    """What `ask` returns; what it lacks is stood in for as long as it is asked."""
+    """Return what `ask` returns, with stand-ins for what it lacks while it runs."""
     made: set[Lacking] = set()
     try:
         return asking(connection, made, ask)

@@ -1,4 +1,4 @@
-"""What keeps a live table from being as declared, as values, one for each thing that differs."""
+"""The differences of a live table from its declaration, as values, one class for each kind."""
 
 from collections.abc import Iterable, Iterator
 from itertools import product
@@ -12,7 +12,7 @@ from .text import fold
 
 
 class MissingColumn(NamedTuple):
-    """A declared column that is not there."""
+    """A declared column that does not exist."""
 
     column: Column
 
@@ -21,7 +21,7 @@ class MissingColumn(NamedTuple):
 
 
 class OtherColumn(NamedTuple):
-    """A column with another type, NOT NULL, DEFAULT, or generated where a value is declared."""
+    """A column with another type, NOT NULL or DEFAULT, or generated where it must be stored."""
 
     declared: Column
     live: Column
@@ -49,7 +49,7 @@ class OtherColumn(NamedTuple):
 
 
 class OtherClauses(NamedTuple):
-    """Another COLLATE or ON CONFLICT, of a column or of a constraint of the table."""
+    """Another COLLATE or ON CONFLICT on a column or a table constraint."""
 
     of: str
     declared: tuple[str, ...]
@@ -64,7 +64,7 @@ class OtherClauses(NamedTuple):
 
 
 class OtherPrimaryKey(NamedTuple):
-    """Another PRIMARY KEY."""
+    """A different PRIMARY KEY."""
 
     declared: tuple[str, ...]
     live: tuple[str, ...]
@@ -74,7 +74,7 @@ class OtherPrimaryKey(NamedTuple):
 
 
 class OtherOption(NamedTuple):
-    """AUTOINCREMENT, WITHOUT ROWID or STRICT, there or not."""
+    """AUTOINCREMENT, WITHOUT ROWID or STRICT present but not declared, or the reverse."""
 
     option: str
     is_declared: bool
@@ -88,7 +88,7 @@ class OtherOption(NamedTuple):
 
 
 class MissingCheck(NamedTuple):
-    """A declared CHECK that is not there."""
+    """A declared CHECK that does not exist."""
 
     check: CheckConstraint
 
@@ -97,7 +97,7 @@ class MissingCheck(NamedTuple):
 
 
 class MissingUnique(NamedTuple):
-    """A declared UNIQUE that is not there; `columns` are folded, with COLLATE if not BINARY."""
+    """A declared UNIQUE that does not exist; `columns` are folded, with COLLATE unless BINARY."""
 
     columns: tuple[str, ...]
 
@@ -106,7 +106,7 @@ class MissingUnique(NamedTuple):
 
 
 class MissingForeignKey(NamedTuple):
-    """A declared foreign key that is not there."""
+    """A declared foreign key that does not exist."""
 
     key: ForeignKey
 
@@ -115,7 +115,7 @@ class MissingForeignKey(NamedTuple):
 
 
 class OtherAction(NamedTuple):
-    """A foreign key that is there with another ON DELETE or ON UPDATE."""
+    """A foreign key with another ON DELETE or ON UPDATE."""
 
     key: ForeignKey
     event: str
@@ -129,9 +129,8 @@ class OtherAction(NamedTuple):
 
 
 class FormerForeignKey(NamedTuple):
-    """A foreign key that older forms had, and that would keep rows from being as they may be; or
-    one of a declared column that references a table which is not there, so that SQLite refuses
-    every write.
+    """A foreign key of an older form that would reject rows which are now allowed; or one of a
+    declared column whose parent table does not exist, so that SQLite refuses every write.
     """
 
     key: ForeignKey
@@ -163,11 +162,11 @@ TableChange = (
 def table_changes(
     declared: Schema, live: Schema, wanted: Table, table: Table
 ) -> Iterator[TableChange]:
-    """What has to change for `table` of `live` to be `wanted` of `declared`."""
+    """The changes that turn `table` of `live` into `wanted` of `declared`."""
     has_other_clauses = wanted.clauses != table.clauses
     for name, column in wanted.column.items():
         if there := table.column.get(name):
-            if column[2:] != there[2:]:  # but for its name, and its place in the PRIMARY KEY
+            if column[2:] != there[2:]:  # all but its name and its place in the PRIMARY KEY
                 yield OtherColumn(column, there)
             if has_other_clauses:
                 yield from _clauses(name, wanted, table)
@@ -221,7 +220,7 @@ def _foreign_keys(
 
 
 def reference(key: ForeignKey) -> Reference:
-    """What a foreign key references and from where, to compare: its actions left out."""
+    """The columns of a foreign key and what they reference, for comparison; no actions."""
     return Reference(folded(key.columns), fold(key.other_table), folded(key.other_columns))
 
 
@@ -233,5 +232,5 @@ def spelled(key: ForeignKey) -> str:
 
 
 def folded(names: Iterable[str | None]) -> tuple[str, ...]:
-    """The names in the one letter case by which they are compared."""
+    """The names folded for comparison."""
     return tuple(fold(name or "") for name in names)

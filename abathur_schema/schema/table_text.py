@@ -1,8 +1,7 @@
-"""The text of a table with some of its definitions changed, and all else as it was written.
+"""Rewrite the CREATE TABLE of a live table so that it meets its declaration.
 
-What an application added stays where it stands, letter by letter; what is declared takes the form
-that is declared. The same text serves where the text alone is changed and where the table is made
-anew.
+What an application added stays in place, character by character; what is declared takes its
+declared form. The text serves both to edit the schema in place and to rebuild the table.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,13 +43,14 @@ _SAYS = {
     "as": "generated",
     **{word: word for word in ("not", "default", "collate", "generated")},
 }
-"""What a clause of a column is about that has the keyword; of the others a column may have many."""
+"""The property that a clause with this keyword sets, where a column can have only one such clause.
+"""
 
 
 def reformed(
     declared: Schema, live: Schema, wanted: Table, table: Table, changes: Sequence[TableChange]
 ) -> str:
-    """The text of `table` of `live` when all of `changes` are made."""
+    """The text of `table` of `live` after all of `changes`."""
     text = Text(table.sql)
     of_wanted = definitions(wanted.sql)
     names = {fold(one.column.name) for one in changes if isinstance(one, MissingColumn)}
@@ -94,7 +94,7 @@ def reformed(
 
 
 def comes_with(change: TableChange, added: Mapping[str, Definition]) -> bool:
-    """Whether `change` is made by the text of these columns (by folded name) when it is added."""
+    """Whether adding these columns (by folded name) with their text also makes `change`."""
     match change:
         case MissingColumn(column):
             return fold(column.name) in added
@@ -109,9 +109,9 @@ def comes_with(change: TableChange, added: Mapping[str, Definition]) -> bool:
 
 
 def only_declared(declared: Schema, live: Schema, wanted: Table, table: Table) -> str:
-    """The text of `table` without what is not declared: what is declared is as it is there.
+    """The text of `table` reduced to what is declared, which stays in its live form.
 
-    A foreign key that is enforced late is enforced at once, so that a trial row hears of it.
+    Deferred foreign keys become immediate, so that a trial row is rejected at once.
     """
     uniques = {f"UNIQUE ({', '.join(names)})" for names in declared.uniques_of(wanted.name)}
     checks = {check.text for check in table.check_constraints if check.expression in wanted.checks}
@@ -150,7 +150,7 @@ def _part(text: Text, name: str) -> Part:
 
 
 def _respell(text: Text, of_wanted: Sequence[Definition], name: str, about: set[str]) -> None:
-    """Give a column what is declared of it, in what it is `about`."""
+    """Set those properties of a column that are in `about` to their declared form."""
     part, wanted = _part(text, name), _column(of_wanted, name)
     if "type" in about:
         part.type = wanted.type
@@ -160,7 +160,7 @@ def _respell(text: Text, of_wanted: Sequence[Definition], name: str, about: set[
 
 
 def _replace_key(text: Text, of_wanted: Sequence[Definition], of: str) -> None:
-    """Give a UNIQUE or PRIMARY KEY the form that is declared, where it stands."""
+    """Replace a UNIQUE or PRIMARY KEY, in place, by its declared form."""
     ours = next(
         ((one, c) for one in of_wanted for c in one.clauses if key_name(one, c) == of), None
     )
@@ -174,7 +174,7 @@ def _replace_key(text: Text, of_wanted: Sequence[Definition], of: str) -> None:
 
 
 def _moved(there: Clause, ours: Clause) -> Clause:
-    """`there` with the ON CONFLICT of `ours`, which stands at a column where it does not."""
+    """`there` with the ON CONFLICT of `ours`; one is a column constraint, the other is not."""
     at, conflict = (one.text.lower().find("on conflict") for one in (there, ours))
     text = there.text[:at].rstrip() if at >= 0 else there.text
     return there._replace(text=f"{text} {ours.text[conflict:]}" if conflict >= 0 else text)
@@ -202,7 +202,7 @@ def _other_option(text: Text, option: str, is_declared: bool, table: Table, end:
     options |= {option} if is_declared else set()
     text.tail = f" {', '.join(sorted(options))}" if options else ""
     if option == "STRICT" and not is_declared:
-        # Of type ANY a value stays as it is there; elsewhere only where a column has no type.
+        # In a column of type ANY a value stays as it is; elsewhere only in one without a type.
         for part in text.parts:
             if part.of.column and part.type.upper() == "ANY":
                 part.type, part.is_changed = "", True
@@ -218,7 +218,7 @@ def _unique(wanted: Table, columns: tuple[str, ...]) -> str:
 
 
 def _with_key(found: Reference, live: Schema) -> tuple[object, ...]:
-    """A reference with the parent's PRIMARY KEY where its text does not say which columns."""
+    """A reference with the parent's PRIMARY KEY filled in where the text leaves it out."""
     parent = live.tables.get(found.parent)
     return (found.columns, found.parent, found.key or (parent.folded_key if parent else ()))
 
@@ -236,7 +236,7 @@ def _foreign_key(
 
 
 def _of_table(column: str, clause: str) -> str:
-    """A foreign key as a constraint of the table, its name kept, if it stands at a `column`."""
+    """A foreign key clause as a table constraint; `column` is empty if it already is one."""
     if not column:
         return clause
     words = (match for match in TOKEN.finditer(clause) if match.lastgroup == "word")
@@ -245,7 +245,7 @@ def _of_table(column: str, clause: str) -> str:
 
 
 def _replace_actions(text: Text, live: Schema, key: ForeignKey) -> None:
-    """Give a foreign key the actions that are declared, its name and deferral kept."""
+    """Give a foreign key its declared actions, keeping its name and deferral."""
     wanted = reference(key)
     pairs = (("ON DELETE", key.on_delete), ("ON UPDATE", key.on_update))
     actions = " ".join(f"{event} {action}" for event, action in pairs if action != "NO ACTION")
@@ -276,5 +276,5 @@ def _drop_key(text: Text, live: Schema, gone: tuple[object, ...]) -> None:
 def _is_reference(found: Reference, gone: tuple[object, ...], live: Schema) -> bool:
     if _with_key(found, live) == gone:
         return True
-    # Of a parent that is not there nobody knows the key.
+    # The key of a parent that does not exist is unknown.
     return found.parent not in live.tables and (found.columns, found.parent) == gone[:2]

@@ -1,8 +1,8 @@
-"""SQL as text: split a file into statements, and bring an expression to one normal form.
+"""SQL as text: split files into statements, and normalize expressions for comparison.
 
-SQLite tells the structure of tables and indexes by pragmas, but a CHECK and the WHERE of a partial
-index only as text. Two such texts are compared in normal form: without white space, comments,
-needless quotes and outer parentheses, and with the letter case that SQLite ignores.
+SQLite reports the structure of tables and indexes by pragmas, but a CHECK or the WHERE of a partial
+index only as text. Such texts are compared in normal form: without white space, comments, redundant
+quotes and outer parentheses, and folded where SQLite ignores case.
 """
 
 import re
@@ -19,15 +19,14 @@ from ..errors import UsageError
 
 
 def fold(name: str) -> str:
-    """A name in the one letter case by which SQLite finds it (ASCII letters only)."""
+    """The name in the case by which SQLite looks it up (only ASCII letters fold)."""
     return name.lower() if name.isascii() else fold_identifier_case(name)
 
 
 LETTER = r"[^\x00-\#%-/:-@\[-^`{-\x7f]"
-"""What a word is made of: `A-Z a-z 0-9 _ $`, and to SQLite every byte from 0x80 on is a letter,
-whatever it stands for (`sqlite3CtypeMap` in its source); white space is that of ASCII. Said by what
-is no letter, because to compile a range of a million characters takes Python longer than all else
-here.
+"""A character of a word: `A-Z a-z 0-9 _ $` and, to SQLite, every byte from 0x80 on
+(`sqlite3CtypeMap` in its source); white space is ASCII only. Written as a negated class because
+Python takes longer to compile a range of a million characters than for everything else here.
 """
 
 SPACE = " \t\n\f\r"
@@ -48,13 +47,13 @@ _NAME = re.compile(rf"(?![0-9$]){LETTER}+")
 
 _SEMICOLON = re.compile(r";(?=(?P<comment>[ \t]*--[^\n]*)?)")
 
-# A quoted one of these is a name or a string, unquoted it means something else.
+# Quoted, one of these is a name or a string; unquoted, it means something else.
 _MEANINGFUL_WORDS = {
     *("null", "true", "false", "not", "is", "in", "and", "or", "like", "glob", "between"),
     *("current_timestamp", "current_date", "current_time", "case", "when", "then", "else", "end"),
 }
 
-# No DEFAULT is NULL, and the truth is a number.
+# Without DEFAULT it is NULL, and booleans are numbers.
 _VALUES = {"null": "", "true": "1", "false": "0"}
 
 
@@ -69,7 +68,7 @@ class Token(NamedTuple):
 def tokens(sql: str) -> tuple[Token, ...]:
     """The tokens of `sql` without white space and comments.
 
-    Cached because a live object is usually the very text of the declared one.
+    Cached because the text of a live object is usually that of the declared one.
     """
     found = []
     for match in TOKEN.finditer(sql):
@@ -91,8 +90,8 @@ def normal(expression: str | None) -> str:
 
 
 def unquoted(text: str) -> str:
-    """What SQLite reads where it expects one name: of a text that begins with a quote, that name
-    alone (`sqlite3Dequote` in its source).
+    """How SQLite reads text where it expects a name: if it begins with a quote, just the quoted
+    name (`sqlite3Dequote` in its source).
     """
     text = text.strip(SPACE)
     if text[:1] in ('"', "`", "[", "'") and (found := TOKEN.match(text)):
@@ -103,7 +102,7 @@ def unquoted(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def literal(default: str | None) -> str:
-    """The normal form of a DEFAULT; there SQLite takes a name, quoted or not, for a string."""
+    """The normal form of a DEFAULT, where SQLite takes a name, quoted or not, as a string."""
     text = (default or "").strip(SPACE)
     if (value := _VALUES.get(text.lower())) is not None:
         return value
@@ -116,9 +115,9 @@ def literal(default: str | None) -> str:
 def where_of_index(sql: str) -> str:
     """The normal form of the WHERE of a CREATE INDEX statement; empty without one.
 
-    `sqlite_schema.sql` is the only place where SQLite tells it.
+    SQLite reports it nowhere but in `sqlite_schema.sql`.
     """
-    if "where" not in sql.lower():  # which is seen faster
+    if "where" not in sql.lower():  # a shortcut
         return ""
     found = tokens(sql)
     depth = 0
@@ -130,8 +129,8 @@ def where_of_index(sql: str) -> str:
 
 
 def statements(sql: str) -> Iterator[str]:
-    """The statements of a file, each with the comments before it; what follows on the line of its
-    semicolon is left out. Raises ValueError when the last one is not ended by a semicolon.
+    """The statements of a file, each with the comments before it; whatever follows a semicolon on
+    its line is dropped. Raises ValueError when the last statement has no semicolon.
     """
     start = 0
     for semicolon in _SEMICOLON.finditer(sql):
@@ -144,7 +143,7 @@ def statements(sql: str) -> Iterator[str]:
 
 
 def comments_before(statement: str) -> list[str]:
-    """The text of the `--` lines in front of a statement, one an item."""
+    """The text of each `--` line before a statement."""
     lines = []
     for line in statement.splitlines():
         text = line.strip()
@@ -156,9 +155,9 @@ def comments_before(statement: str) -> list[str]:
 
 
 def read(path: Path, without_sql: str = "") -> tuple[str, dict[str, str], tuple[str, ...]]:
-    """A file of `checks/` or `sql/upgrades/`: its name, what else is said at its top, and its
-    statements; where it says `without_sql`, it may have none. Raises UsageError, with the file,
-    when it cannot be read or has not both.
+    """Read a file of `checks/` or `sql/upgrades/`: its title, its `key: value` pairs, and its
+    statements, which may be absent if the key `without_sql` is present. Raises UsageError, naming
+    the file, when it cannot be read or lacks a title or statements.
     """
     try:
         text = path.read_text("utf-8")
@@ -172,7 +171,7 @@ def read(path: Path, without_sql: str = "") -> tuple[str, dict[str, str], tuple[
 
 
 def head(text: str) -> tuple[str, dict[str, str]]:
-    """What the comments at the top of a file say: their first line, and those `key: value`."""
+    """The title (first line) and the `key: value` lines of the comments at the top of a file."""
     first, *rest = comments_before(text) or [""]
     says = (line.partition(":") for line in rest)
     return first, {key: value.strip() for key, _, value in says}
@@ -185,7 +184,7 @@ def parameters(sql: str) -> frozenset[str]:
 
 
 def no_query(sql: str) -> str:
-    """Why `sql` is not one query (SELECT, VALUES, or WITH that ends in one of them), or empty."""
+    """Why `sql` is not a single query (SELECT, VALUES, or WITH ending in one of them), or empty."""
     found = tokens(sql)
     if found and found[-1] == ("sign", ";"):
         found = found[:-1]
@@ -198,7 +197,7 @@ def no_query(sql: str) -> str:
 
 
 def _verb_after_with(found: tuple[Token, ...]) -> str:
-    """What follows the last common table expression: a word after its closing parenthesis."""
+    """The word after the last common table expression, that is, after its closing parenthesis."""
     depth, before = 0, Token("sign", "")
     for token in found:
         depth += (token == ("sign", "(")) - (token == ("sign", ")"))
@@ -210,29 +209,29 @@ def _verb_after_with(found: tuple[Token, ...]) -> str:
 
 
 def quoted(name: str) -> str:
-    """`name` as an SQL identifier, whatever characters it has."""
+    """`name` as an SQL identifier, whatever characters it contains."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def string(text: str) -> str:
-    """`text` as an SQL string; where it is no UTF-8, by its bytes."""
+    """`text` as an SQL string literal; given by its bytes if it is not UTF-8."""
     if is_utf8(text):
         return "'" + text.replace("'", "''") + "'"
     return f"CAST(x'{text.encode('utf-8', 'surrogateescape').hex()}' AS TEXT)"
 
 
 def utf8(text: str) -> str:
-    """A text that was read with `surrogateescape`, with a letter in place of each wrong byte."""
+    """Text that was decoded with `surrogateescape`, with a letter in place of each invalid byte."""
     return text if is_utf8(text) else re.sub("[\udc80-\udcff]", "_", text)
 
 
 def without_comments(sql: str) -> str:
-    """What SQLite makes of a statement."""
+    """The statement as SQLite sees it."""
     return "".join(one.group() for one in TOKEN.finditer(sql) if one.lastgroup != "space")
 
 
 def ended(sql: str) -> str:
-    """The statement with its semicolon, which a comment at its end must not swallow."""
+    """The statement with its semicolon, safe from a comment at its end."""
     last = next((one.group() for one in reversed(list(TOKEN.finditer(sql)))), "")
     if last.startswith("/*") and (len(last) < 4 or not last.endswith("*/")):
         return f"{sql} */;"
@@ -240,7 +239,7 @@ def ended(sql: str) -> str:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether a text that was read with `surrogateescape` was UTF-8."""
+    """Whether text that was decoded with `surrogateescape` was valid UTF-8."""
     return text.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in text)
 
 

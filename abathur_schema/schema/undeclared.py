@@ -1,4 +1,4 @@
-"""Indexes that repeat what is there, and foreign keys that no index serves; pure comparison."""
+"""What exists without being declared, and indexes that are redundant or missing; pure functions."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from .text import fold, tokens
 
 
 class Undeclared(NamedTuple):
-    """Something that is there and not declared; `kind` is table, column, CHECK, index, view ..."""
+    """Something that exists and is not declared; `kind` is table, column, CHECK, index, view ..."""
 
     kind: str
     name: str
@@ -19,7 +19,7 @@ class Undeclared(NamedTuple):
 
 
 def undeclared(declared: Schema, live: Schema) -> Iterator[Undeclared]:
-    """What is there and not declared; managed by somebody else."""
+    """List what exists and is not declared: somebody else manages it."""
     for name, table in live.tables.items():
         if name not in declared.tables and table.kind != "shadow":
             kind = "virtual table" if table.kind == "virtual" else "table"
@@ -36,7 +36,7 @@ def undeclared(declared: Schema, live: Schema) -> Iterator[Undeclared]:
 
 
 def undeclared_indexes(declared: Schema, live: Schema) -> list[Index]:
-    """The indexes that somebody else made."""
+    """The indexes that are not declared."""
     return [
         index
         for name, index in live.indexes.items()
@@ -47,7 +47,7 @@ def undeclared_indexes(declared: Schema, live: Schema) -> list[Index]:
 def undeclared_in(
     declared: Schema, live: Schema, wanted: Table, table: Table
 ) -> Iterator[Undeclared]:
-    """What `table` of `live` has beside what is declared of it."""
+    """What `table` of `live` has beyond its declaration."""
     for name, column in table.column.items():
         if name not in wanted.column:
             yield Undeclared("column", f"{table.name}.{column.name}")
@@ -62,7 +62,7 @@ def undeclared_in(
 
 
 class Repeated:
-    """An undeclared index that repeats, column for column, what `by` keeps anyway."""
+    """An undeclared index that duplicates, column for column, an index or key kept by `by`."""
 
     def __init__(self, index: Index, by: str) -> None:
         self.index = index
@@ -75,9 +75,9 @@ class Repeated:
 def repeated(
     declared: Schema, live: Schema, indexes: Iterable[str], tables: Iterable[str]
 ) -> list[Repeated]:
-    """The undeclared indexes that repeat one of `indexes` (declared; folded names), or a UNIQUE or
-    the PRIMARY KEY of one of `tables`. One that a view or a trigger names is needed all the same,
-    and one that is unique is a constraint, which is its application's.
+    """The undeclared indexes that duplicate one of `indexes` (declared; folded names), or a UNIQUE
+    or PRIMARY KEY of one of `tables`. Not those that a view or trigger names, nor unique ones,
+    which are constraints of the application.
     """
     ours = [declared.indexes[name] for name in indexes]
     found = []
@@ -109,7 +109,7 @@ def _is_named(index: Index, live: Schema) -> bool:
 def _repeats(index: Index, other: Index) -> bool:
     """Whether `index` has the columns, rows and use of `other`.
 
-    Against a constraint directions do not count: it is there for equality.
+    Compared with a constraint, directions do not matter: it serves equality only.
     """
     with_direction = other.origin == "c"
     forms = [
@@ -121,10 +121,10 @@ def _repeats(index: Index, other: Index) -> bool:
 
 
 def redundant(schema: Schema, among: Iterable[str]) -> dict[str, str]:
-    """Which of the indexes `among` (folded names) repeat what is there, with the reason.
+    """The indexes among `among` (folded names) that are redundant, each with the reason.
 
-    An index repeats another one when that begins with its columns and has the same rows (WHERE).
-    Directions do not count: SQLite reads an index backwards as well. Of two alike, one stays.
+    An index is redundant if another one begins with its columns and has the same WHERE. Directions
+    do not matter, as SQLite reads indexes both ways. Of two equal ones, one is reported.
     """
     reasons: dict[str, str] = {}
     for name in among:
@@ -143,13 +143,13 @@ def _covers(other: Index, index: Index) -> bool:
         return False
     mine = [(fold(column.name), column.collation) for column in index.columns]
     theirs = [(fold(column.name), column.collation) for column in other.columns]
-    if index.unique:  # a constraint: only the same constraint repeats it
+    if index.unique:  # a constraint: only an equal constraint makes it redundant
         return other.unique and mine == theirs
     return mine == theirs[: len(mine)]
 
 
 def _is_rowid(table: Table, column: str) -> bool:
-    """Whether `column` is an INTEGER PRIMARY KEY, another name of the rowid."""
+    """Whether `column` is an INTEGER PRIMARY KEY, an alias of the rowid."""
     return table.has_rowid_key and fold(column) in table.folded_key
 
 
@@ -160,10 +160,10 @@ def _origin(index: Index) -> str:
 
 
 def without_index(declared: Schema, live: Schema) -> Iterator[str]:
-    """The declared foreign keys that no index of the live schema serves, a line each.
+    """The declared foreign keys that no index of the live schema serves, one line each.
 
-    A partial index serves when its WHERE says only that the column is not NULL: SQLite looks for
-    the children of a value, never of NULL.
+    A partial index counts if its WHERE only excludes NULL: SQLite looks up the children of a value,
+    never of NULL.
     """
     for table in declared.tables.values():
         for key in sorted(table.foreign_keys, key=spelled):

@@ -1,6 +1,6 @@
-"""What of a schema can be used: its tables, views and triggers, tried on an empty copy in memory.
+"""Find what in a schema cannot be used: each view, table and trigger is prepared on an empty copy.
 
-A view or a trigger that SQLite cannot prepare fails whenever it is used, and says so only then.
+A view or trigger that SQLite cannot prepare fails only when it is used.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ from .text import fold, quoted
 
 
 def unusable(live: Schema) -> dict[str, str]:
-    """What SQLite cannot prepare, each with its reason."""
+    """What SQLite cannot prepare, with the reason for each."""
     copy, _ = copy_of(live)
     with closing(copy):
         copy.execute("PRAGMA foreign_keys = ON")

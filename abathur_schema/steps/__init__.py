@@ -1,4 +1,4 @@
-"""Statements run, one transaction a step.
+"""Running statements, one transaction for each step.
 
 May import: schema, declared, storage, planning. Imported by: record and all above.
 """

@@ -1,4 +1,4 @@
-"""Steps: each one transaction that brings its part of the database to the declared form."""
+"""Run steps: each is one transaction that gives its part of the database the declared form."""
 
 import sqlite3
 import time
@@ -45,14 +45,14 @@ T = TypeVar("T")
 MAX_ATTEMPTS = 2
 
 CACHE_KIB = 64 * 1024
-"""Memory for pages while a table is made anew, taken as needed: with SQLite's own 2 MB, pages of
-keys that come in no order (UUIDs) are read again and again. An index is made faster without."""
+"""The page cache during a rebuild, allocated as needed: with SQLite's default of 2 MB, keys in
+random order (UUIDs) have pages read again and again. Creating an index is faster without it."""
 
 
 SECONDS = 20.0
 SECONDS_PER_BYTE = 0.2e-6
-"""How long, and how much longer for each byte of the database, another process may take to make its
-tables anew: many times what a usual disk needs."""
+"""How long another process's rebuild may take, plus seconds per byte of the database: many times
+what an ordinary disk needs."""
 
 
 class Rewriting(NamedTuple):
@@ -62,14 +62,14 @@ class Rewriting(NamedTuple):
 
 
 Events = Generator[Rewriting | Violations, None, T]
-"""What a step is about to do, and the violations of foreign keys that are there before it changes
-a table. An exception that is thrown in at an event fails the step."""
+"""What a step is about to do, or the foreign key violations found before it changes a table. An
+exception thrown into the generator at an event makes the step fail."""
 
 
 def step_needed(
     connection: sqlite3.Connection, declared: Declared, live: Schema, name: str
 ) -> str | None:
-    """The step that must run before `name` can, or None when it can run."""
+    """The step that must run before `name`, or None if it can run."""
     if name == PRAGMA:
         return None
     if unsettled(connection, declared.settings):
@@ -78,9 +78,9 @@ def step_needed(
 
 
 def run_step(target: Target, name: str) -> Events[Step]:
-    """Run one step, once more where a second try can help; the result says what became of it.
+    """Run one step, twice where a second attempt may help, and return its outcome.
 
-    An error is in the result, and so is that the user asked to stop.
+    Errors are part of the outcome, and so is an interruption by the user.
     """
     step = Step(name)
     started = time.perf_counter()
@@ -90,8 +90,8 @@ def run_step(target: Target, name: str) -> Events[Step]:
         try:
             stop_if_asked()
             yield from _try(target, name, attempt)
-        except Exception as error:  # whatever it is, the state is preserved and the report tells
-            stopped = stop_asked() and str(error) == "interrupted"  # as SQLite says it
+        except Exception as error:  # of any kind: the state is preserved and the report tells
+            stopped = stop_asked() and str(error) == "interrupted"  # SQLite's wording
             attempt.error = interrupted() if stopped else _explained(target, error)
         failure = attempt.error
         if failure is None or not may_pass(failure) or len(step.attempts) == MAX_ATTEMPTS:
@@ -100,10 +100,10 @@ def run_step(target: Target, name: str) -> Events[Step]:
 
 
 def _explained(target: Target, error: Exception) -> Exception:
-    """The error, with the name of what needs what only the application has."""
+    """The error; where something of the application is missing, with the object that needs it."""
     if not isinstance(error, sqlite3.Error) or not lacking(error):
         return error
-    with suppress(Exception):  # what came first is what to tell
+    with suppress(Exception):  # the first error is the one to report
         told = as_step_error(target.live(), error)
         told.__cause__ = error
         return told
@@ -117,11 +117,11 @@ def _try(target: Target, name: str, attempt: Attempt) -> Events[None]:
     connection = target.connection
     if needed := step_needed(connection, target.declared, target.live(), name):
         raise StepError(out_of_order(name, needed))
-    # A look before the lock: what has nothing to do waits for nobody, and holds nobody up.
+    # Plan before taking the lock: with nothing to do, nobody waits and nobody is held up.
     while wanted := target.plan(name):
         attempt.planned = wanted
         with _transaction(target, wanted, attempt):
-            if target.plan(name) == wanted:  # or another one was faster: look again
+            if target.plan(name) == wanted:  # else another process was faster: plan again
                 yield from _change(target, name, wanted, attempt)
                 return
 
@@ -130,9 +130,9 @@ def _try(target: Target, name: str, attempt: Attempt) -> Events[None]:
 def _transaction(
     target: Target, statements: Sequence[Statement], attempt: Attempt
 ) -> Iterator[None]:
-    """Begin what the statements of a step run in; whatever is not committed inside is undone."""
+    """Begin the transaction of a step; whatever is not committed inside is rolled back."""
     connection = target.connection
-    # Another `init` may be at the same work: then it takes as long as that does.
+    # Another `init` may be doing the same work: allow it the time that takes.
     patience = SECONDS + target.size() * SECONDS_PER_BYTE if is_rebuild(statements) else 0.0
     give_up = time.monotonic() + patience
     try:
@@ -176,7 +176,7 @@ def _change(
             try:
                 _run(connection, [statement], attempt)
             except sqlite3.IntegrityError as error:
-                # Such as two values that are equal in the type that is declared.
+                # Such as two values that become equal in the declared type.
                 raise BrokenRowsError(name, [f"a row of {statement.table}: {error}"]) from error
         attempt.ran.append(statement)
     if left := problems(target.declared, target.live(), name):
@@ -184,7 +184,7 @@ def _change(
     if is_rebuild(wanted):
         target.progress.now(f"{name}: foreign keys")
         after = violations(connection, target.live()).counts
-        # Of a table that could not be checked nobody can tell how many there were.
+        # For a table that could not be checked, the number before is unknown.
         unknown = tuple(f"{table}(" for table in before.unchecked)
         lost = {key: n for key, n in (after - before.counts).items() if not key.startswith(unknown)}
         if lost:
@@ -212,8 +212,8 @@ def _run(connection: sqlite3.Connection, statements: Sequence[Statement], attemp
 def _violations_before(
     target: Target, name: str, wanted: Sequence[Statement]
 ) -> Events[Violations]:
-    """Those of foreign keys that no change of ours made, and that stay; looked for before a
-    rebuild, and with `asks_rows` before any change of a table.
+    """The foreign key violations that no change of ours caused, and that remain; looked for before
+    a rebuild, and with `asks_rows` before any change of a table.
     """
     about = ("columns_added", "tables_changed")
     changes = any(made in about for one in wanted for made, _ in one.made)
@@ -234,7 +234,7 @@ def _violations_before(
 
 
 def _settle(target: Target, attempt: Attempt) -> None:
-    """Bring the settings to what `sql/pragma.sql` says, and read them back; no transaction can."""
+    """Apply the settings of `sql/pragma.sql` and read them back; this cannot be a transaction."""
     connection, settings = target.connection, target.declared.settings
     timeout_ms = connection.execute("PRAGMA busy_timeout").fetchone()[0]
     deadline = time.monotonic() + timeout_ms / 1000
@@ -245,13 +245,13 @@ def _settle(target: Target, attempt: Attempt) -> None:
             if setting.name == IN_THE_FILE:
                 with fully_synced(connection, settings):
                     connection.execute(setting.statement).fetchall()
-                    # Else a power loss could leave the -journal, which is gone now, beside a -wal,
-                    # and the old mode would come back.
+                    # Otherwise, after a power loss, the deleted -journal could reappear beside a
+                    # -wal, and with it the old mode.
                     sync_folder(target.path.parent)
             else:
                 connection.execute(setting.statement).fetchall()
         except sqlite3.OperationalError as error:
-            # SQLite does not wait for the lock when it changes the journal mode.
+            # The busy timeout does not apply to changing the journal mode.
             if "is locked" not in str(error) or time.monotonic() > deadline:
                 raise
             stop_if_asked()

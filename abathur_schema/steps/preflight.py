@@ -1,4 +1,4 @@
-"""What is checked before anything is touched; all that is wrong here is a UsageError."""
+"""Checks made before anything is touched; whatever is wrong here is a UsageError."""
 
 import os
 import stat
@@ -18,10 +18,10 @@ from .target import Seen, see
 
 
 def of_another_application(declared: Declared, live: Schema) -> str | None:
-    """What shows that the database belongs to another application: a table that shares nothing but
-    its name with ours. None when nothing does.
+    """Why the database belongs to another application: a table that shares nothing but its name
+    with ours. None if it does not.
 
-    A table of ours, of whatever age, has most of the columns that every row of it must fill.
+    A table of ours, of any age, has most of the columns that each of its rows must fill.
     """
     for name, wanted in declared.schema.tables.items():
         table = live.tables.get(name)
@@ -43,7 +43,7 @@ def of_another_application(declared: Declared, live: Schema) -> str | None:
 
 
 def _called_now(declared: Declared, live: Schema, table: str) -> Iterator[str]:
-    """The columns that upgrades give the name that they have now."""
+    """The columns of `table` that upgrades rename, by their current names."""
     for upgrade in declared.upgrades:
         if upgrade.applies(live):
             for name in upgrade.lacks:
@@ -53,8 +53,8 @@ def _called_now(declared: Declared, live: Schema, table: str) -> Iterator[str]:
 
 
 class Request(NamedTuple):
-    """Where the database is, links followed (SQLite keeps `-wal` beside the file itself), and the
-    folder for reports, both absolute; and what is declared.
+    """The database (symbolic links resolved, as SQLite keeps `-wal` beside the file itself) and the
+    folder for reports, both absolute; and the declared schema.
     """
 
     database: Path
@@ -63,17 +63,17 @@ class Request(NamedTuple):
 
 
 def check(task: str, database: object, reports: object, schema: object = None) -> Request:
-    """What `task` is asked to work on, if it can; `schema` is the folder of a schema of one's own,
-    or None. Raises UsageError.
+    """What `task` is to work on; `schema` is the folder of a schema of one's own, or None. Raises
+    UsageError when it cannot.
     """
     wanted = read_declared(schema)
     if VERIFY in CHAINS.get(task, ()):
-        _ = wanted.checks  # what is wrong with a file of these is seen before anything is touched
+        _ = wanted.checks  # errors in these files surface before anything is touched
     return Request(*check_paths(task, database, reports), wanted)
 
 
 def check_paths(task: str, database: object, reports: object) -> tuple[Path, Path]:
-    """The database, links followed, and the folder for reports. Raises UsageError."""
+    """The database, symbolic links resolved, and the folder for reports. Raises UsageError."""
     if database == ":memory:":
         raise UsageError(
             "a database in :memory: would be gone when this command ends, proven or not."
@@ -93,7 +93,7 @@ def check_paths(task: str, database: object, reports: object) -> tuple[Path, Pat
 
 
 def read_declared(schema: object) -> Declared:
-    """What is declared, with the schema of one's own in the folder `schema`, unless it is None or
+    """Read the declared schema, with the one in the folder `schema` on top unless it is None or
     empty. Raises UsageError.
     """
     if schema is None or schema == "":
@@ -108,7 +108,7 @@ def _path(setting: str, value: object, remedy: str) -> Path:
         raise UsageError(f"{value!r} is no path for the {setting}. Name {remedy}.")
     try:
         os.fsencode(value)
-        return Path(os.path.expanduser(value)).absolute()  # noqa: PTH111 - takes ~nobody as it is
+        return Path(os.path.expanduser(value)).absolute()  # noqa: PTH111 - keeps ~nobody as it is
     except UnicodeEncodeError as error:
         raise UsageError(f"{value!r} is no path for the {setting}. Name {remedy}.") from error
     except OSError as error:
@@ -134,17 +134,17 @@ def _database(task: str, path: Path) -> Path:
 
 
 def _followed(path: Path) -> Path:
-    return Path(os.path.realpath(path))  # resolve() raises where links go in a circle
+    return Path(os.path.realpath(path))  # resolve() raises on circular links
 
 
 FORMAT_WITH_DESC = 4
-"""Of the schema: SQLite ignores DESC in an index of a file of an older one (SQLite documentation,
-"Database File Format", section "Schema format number")."""
+"""The oldest schema format that works: in a file of an older one SQLite ignores DESC in an index
+(SQLite documentation, "Database File Format", section "Schema format number")."""
 
 
 def check_format(task: str, database: Path) -> None:
-    """Raise UsageError when SQLite cannot keep the declared indexes in the file. For a process that
-    has no connection to it: to open and close the file here would take their locks away.
+    """Raise UsageError when the file cannot hold the declared indexes. Only for a process without a
+    connection to it: opening and closing the file here would drop that connection's locks.
     """
     if task == VERIFY or not database.exists():
         return
@@ -152,7 +152,7 @@ def check_format(task: str, database: Path) -> None:
         with database.open("rb") as file:
             header = file.read(48)
     except OSError:
-        return  # the step meets the same error and tells it in full
+        return  # the step meets the same error and reports it in full
     number = int.from_bytes(header[44:48], "big")
     if header.startswith(b"SQLite format 3\0") and 0 < number < FORMAT_WITH_DESC:
         raise UsageError(
@@ -163,8 +163,8 @@ def check_format(task: str, database: Path) -> None:
 
 
 def check_database(task: str, database: Path, declared: Declared) -> Seen | None:
-    """Read the database, where it can be read. Raises UsageError when it belongs to another
-    application, or when `task` is one step and what it builds upon is not there.
+    """Read the database, if it can be read. Raises UsageError when it belongs to another
+    application, or when `task` is a single step whose prerequisites are missing.
     """
     if task == VERIFY or not database.exists():
         return None
@@ -175,7 +175,7 @@ def check_database(task: str, database: Path, declared: Declared) -> Seen | None
             if task not in ("init", PRAGMA, PLAN):
                 needed = step_needed(connection, declared, seen.schema, task)
     except NOT_READABLE:
-        return None  # the step meets the same error and tells it in full, or looks again
+        return None  # the step meets the same error and reports it in full, or tries again
     if found := of_another_application(declared, seen.schema):
         raise UsageError(
             f"{database} belongs to another application: {on_one_line(found)} Name another file,"

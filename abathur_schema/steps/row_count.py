@@ -1,8 +1,8 @@
-"""How many of a table's rows a running statement has gone through, for people who wait.
+"""Estimate how many rows a running statement has processed, for people who wait.
 
-SQLite does not tell. But it tells each time that its virtual machine has done so many operations,
-and how many of them a row takes can be read from the program of the statement (SQLite
-documentation, "EXPLAIN"): the length of its loops. A row may take a shorter way: it is an estimate.
+SQLite does not report it. But it calls back every so many operations of its virtual machine, and
+the operations for one row are the length of the loops in the statement's program (SQLite
+documentation, "EXPLAIN"). Rows that take a shorter path make it an estimate.
 """
 
 import sqlite3
@@ -20,7 +20,7 @@ from ..schema.text import quoted
 def counting(
     progress: Progress, connection: sqlite3.Connection, statement: Statement
 ) -> Iterator[None]:
-    """While `statement` runs inside, show how far it is; where nobody can see it, do nothing."""
+    """Show the progress of `statement` while it runs inside; do nothing where nobody can see it."""
     if not progress.is_shown or not statement.table:
         yield
         return
@@ -51,8 +51,8 @@ def counting(
 
 
 def _operations_of_a_row(connection: sqlite3.Connection, sql: str) -> int:
-    """The sum of the lengths of the loops: each is a jump back at the end of a row. The one to
-    address 1 is no loop, but where every program begins.
+    """The total length of the loops: each is a jump back at the end of a row. A jump to address 1
+    is no loop, but the start of every program.
     """
     program = connection.execute(f"EXPLAIN {sql}").fetchall()
     back = ("Next", "Prev", "SorterNext", "Goto")

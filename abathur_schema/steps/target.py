@@ -1,4 +1,4 @@
-"""The database that the steps of one run work on."""
+"""The database that the steps of a run work on."""
 
 import os
 import sqlite3
@@ -19,8 +19,8 @@ from ..storage.durable_files import make_folders
 
 
 class Seen(NamedTuple):
-    """A live schema as it was read, with what SQLite counts up at every change of a schema, and the
-    file (device and inode): while both stay, it holds.
+    """A live schema as read, with SQLite's schema version and the file (device and inode); it is
+    valid as long as both stay the same.
     """
 
     version: int
@@ -31,7 +31,7 @@ class Seen(NamedTuple):
 def see(path: Path, connection: sqlite3.Connection) -> Seen:
     """Read the live schema. Raises sqlite3.Error."""
     file = _file(path)
-    # First: where another process changes the schema in between, that is then seen later.
+    # The version first: if another process changes the schema in between, that is noticed later.
     (version,) = connection.execute("PRAGMA schema_version").fetchone()
     return Seen(version, read_schema(connection), file)
 
@@ -39,19 +39,19 @@ def see(path: Path, connection: sqlite3.Connection) -> Seen:
 def _file(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
-    except OSError:  # in memory, or gone: another file that comes has another number
+    except OSError:  # in memory, or deleted: a file that replaces it has another number
         return 0, 0
     return found.st_dev, found.st_ino
 
 
 @dataclass
 class Target:
-    """The database that steps bring to what is `declared`; its folder and file are made when the
+    """The database that steps give the `declared` form; its folder and file are created when the
     first step opens it.
 
-    `made` are the folders and files that this run made. With `asks_rows`, violations of foreign
-    keys are looked for before any change of a table, not only before a rebuild. `guarded` is for
-    files of which nobody knows who made them. `seen` is what was read of it already.
+    `made` are the folders and files that this run created. With `asks_rows`, foreign key violations
+    are looked for before any change of a table, not only before a rebuild. `guarded` protects from
+    files of unknown origin. `seen` is what has already been read.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class Target:
 
     @cached_property
     def connection(self) -> sqlite3.Connection:
-        """The one connection of all steps."""
+        """The connection that all steps share."""
         self.made += make_folders(self.path.parent, mode=0o777)
         try:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
@@ -80,14 +80,14 @@ class Target:
         return connection
 
     def live(self) -> Schema:
-        """The live schema, read again only when SQLite counted a change of it."""
+        """The live schema, read again only when its version has changed."""
         version = self.connection.execute("PRAGMA schema_version").fetchone()[0]
         if self.seen is None or self.seen.version != version:
             self.seen = see(self.path, self.connection)
         return self.seen.schema
 
     def plan(self, step: str) -> list[Statement]:
-        """What `step` has to do, planned again only when the schema is another one."""
+        """The statements of `step`, planned again only when the schema has changed."""
         live = self.live()
         seen, statements = self._planned.get(step, (None, []))
         if seen is not live:
@@ -96,19 +96,19 @@ class Target:
         return statements
 
     def size(self) -> int:
-        """The bytes of the database."""
+        """The size of the database in bytes."""
         (size,) = self.connection.execute(
             "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
         ).fetchone()
         return int(size)
 
     def roll_back(self) -> None:
-        """End the transaction as if it had not been; some errors have ended it already."""
-        self.seen = None  # the count goes back too, and may be given again to another schema
+        """Roll back the transaction, unless an error has ended it already."""
+        self.seen = None  # the version is rolled back too, and may be reused by another schema
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
     def close(self) -> None:
-        """Close the connection, if one was opened."""
+        """Close the connection, if open."""
         if connection := self.__dict__.pop("connection", None):
             connection.close()
