@@ -1,7 +1,7 @@
-"""The SQLite store of an agent swarm: made, finished, proven.
+"""The SQLite store of an agent swarm: created, upgraded, verified.
 
-`Database` and `query` are for applications; they are imported when they are first asked for, so
-that the command line does not pay for what only applications need.
+`Database` and `query` are for applications. They are imported on first use, so that the command
+line does not pay for what only applications need.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The console command `abathur-schema`: the tasks of `tasks.py`, wherever it is installed."""
+"""The console command `abathur-schema`: the tasks of `tasks.py`, wherever they are installed."""
 
 from importlib.util import module_from_spec, spec_from_file_location
 
@@ -10,7 +10,7 @@ from .declared.declaration import bundled
 
 
 def _tasks() -> Collection:
-    """The tasks of `tasks.py`: inside the package in a wheel, beside it in the checkout."""
+    """Load `tasks.py`: inside the package in a wheel, beside it in the checkout."""
     spec = spec_from_file_location("abathur_schema.tasks", bundled("tasks.py"))
     assert spec
     assert spec.loader

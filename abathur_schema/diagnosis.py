@@ -1,7 +1,7 @@
-"""From an error to its likely cause and what to do: the failures that users meet, explained.
+"""From an error to its likely cause and remedy: the failures that users meet, explained.
 
-An error is known by its class: SQLite's by the words of its result code, the operating system's by
-its errno, our own by the class itself. Never by a part of a message that a path or a name may be.
+Errors are recognized by class: SQLite's by the name of its result code, those of the operating
+system by errno, ours by their class. Never by a part of a message that could be a path or a name.
 """
 
 import errno
@@ -31,7 +31,7 @@ def trace(error: BaseException) -> str:
 
 
 class Cause(NamedTuple):
-    """`may_pass` when a second try can help."""
+    """A likely cause and what to do about it; `may_pass` if a second attempt may help."""
 
     cause: str
     remedy: str
@@ -135,7 +135,7 @@ MOUNTED_READ_ONLY = Cause(
 UNKNOWN = Cause("not one of those that are known here", "read the error, and the report")
 
 NOT_OPENED = (LOCKED, NO_ACCESS, READ_ONLY, LEFT_OPEN)
-"""The causes that say nothing of what is in the database."""
+"""The causes that say nothing about the content of the database."""
 
 BY_WORDS = {
     "database or disk is full": FULL,
@@ -155,7 +155,7 @@ BY_WORDS = {
     "no such collation sequence": OWN_FUNCTION,
     "no such module": OWN_FUNCTION,
 }
-"""By how SQLite's message begins (SQLite documentation, "Result and Error Codes")."""
+"""Keyed by the beginning of SQLite's message (SQLite documentation, "Result and Error Codes")."""
 
 BY_ERRNO = {
     errno.EACCES: NOT_PERMITTED,
@@ -183,7 +183,7 @@ BY_CLASS = {
 def explain(error: BaseException, database: Path) -> Cause:
     """The likely cause of `error` on `database`."""
     cause = _cause(error)
-    # On a full disk SQLite cannot grow the -shm file, and says only that I/O failed.
+    # On a full disk SQLite cannot extend the -shm file, and reports just an I/O error.
     if cause is DISK_FAILED and _is_full(database.parent):
         return FULL
     if cause is READ_ONLY and database.with_name(f"{database.name}-journal").exists():
@@ -192,12 +192,12 @@ def explain(error: BaseException, database: Path) -> Cause:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether a second try can help."""
+    """Whether a second attempt may help."""
     return _cause(error).may_pass
 
 
 def _cause(error: BaseException) -> Cause:
-    if isinstance(error, UnicodeDecodeError):  # SQLite's message quotes what is damaged
+    if isinstance(error, UnicodeDecodeError):  # SQLite's message quotes the damaged name
         return CORRUPT
     if type(error) in BY_CLASS:
         return BY_CLASS[type(error)]

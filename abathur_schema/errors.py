@@ -1,4 +1,4 @@
-"""What can go wrong, and with which exit code; each message says what to do next."""
+"""The errors and their exit codes; each message says what to do next."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -6,33 +6,33 @@ from pathlib import Path
 
 
 class AbathurError(Exception):
-    """Base of the project's own errors; `exit_code` is what the command ends with."""
+    """Base of the project's errors; `exit_code` is that of the command."""
 
     exit_code: int
 
 
 class UsageError(AbathurError):
-    """The command or its input was wrong; nothing was touched."""
+    """The command or its input is wrong; nothing was touched."""
 
     exit_code = 2
 
 
 class StepError(AbathurError):
-    """A step cannot be done on this database; it was rolled back."""
+    """A step is impossible on this database; it was rolled back."""
 
     exit_code = 3
 
 
 class WalRefusedError(StepError):
-    """The file system cannot do WAL: SQLite answers with the journal mode that stays."""
+    """The file system does not support WAL: SQLite reports that the journal mode did not change."""
 
 
 class ForeignJournalError(StepError):
-    """A `-journal` would have SQLite delete a file that is none of its own."""
+    """A `-journal` would make SQLite delete a file that is not its own."""
 
 
 class CannotReconcileError(StepError):
-    """`step` meets objects that no statement of ours can bring to the declared form."""
+    """`step` met objects that no statement of ours can give the declared form."""
 
     def __init__(self, step: str, problems: Sequence[str]) -> None:
         lines = "\n  ".join(problems)
@@ -40,15 +40,15 @@ class CannotReconcileError(StepError):
 
 
 class ApplicationNeededError(StepError):
-    """A statement needs a function or a collation that only the application has."""
+    """A statement needs a function or collation that only the application has."""
 
 
 class UpgradeError(StepError):
-    """A file of `sql/upgrades/` does not work on this database."""
+    """A file of `sql/upgrades/` fails on this database."""
 
 
 class BrokenRowsError(StepError):
-    """Rows that are there break a constraint that `step` would add; a line for each constraint."""
+    """Existing rows violate constraints that `step` would add; one line for each constraint."""
 
     def __init__(self, step: str, found: Sequence[str]) -> None:
         lines = "\n  ".join(found)
@@ -56,7 +56,7 @@ class BrokenRowsError(StepError):
 
 
 class OrphanedRowsError(StepError):
-    """After a rebuild more rows than before would have no parent; it is undone in time."""
+    """A rebuild would leave more rows without a parent than before; it is rolled back."""
 
     def __init__(self, lost: Mapping[str, int]) -> None:
         rows = ", ".join(f"{number} rows of {key}" for key, number in lost.items())
@@ -64,21 +64,21 @@ class OrphanedRowsError(StepError):
 
 
 class NoCopyError(StepError):
-    """No copy of the database could be kept before it is replaced or its rows are rewritten."""
+    """The database could not be copied before being replaced or having its rows rewritten."""
 
     def __init__(self, folder: Path, lost: Sequence[str]) -> None:
         super().__init__(f"no copy of the database could be kept in {folder}: {'; '.join(lost)}")
 
 
 class NoQueryError(UsageError, ValueError):
-    """`explain_query_plan` was given something else than one query."""
+    """`explain_query_plan` was given something other than a single query."""
 
 
 class InitializationError(StepError):
-    """`initialize()` could not do `step`; the step's own error is the `__cause__`.
+    """`initialize()` failed in `step`; the error of the step is the `__cause__`.
 
     `report` is the path of the report and `preserved_state` the folder with the state; None where
-    there is none, as for a database in memory.
+    there is none, as for an in-memory database.
     """
 
     def __init__(
@@ -91,16 +91,16 @@ class InitializationError(StepError):
 
 
 class HidingNameError(sqlite3.DatabaseError):
-    """A table or view is called as one of the functions that SQLite has for its pragmas, and would
-    answer in its place. It is one of those with which a database cannot be read.
+    """A table or view has the name of one of SQLite's pragma functions, and would answer in its
+    place. Such a database cannot be read.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(f"the name {name} hides a function of SQLite")
 
 
-class Interrupted(AbathurError):  # noqa: N818 - it is no error
-    """Ctrl-C or SIGTERM: the step that was running was rolled back; 128 + signal, as in a shell."""
+class Interrupted(AbathurError):  # noqa: N818 - not an error
+    """Ctrl-C or SIGTERM: the running step was rolled back; exits with 128 + signal, as shells do."""
 
     def __init__(self, signal: int) -> None:
         super().__init__("interrupted; run the same command again to finish")
@@ -108,11 +108,11 @@ class Interrupted(AbathurError):  # noqa: N818 - it is no error
 
 
 VERIFY_FAILED = 1
-"""`verify` found something wrong: an answer, not an error, so no exception carries it."""
+"""`verify` found faults: a result, not an error, so no exception carries it."""
 
 
 def out_of_order(step: str, needed: str) -> str:
-    """The message for a step that runs before the one that it needs."""
+    """The message for a step that is run before the one it needs."""
     return (
         f"{step} builds upon what {needed} makes, and that is not there."
         f" Run `invoke {needed}` first, or `invoke init` for all steps"

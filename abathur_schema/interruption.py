@@ -1,5 +1,6 @@
-"""Ctrl-C and SIGTERM: heard while SQLite works and between steps, so that a step ends whole or
-not at all. While SQLite waits for a lock it hears nothing, for as long as busy_timeout says.
+"""Handle Ctrl-C and SIGTERM, inside SQLite and between steps, so that each step is all or nothing.
+
+While SQLite waits for a lock, for at most busy_timeout, it does not react to signals.
 """
 
 import os
@@ -18,15 +19,15 @@ GIVEN_UP = "it took SQLite longer than any sound file of this size can, and was 
 
 
 def reason(error: Exception) -> str:
-    """Why reading broke off."""
+    """Why reading was aborted."""
     given_up = str(error) == "interrupted" and not stop_asked()
     return GIVEN_UP if given_up else str(error) or type(error).__name__
 
 
 _received = 0
 _bell = -1
-"""The end of a pipe from which something can be read once a signal has come. Python runs what is to
-be done with a signal in the main thread only, and not before a call into SQLite is over.
+"""The read end of a pipe that becomes readable once a signal has arrived. Python runs signal
+handlers only in the main thread, and not before a call into SQLite returns.
 """
 
 SECONDS_BETWEEN_LOOKS = 0.1
@@ -34,9 +35,9 @@ SECONDS_BETWEEN_LOOKS = 0.1
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Inside, the first signal only asks to stop; a second one raises KeyboardInterrupt.
+    """Inside, the first signal only requests a stop; a second one raises KeyboardInterrupt.
 
-    A signal that is ignored, as in a background job of a shell, stays so.
+    Signals that are ignored, as in a background job of a shell, stay ignored.
     """
     global _received, _bell
     _received = 0
@@ -67,26 +68,26 @@ def _hear(number: int, _frame: FrameType | None) -> None:
 
 
 def stop_asked() -> bool:
-    """Whether the work should stop. As SQLite's progress handler it stops what SQLite does."""
+    """Whether to stop; as SQLite's progress handler it interrupts the running statement."""
     return bool(_received)
 
 
 def interrupted() -> Interrupted:
-    """The error for the signal that came."""
+    """The error for the signal that arrived."""
     return Interrupted(_received or signal.SIGINT)
 
 
 def stop_if_asked() -> None:
-    """Raise Interrupted when the work should stop; called where nothing is half done."""
+    """Raise Interrupted if a stop was requested; called where nothing is half done."""
     if _received:
         raise interrupted()
 
 
 @contextmanager
 def watched(connections: Sequence[sqlite3.Connection], seconds: float) -> Iterator[None]:
-    """Inside, what SQLite does on these connections, which only read, is interrupted from outside
-    when a signal has come or so many seconds have passed: it looks up at each row then, while of
-    itself it calls nobody for as long as one row takes, a million times.
+    """Inside, statements on these read-only connections are interrupted from a thread once a signal
+    has arrived or so many seconds have passed. SQLite checks for that at each row; it calls
+    the progress handler only every million operations, each of which may take as long as a row.
     """
     ended = threading.Event()
     give_up = time.monotonic() + seconds
@@ -95,7 +96,7 @@ def watched(connections: Sequence[sqlite3.Connection], seconds: float) -> Iterat
         while not ended.wait(SECONDS_BETWEEN_LOOKS):
             if _has_come() or time.monotonic() > give_up:
                 for connection in [*connections]:
-                    with suppress(sqlite3.ProgrammingError):  # closed meanwhile
+                    with suppress(sqlite3.ProgrammingError):  # closed in the meantime
                         connection.interrupt()
 
     watcher = threading.Thread(target=watch, daemon=True)
@@ -108,5 +109,5 @@ def watched(connections: Sequence[sqlite3.Connection], seconds: float) -> Iterat
 
 
 def _has_come() -> bool:
-    """Whether a signal has come, though the main thread may not have heard it yet."""
+    """Whether a signal has arrived, even if the main thread has not handled it yet."""
     return stop_asked() or (_bell >= 0 and bool(select.select([_bell], [], [], 0)[0]))

@@ -1,4 +1,4 @@
-"""Progress on a terminal: what goes on, shown once it has taken over a second."""
+"""Progress on a terminal: the current activity, shown once it has taken more than a second."""
 
 import shutil
 import threading
@@ -11,9 +11,9 @@ from .wording import on_one_line
 
 
 class Progress:
-    """Writes to `stream` when that is a terminal; silent otherwise.
+    """Writes to `stream` if that is a terminal; silent otherwise.
 
-    A thread of its own writes, because SQLite may be busy in one call for minutes.
+    A separate thread writes, because one call into SQLite may take minutes.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -31,18 +31,18 @@ class Progress:
         return self._stream is not None and self._stream.isatty()
 
     def now(self, label: str, how_far: Callable[[], str] = str) -> None:
-        """From now on `label` is what goes on, and `how_far` tells how much of it is done."""
+        """Switch to the activity `label`; `how_far` returns how much of it is done."""
         self._label, self._how_far, self._since = label, how_far, time.monotonic()
         if self._thread is None and self.is_shown:
             self._thread = threading.Thread(target=self._show, daemon=True)
             self._thread.start()
 
     def at(self, detail: str) -> None:
-        """How far it is; it takes its time from the beginning."""
+        """Update how much is done; the activity keeps its start time."""
         self._how_far = lambda: detail
 
     def done(self) -> None:
-        """Stop, and leave the terminal's line empty."""
+        """Stop, and clear the line."""
         if self._thread is not None:
             self._stop.set()
             self._thread.join()
@@ -59,12 +59,12 @@ class Progress:
                 how_far = self._how_far()
                 label = on_one_line(f"{self._label}: {how_far}" if how_far else self._label)
                 end = f" ... {seconds:.0f} s"
-                room = shutil.get_terminal_size().columns - len(end) - 1  # a full line would wrap
+                room = shutil.get_terminal_size().columns - len(end) - 1  # a full line wraps
                 self._write(f"\r{label[:room]}{end}\x1b[K")
                 self._shown = True
 
     def _write(self, text: str) -> None:
         if self._stream:
-            with suppress(OSError):  # a terminal that was closed
+            with suppress(OSError):  # the terminal was closed
                 self._stream.write(text)
                 self._stream.flush()

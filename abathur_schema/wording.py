@@ -1,20 +1,20 @@
-"""How names and lines are written: for a terminal, and as the user calls the tasks.
+"""How names and lines are written: safely for a terminal, and with the user's command names.
 
-A name in somebody else's database may contain characters that a terminal would obey, or begin a
-line that looks like one of ours. Messages are written for `invoke`, which runs the tasks in a
-checkout; where the console command runs them, they name that.
+A name in somebody else's database may contain control characters, or imitate a line of our output.
+Messages are written for `invoke`, which runs the tasks in a checkout; when the console command runs
+them, they name that instead.
 """
 
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(10), *range(11, 32), *range(127, 160))}
 
 
 def shown(text: str) -> str:
-    """The text with its control characters, all but the new line, by their numbers."""
+    """The text with its control characters, except the new line, as numbers."""
     return text.translate(_CONTROL)
 
 
 def on_one_line(text: str) -> str:
-    """The same, the new line too."""
+    """The text with its control characters, including the new line, as numbers."""
     return shown(text).replace("\n", "\\x0a")
 
 
@@ -25,5 +25,5 @@ called = INVOKE
 
 
 def as_called(text: str) -> str:
-    """`text` with the commands in it as this user types them."""
+    """`text` with its commands as this user types them."""
     return text.replace(f"`{INVOKE} ", f"`{called} ")

@@ -1,4 +1,4 @@
-"""What must be: `sql/` and `checks/`, read.
+"""What must exist: `sql/` and `checks/`, as values.
 
 May import: schema. Imported by: every wing above.
 """

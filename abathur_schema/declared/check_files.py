@@ -1,7 +1,7 @@
-"""`checks/` read: the folder is the kind of check, each file is one check.
+"""Read `checks/`: a folder is a kind of check, a file in it is one check.
 
-The first comment line of a file is the check's name. Further comment lines at its top may say more,
-as `key: value`; `proof/trials.py` documents each key beside the function that uses it.
+The first comment line of a file is the name of its check. The comment lines below may add
+`key: value` pairs; `proof/trials.py` documents each key beside the function that uses it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from ..schema import text as sql_text
 
 
 class CheckFile(NamedTuple):
-    """One file of `checks/`; `says` are the `key: value` lines at its top."""
+    """A file of `checks/`; `says` are the `key: value` pairs at its top."""
 
     kind: str
     path: Path
@@ -23,7 +23,7 @@ class CheckFile(NamedTuple):
 
     @property
     def counts(self) -> str:
-        """What the rows that it finds are called, where their number is of interest."""
+        """What its findings are called where their number is reported; otherwise empty."""
         return self.says.get("counts", "")
 
 
@@ -31,12 +31,12 @@ KINDS = ("holds", "plans", "rejects", "accepts")
 
 
 Checks = Mapping[str, tuple[CheckFile, ...]]
-"""The files by kind, which is the name of their folder."""
+"""The files by kind, that is, by the name of their folder."""
 
 
 def read_checks(ours: Path, own: Path | None) -> Checks:
-    """The files of `checks/`, those of `own` after ours, by name. Raises UsageError with the file
-    at fault, or with both where two have the same name.
+    """Read the files of `checks/`, then those of `own`, sorted by name. Raises UsageError naming
+    the file at fault, or both files if they have the same name.
     """
     checks = {}
     for kind in KINDS:
@@ -73,5 +73,5 @@ def _read(kind: str, path: Path) -> CheckFile:
 
 
 def indexes_of(file: CheckFile) -> list[str]:
-    """The indexes that a query of `plans/` names."""
+    """The indexes named by a query of `plans/`."""
     return [name.strip() for name in file.says.get("index", "").split(",") if name.strip()]

@@ -1,4 +1,4 @@
-"""The declared schema: `sql/` run on an in-memory database and read back."""
+"""The declared schema: `sql/`, run on an in-memory database and read back."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,11 +20,11 @@ from .upgrades import Fills, Upgrade, read_upgrades
 PRAGMA = "pragma"
 SCHEMA_STEPS = ("core", "core-indexes", "memory", "memory-indexes")
 STEPS = (PRAGMA, *SCHEMA_STEPS)
-"""The steps in the order in which `init` runs them; each has a file of its name in `sql/`."""
+"""The steps in the order of `init`; each has a file of its name in `sql/`."""
 
 IN_THE_FILE = "journal_mode"
-"""The one setting that lives in the file: the step `pragma` sets it, once; all others are
-forgotten when a connection closes (SQLite documentation, "PRAGMA Statements")."""
+"""The only setting stored in the file, set once by the step `pragma`; all others end with their
+connection (SQLite documentation, "PRAGMA Statements")."""
 
 MILESTONES = {
     "Milestone 1": ("core", "core-indexes"),
@@ -33,18 +33,18 @@ MILESTONES = {
 
 
 def bundled(name: str) -> Path:
-    """`sql`, `checks` or `tasks.py`: inside the package in a wheel, beside it in the checkout."""
+    """The path of `sql`, `checks` or `tasks.py`: inside the package in a wheel, else beside it."""
     package = Path(__file__).parent.parent
     inside = package / name
     return inside if inside.exists() else package.parent / name
 
 
 MINIMUM_SQLITE = (3, 37, 0)
-"""The first version with pragma_table_list, which tells tables from virtual tables."""
+"""The first version with pragma_table_list, which distinguishes tables from virtual tables."""
 
 
 class Setting(NamedTuple):
-    """One line of `sql/pragma.sql`; `value` is what SQLite reads back after `statement`."""
+    """A line of `sql/pragma.sql`; `value` is what SQLite reads back after `statement`."""
 
     name: str
     value: str
@@ -56,10 +56,10 @@ Settings = tuple[Setting, ...]
 
 @dataclass(frozen=True)
 class Declared:
-    """What must exist: the schema, the statement that makes each object, and whose step it is.
+    """What must exist: the schema, the statement that creates each object, and the step it is in.
 
-    `creates` is keyed by the folded name of a table or index; `steps` gives for each step the
-    names that its files declare, in order. `own` is the folder of a schema of one's own, if any.
+    `creates` is keyed by the folded name of a table or index; `steps` lists, for each step, the
+    names its files declare, in order. `own` is the folder of a schema of one's own, if any.
     """
 
     schema: Schema
@@ -72,14 +72,14 @@ class Declared:
 
     @cached_property
     def checks(self) -> Checks:
-        """`checks/` by kind, read when first needed. Raises UsageError with the file at fault."""
+        """The files of `checks/` by kind, read on first use. Raises UsageError naming the file."""
         return read_checks(bundled("checks"), self.own and self.own / "checks")
 
     def objects(self, step: str) -> tuple[str, ...]:
-        """What `step` makes, in order: its own tables, each after the tables that it references.
+        """The objects that `step` creates, in order: its own tables, each after its parents.
 
-        SQLite refuses every write to a table whose parent is missing, so a step makes the
-        parents too, wherever in `sql/` those are declared (schema.md, "Parents first").
+        SQLite refuses every write to a table whose parent is missing, so a step creates the parents
+        too, whichever file of `sql/` declares them (schema.md, "Parents first").
         """
         ordered: dict[str, None] = {}
 
@@ -107,7 +107,7 @@ class Declared:
 def declared(own: Path | None = None) -> Declared:
     """Read `sql/`, and on top of it the `sql/` of the folder `own`.
 
-    Raises UsageError, with the file, when something in it is not right.
+    Raises UsageError, naming the file, when there is an error in it.
     """
     if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
         needed = ".".join(map(str, MINIMUM_SQLITE))
@@ -118,7 +118,7 @@ def declared(own: Path | None = None) -> Declared:
     ours = bundled("sql")
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         made = SqlFiles(connection, SCHEMA_STEPS)
-        # Tables first: an index file may stand before the file of its table.
+        # Tables first: the file of an index may sort before the file of its table.
         order = sorted(SCHEMA_STEPS, key=lambda step: step.endswith("indexes"))
         for step in order:
             made.run(ours / f"{step}.sql", step)
@@ -140,8 +140,8 @@ def declared(own: Path | None = None) -> Declared:
 
 
 def _own_files(own: Path | None, steps: Sequence[str]) -> Iterator[tuple[str, Path]]:
-    """The files of the `sql/` of a schema of one's own, in order, each with its step. Raises
-    UsageError when the folder is none, or has a file that would not be read.
+    """The files in the `sql/` of a schema of one's own, in order, each with its step. Raises
+    UsageError when that is not a folder, or has a file that would be ignored.
     """
     if own is None:
         return
@@ -164,7 +164,7 @@ def _own_files(own: Path | None, steps: Sequence[str]) -> Iterator[tuple[str, Pa
 
 
 def _setting(connection: sqlite3.Connection, statement: str) -> Setting:
-    """A setting is compared as SQLite says it (`synchronous = NORMAL` reads back as 1)."""
+    """A setting, with its value as SQLite reports it (`synchronous = NORMAL` reads back as 1)."""
     match sql_text.tokens(statement):
         case [("word", "pragma"), ("word", name), ("sign", "="), value, ("sign", ";")]:
             pass
@@ -172,7 +172,7 @@ def _setting(connection: sqlite3.Connection, statement: str) -> Setting:
             raise UsageError(f"sql/pragma.sql: not of the form PRAGMA name = value;\n{statement}")
     connection.execute(statement)
     expected = connection.execute(f"PRAGMA {name}").fetchone()[0]
-    # A database in memory keeps journal mode "memory" whatever it is told.
+    # An in-memory database keeps the journal mode "memory", whatever is set.
     return Setting(name, value.text if name == IN_THE_FILE else str(expected), statement)
 
 
@@ -180,4 +180,4 @@ VERIFY = "verify"
 PLAN = "plan"
 RESTORE = "restore"
 CHAINS = {"init": (*STEPS, VERIFY), **{name: (name,) for name in (*STEPS, VERIFY)}}
-"""What each task that runs steps runs, in order."""
+"""The steps of each task that runs steps, in order."""

@@ -1,4 +1,4 @@
-"""The files of `sql/`, run one after the other on a database in memory."""
+"""Run the files of `sql/`, one after the other, on an in-memory database."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from ..schema.text import fold, quoted
 
 
 def read_statements(path: Path) -> list[str]:
-    """The statements of a file, each with the comment right above it. Raises UsageError."""
+    """The statements of a file, each with the comment directly above it. Raises UsageError."""
     try:
         return [_with_its_comment(text) for text in sql_text.statements(path.read_text("utf-8"))]
     except (OSError, ValueError) as error:
@@ -21,7 +21,7 @@ def read_statements(path: Path) -> list[str]:
 
 
 def _with_its_comment(statement: str) -> str:
-    """The statement and the comment right above it, without those further up."""
+    """The statement and the comment directly above it, without earlier ones."""
     lines = statement.splitlines()
     start = _first_line(lines)
     while start and lines[start - 1].startswith("--"):
@@ -30,15 +30,15 @@ def _with_its_comment(statement: str) -> str:
 
 
 def _first_line(lines: Sequence[str]) -> int:
-    """The number of the line on which the statement itself begins."""
+    """The index of the line on which the statement itself begins."""
     return next(number for number, line in enumerate(lines) if line and line[:2] != "--")
 
 
 class SqlFiles:
-    """What the files that have run so far declare, in `connection`.
+    """What the files that have run so far declare; the result is in `connection`.
 
-    `creates` has the statement that makes each table and index, by its folded name, and `steps`
-    the names that each step makes.
+    `creates` has the statement for each table and index, by folded name, and `steps` the names that
+    each step creates.
     """
 
     def __init__(self, connection: sqlite3.Connection, steps: Sequence[str]) -> None:
@@ -48,12 +48,12 @@ class SqlFiles:
         self._homes: dict[str, Path] = {}
 
     def run(self, path: Path, step: str) -> None:
-        """Run the file that declares what `step` makes. Raises UsageError, with the file."""
+        """Run the file that declares the objects of `step`. Raises UsageError naming the file."""
         self.steps[step] += tuple(self._create(path, text) for text in read_statements(path))
 
     def run_on_top(self, path: Path, step: str) -> None:
-        """Run a file of a schema of one's own. It may declare again what is declared, in the same
-        form, and add columns to it. Raises UsageError, with both files where they contradict.
+        """Run a file of a schema of one's own. It may repeat a declaration in the same form, and
+        add columns to it. Raises UsageError naming both files where they contradict each other.
         """
         for text in read_statements(path):
             match sql_text.tokens(text):
@@ -65,7 +65,7 @@ class SqlFiles:
                     self.steps[step] += (self._create(path, text),)
 
     def _create(self, path: Path, statement: str) -> str:
-        """Run one CREATE statement and return the folded name of what it made."""
+        """Run one CREATE statement and return the folded name of the new object."""
         newest = "SELECT coalesce(max(rowid), 0) FROM sqlite_schema WHERE sql IS NOT NULL"
         before = self.connection.execute(newest).fetchone()[0]
         self._run(path, statement)
@@ -87,7 +87,7 @@ class SqlFiles:
             raise UsageError(f"{path}: {error}, in:\n{statement}") from error
 
     def _again(self, rest: Sequence[sql_text.Token]) -> str:
-        """The name that a CREATE statement declares again; empty when it is a new one."""
+        """The name that a CREATE statement declares once more; empty when it is new."""
         words = ("unique", "table", "index", "if", "not", "exists")
         name = next((text.strip('"') for _, text in rest if text not in words), "")
         return name if name in self.creates else ""

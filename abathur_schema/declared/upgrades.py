@@ -1,15 +1,15 @@
-"""`sql/upgrades/`: what no difference can tell of an older database, as SQL.
+"""Read `sql/upgrades/`: what comparing schemas cannot reveal about an older database, as SQL.
 
-The first comment line of a file says what it is for; `key: value` lines below it say when it
+The first comment line of a file says what it is for; the `key: value` lines below it say when it
 applies. There are three kinds:
 
-- `step: STEP`, `has: ...` and `lacks: ...`, then statements. They run first in that step, once,
-  where the database has all that the one names and nothing that the other names (a table, or
-  `table.column`; several are separated by commas).
-- `fills: table.column`, then `SELECT expression FROM table;`. Where that column is missing, the
-  rows that are there get the value of the expression; without such a file, its DEFAULT or NULL.
-- `drops: table(column) -> parent(column)`, and no statement: a foreign key that older forms had and
-  the declared one has not. Any other that is not declared is the application's, and stays.
+- `step: STEP`, `has: ...` and `lacks: ...`, then statements. They run once, first in that step, if
+the database has everything under `has` and nothing under `lacks` (a table, or `table.column`;
+several are separated by commas). - `fills: table.column`, then `SELECT expression FROM table;`.
+Where that column is missing, existing rows get the value of the expression; without such a file,
+the DEFAULT or NULL. - `drops: table(column) -> parent(column)`, without a statement: a foreign key
+that older forms had and the declared one does not. Other undeclared foreign keys are the
+application's, and stay.
 """
 
 import re
@@ -25,7 +25,7 @@ from ..schema.text import fold
 
 
 class Upgrade(NamedTuple):
-    """Statements that run in `step` where the database has `has` and lacks `lacks`."""
+    """Statements that run in `step` if the database has `has` and lacks `lacks`."""
 
     path: Path
     name: str
@@ -35,14 +35,14 @@ class Upgrade(NamedTuple):
     statements: tuple[str, ...]
 
     def applies(self, live: Schema) -> bool:
-        """Whether `live` is in need of it."""
+        """Whether `live` needs it."""
         return all(_is_there(live, name) for name in self.has) and not any(
             _is_there(live, name) for name in self.lacks
         )
 
 
 class Fill(NamedTuple):
-    """The value that a new column gets in the rows that are there: an SQL `expression` of them."""
+    """The value of a new column in existing rows: an SQL `expression` on them."""
 
     path: Path
     name: str
@@ -52,7 +52,7 @@ class Fill(NamedTuple):
 
 
 class Former(NamedTuple):
-    """A foreign key that `table` had in older forms; all names are folded."""
+    """A foreign key that `table` had in older forms; names are folded."""
 
     path: Path
     table: str
@@ -60,15 +60,15 @@ class Former(NamedTuple):
 
 
 Fills = Mapping[tuple[str, str], Fill]
-"""By the folded names of table and column."""
+"""Keyed by the folded names of table and column."""
 
 
 def read_upgrades(
     folders: Iterable[Path], steps: Sequence[str]
 ) -> tuple[tuple[Upgrade, ...], Fills, tuple[Former, ...]]:
-    """The files of the folders, in the order of their names; an upgrade is for one of `steps`.
+    """Read the files of the folders, sorted by name; an upgrade belongs to one of `steps`.
 
-    Raises UsageError, with the file, when something in it is not right.
+    Raises UsageError, naming the file, when there is an error in it.
     """
     upgrades: list[Upgrade] = []
     fills: dict[tuple[str, str], Fill] = {}
@@ -125,7 +125,7 @@ def _read(path: Path, steps: Sequence[str]) -> Upgrade | Fill | Former:
 
 
 def _bare(statement: str) -> str:
-    """A statement without the comments before it."""
+    """The statement without the comments before it."""
     lines = statement.splitlines()
     while lines and (lines[0].lstrip().startswith("--") or not lines[0].strip()):
         lines.pop(0)

@@ -1,4 +1,4 @@
-"""What came of a check: its findings, drawn one by one, and joined where it had several parts."""
+"""The outcome of a check: its findings, collected one by one and merged from its parts."""
 
 import itertools
 import time
@@ -11,20 +11,20 @@ from ..interruption import reason, stop_if_asked
 
 MAX_FINDINGS = 10_000
 LONGEST_FINDING = 1_000
-"""How many findings of one check the report has, and how many characters of each; of the rest only
-the number is told, so that a report and this program's memory stay small whatever is wrong.
+"""The limits of a report for one check: the number of findings, and the characters of each. The
+rest is only counted, so that report and memory stay small whatever is wrong.
 """
 
 EACH = "table :table,"
-"""How a finding about one table begins, where its file does not say it (`each:`)."""
+"""The prefix of a finding about one table, where the check file does not set one (`each:`)."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What came of one check. `status` is pass, fail or info; `count` is the number of findings,
-    of which the first `MAX_FINDINGS` are kept, and `counts` what they are called, if anything;
-    `remedy` says what to do when it fails. `completed` is false when the check broke off.
-    `duration_ms` is the time of all its parts, which may have run side by side.
+    """The outcome of a check. `status` is pass, fail or info; `count` is the number of findings, of
+    which the first `MAX_FINDINGS` are kept, and `counts` what they are called, if anything;
+    `remedy` says what to do when it fails. `completed` is false when the check was aborted.
+    `duration_ms` is the total of its parts, which may have run in parallel.
     """
 
     name: str
@@ -39,8 +39,8 @@ class Check:
 
 
 class Part(NamedTuple):
-    """What came of a part of the check `of`: the first `MAX_FINDINGS` findings, the number of all,
-    and, if it broke off, why. `table` is the one that was asked about, if it was one.
+    """The outcome of a part of the check `of`: the first `MAX_FINDINGS` findings, the number of
+    all, and why it was aborted, if so. `table` is the table concerned, if it is just one.
     """
 
     of: str
@@ -54,8 +54,8 @@ class Part(NamedTuple):
 def draw(
     findings: Iterable[str], of: str, table: str = "", numbers: Iterator[int] | None = None
 ) -> Part:
-    """Draw the findings of a part of a check; `numbers` counts those of all its parts. Raises
-    nothing: who wants to know whether it was interrupted asks `stop_if_asked`.
+    """Collect the findings of a part of a check; `numbers` counts those of all parts. Raises
+    nothing: use `stop_if_asked` to learn of an interruption.
     """
     numbers = numbers or itertools.count()
     started = time.perf_counter()
@@ -73,7 +73,7 @@ def draw(
 
 
 def _cut(text: str) -> str:
-    """No more of a text than a report has; a hostile file may have names of any length."""
+    """The text cut to the limit of a report; names in a hostile file may have any length."""
     more = len(text) - LONGEST_FINDING
     return text if more <= 0 else f"{text[:LONGEST_FINDING]}... ({more} characters more)"
 
@@ -87,7 +87,7 @@ def check(
     counts: str = "",
     remedy: str = "",
 ) -> Check:
-    """One check of one part; with `info` its findings are no fault. Raises Interrupted."""
+    """Run a check of one part; with `info`, its findings are not faults. Raises Interrupted."""
     stop_if_asked()
     return joined(name, kind, [draw(findings, name)], info=info, counts=counts, remedy=remedy)
 
@@ -102,10 +102,10 @@ def joined(
     each: str = EACH,
     remedy: str = "",
 ) -> Check:
-    """The check whose parts these are. What a part tells of one table begins as `each` says; what
-    others tell of the whole and one of those has told too is left out.
+    """Merge the parts of a check. A finding about one table begins as `each` says; a finding about
+    the whole that repeats one of those is left out.
 
-    An error is a finding too: what cannot be looked at is not proven. Raises Interrupted.
+    An error counts as a finding: what cannot be read is not proven. Raises Interrupted.
     """
     stop_if_asked()
     told = {finding for part in parts if part.table for finding in part.findings}
@@ -139,5 +139,5 @@ IN_SQL = "change sql/ or checks/, which contradict themselves"
 
 
 def remedy_of(file: CheckFile) -> str:
-    """What to do where the database does not do what a check file asks of the schema."""
+    """What to do where the schema does not do what a check file requires."""
     return f"{BY_INIT}; where that is nothing, {file.path} asks for what sql/ does not declare"

@@ -1,4 +1,4 @@
-"""What `verify` tries on an empty copy of the schema in memory: constraints and query plans."""
+"""Checks of `verify` that run on an empty in-memory copy of the schema: constraints and plans."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence, Set
@@ -18,10 +18,10 @@ from .trials import savepoint
 
 
 def on_copy(connection: sqlite3.Connection, declared: Declared, live: Schema) -> Iterator[Check]:
-    """What is tried on an empty copy of the live schema in memory, foreign keys enforced.
+    """Run the checks on an empty in-memory copy of the live schema, with foreign keys enforced.
 
-    All that is not declared stays out, constraints too: it is the application's, and no trial row
-    of ours must be refused by it.
+    Everything undeclared, constraints included, is left out: it is the application's, and must not
+    reject our trial rows.
     """
     wanted, checks = declared.schema, declared.checks
     tables = [
@@ -32,14 +32,14 @@ def on_copy(connection: sqlite3.Connection, declared: Declared, live: Schema) ->
     ours = [index for name, index in live.indexes.items() if index.sql and name in wanted.indexes]
     others = undeclared_indexes(wanted, live)
     with closing(scratch()) as copy:
-        # Of the same encoding: in UTF-16 text sorts otherwise.
+        # The same encoding, because UTF-16 text sorts differently.
         (encoding,) = connection.execute("PRAGMA encoding").fetchone()
         copy.execute(f"PRAGMA encoding = '{encoding}'")
         missing = list(_make(copy, [*tables, *ours], {*wanted.tables, *wanted.indexes}))
         if missing:
             yield check("the schema can be copied", "schema", iter(missing), remedy=BY_INIT)
             return
-        # Plans before the application's own indexes: SQLite may like those better.
+        # Plans come before the application's own indexes, which SQLite might prefer.
         for file in checks["plans"]:
             faults = trial.plan_faults(copy, file)
             yield check(file.name, file.kind, faults, remedy=remedy_of(file))
@@ -66,11 +66,11 @@ def on_copy(connection: sqlite3.Connection, declared: Declared, live: Schema) ->
 
 
 def _only_declared(declared: Schema, live: Schema, wanted: Table, table: Table) -> Table:
-    """`table` as its text is without what is not declared."""
+    """`table` without anything undeclared."""
     if table.sql == wanted.sql:
         return table
     from ..schema.table_text import (
-        only_declared,  # only a table in another form pays for its import
+        only_declared,  # only a table in another form pays for this import
     )
 
     return replace(table, sql=only_declared(declared, live, wanted, table))
@@ -87,7 +87,7 @@ def _subtrees(copy: sqlite3.Connection, declared: Declared) -> Iterator[Check]:
 def _make(
     copy: sqlite3.Connection, things: Sequence[Table | Index], needed: Set[str]
 ) -> Iterator[str]:
-    """Make `things` in `copy`; of those that cannot be made and are `needed`, a line each."""
+    """Create `things` in `copy`; yield a line for each that fails and is `needed`."""
     for thing in things:
         try:
             copy.execute(thing.sql)
@@ -105,11 +105,11 @@ def has_statistics(connection: sqlite3.Connection) -> bool:
 def _plans_here(
     connection: sqlite3.Connection, copy: sqlite3.Connection, files: Sequence[CheckFile]
 ) -> Iterator[str]:
-    """The queries that SQLite plans well on the bare schema and otherwise on this database."""
+    """The queries whose plan is good on the bare schema, but not on this database."""
     for file in files:
         try:
             here = list(trial.plan_faults(connection, file))
-        except sqlite3.OperationalError:  # of what is not there, which other checks tell
+        except sqlite3.OperationalError:  # something is missing, as other checks report
             continue
         if here and not list(trial.plan_faults(copy, file)):
             yield f"{file.name}: {here[0]}"

@@ -1,4 +1,4 @@
-"""What the files of `checks/` ask, tried: on the live database, or on a copy of its schema."""
+"""Run the files of `checks/`, on the live database or on a copy of its schema."""
 
 import re
 import sqlite3
@@ -13,21 +13,21 @@ from ..schema import text as sql_text
 from ..schema.model import Schema
 from ..schema.text import fold, normal, quoted
 
-# holds/: SELECTs that return the rows that are wrong. One with the parameter `:table` is asked of
-# each table; `each:` says how what it finds begins, and with `unless: foreign keys hold` a table is
-# spared of which that is seen faster. `counts:` says what the rows are called. With `own:`, what a
-# function, a collation or a module decides that only the application has is no fault. With `of:
-# declared`, only the tables of `sql/` are asked about.
+# holds/: SELECTs that return rows that are wrong. One with the parameter `:table` runs for each
+# table; `each:` is the prefix of its findings, and `unless: foreign keys hold` skips a table where
+# a quicker test proves the same. `counts:` says what the rows are called. With `own:`, what depends
+# on a function, collation or module of the application is not a fault. `of: declared` restricts it
+# to the tables of `sql/`.
 
 
 def is_of_each_table(statement: str) -> bool:
-    """Whether a SELECT of `holds/` has the parameter `:table`."""
+    """Whether a SELECT of `holds/` uses the parameter `:table`."""
     found = sql_text.tokens(statement)
     return any(pair == (("sign", ":"), ("word", "table")) for pair in pairwise(found))
 
 
 def wrong_rows(connection: sqlite3.Connection, statement: str, table: str = "") -> Iterator[str]:
-    """The rows that a SELECT of a file in `holds/` finds in the live database."""
+    """The rows that a SELECT of `holds/` returns from the live database."""
     parameters = {"table": table}
     told = 0
     try:
@@ -35,7 +35,7 @@ def wrong_rows(connection: sqlite3.Connection, statement: str, table: str = "") 
             told += 1
             yield from row
     except sqlite3.DatabaseError:
-        # Python's sqlite3 loses the row before an error; as the last one it can be had.
+        # Python's sqlite3 loses the row before an error, except when it is the last one fetched.
         again = f"SELECT * FROM ({statement.rstrip(';')}) LIMIT {told + 1}"
         with suppress(sqlite3.DatabaseError):
             yield from chain(*islice(_rows(connection.execute(again, parameters)), told, None))
@@ -43,18 +43,18 @@ def wrong_rows(connection: sqlite3.Connection, statement: str, table: str = "") 
 
 
 def _rows(cursor: sqlite3.Cursor) -> Iterator[list[str]]:
-    """Each row as the lines that tell it: a single value as it is, more with their names."""
+    """Each row as lines: a single value as it is, several with their names."""
     names = [column[0] for column in cursor.description or ()]
     for row in cursor:
         pairs = (f"{name} {value}" for name, value in zip(names, row, strict=True))
         yield str(row[0]).splitlines() if len(names) == 1 else [", ".join(pairs)]
 
 
-# plans/: a query. `index:` names the indexes that it must use; `sorts:` says why it must sort.
+# plans/: a query. `index:` names the indexes it must use; `sorts:` says why it has to sort.
 
 
 def plan_faults(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
-    """What is wrong with the plan that SQLite makes for a query of `plans/`."""
+    """What is wrong with SQLite's plan for a query of `plans/`."""
     wanted = {fold(name): name for name in indexes_of(file)}
     used = set()
     for (line,) in (row[3:] for row in _explain(copy, file)):
@@ -76,25 +76,25 @@ def plan_faults(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
 
 
 def _explain(copy: sqlite3.Connection, file: CheckFile) -> list[tuple[int, int, int, str]]:
-    # The plan does not depend on the values, so every parameter is NULL.
+    # The plan does not depend on the values, so all parameters are NULL.
     parameters: Mapping[str, None] = defaultdict(lambda: None)
     return copy.execute(f"EXPLAIN QUERY PLAN {file.statements[0]}", parameters).fetchall()
 
 
 def unused_indexes(declared: Declared) -> Iterator[str]:
-    """The declared indexes that no query in `plans/` names."""
+    """The declared indexes that no query of `plans/` names."""
     named = {fold(name) for file in declared.checks["plans"] for name in indexes_of(file)}
     for name, index in declared.schema.indexes.items():
         if index.origin == "c" and name not in named:
             yield f"no query in checks/plans/ is there for {index.name}"
 
 
-# plans/ with `subtree: COLUMN`: asks for everything below :namespace. `with:` gives the other
-# parameters a value, as `name = value, ...`.
+# plans/ with `subtree: COLUMN`: a query for everything below :namespace. `with:` sets the other
+# parameters, as `name = value, ...`.
 
 
 def subtree_faults(copy: sqlite3.Connection, declared: Schema, file: CheckFile) -> Iterator[str]:
-    """Where a subtree query returns not exactly the subtree, asked for all that has one."""
+    """Where a subtree query does not return exactly the subtree, tried for each that exists."""
     column = file.says["subtree"]
     index = declared.indexes.get(fold(indexes_of(file)[0]))
     if index is None:
@@ -122,12 +122,12 @@ def subtree_faults(copy: sqlite3.Connection, declared: Schema, file: CheckFile) 
             yield f"below {root!r} it leaves out {name!r}"
 
 
-# accepts/: rows that must be taken; a SELECT among them returns what is wrong after them. With
-# `tries: subtree`, the subtree queries of plans/ are tried on its rows.
+# accepts/: rows that must be accepted; a SELECT among them returns what is wrong afterwards. With
+# `tries: subtree`, the subtree queries of plans/ run on its rows.
 
 
 def refused_rows(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
-    """The statements of a file in `accepts/` that are refused, and what its SELECTs return."""
+    """The statements of a file in `accepts/` that are rejected, and what its SELECTs return."""
     for statement in file.statements:
         try:
             cursor = copy.execute(statement)
@@ -137,14 +137,14 @@ def refused_rows(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
             yield from chain(*_rows(cursor))
 
 
-# rejects/: rows that must be refused. The comment before each is SQLite's message for the
-# constraint that must refuse it; a statement without one is a row that the others need.
+# rejects/: rows that must be rejected. The comment before each is SQLite's message for the
+# constraint that must reject it; a statement without one is a row that the others need.
 
 _REFUSAL = re.compile(r"(NOT NULL|UNIQUE|CHECK|FOREIGN KEY) constraint failed: (.+)")
 
 
 def taken_rows(copy: sqlite3.Connection, live: Schema, file: CheckFile) -> Iterator[str]:
-    """The statements of a file in `rejects/` that are not refused by the constraint they name."""
+    """The statements of a file in `rejects/` that the named constraint does not reject."""
     for statement in file.statements:
         comments = sql_text.comments_before(statement)
         expected = _REFUSAL.fullmatch(comments[-1]) if comments else None
@@ -159,14 +159,14 @@ def taken_rows(copy: sqlite3.Connection, live: Schema, file: CheckFile) -> Itera
 
 
 def refusals_expected(file: CheckFile) -> list[tuple[str, str]]:
-    """The constraints that a file in `rejects/` tries: pairs such as ("UNIQUE", "tasks.id")."""
+    """The constraints that a file in `rejects/` tests: pairs such as ("UNIQUE", "tasks.id")."""
     comments = (sql_text.comments_before(statement)[-1:] for statement in file.statements)
     found = (_REFUSAL.fullmatch(lines[0]) for lines in comments if lines)
     return [(match[1], match[2]) for match in found if match]
 
 
 def _refusal(copy: sqlite3.Connection, statement: str) -> str | None:
-    """The message with which `statement` is refused, or None; it leaves no row."""
+    """The message that rejects `statement`, or None; it leaves no row."""
     with savepoint(copy):
         try:
             copy.execute(statement)
@@ -180,7 +180,7 @@ def _refusal(copy: sqlite3.Connection, statement: str) -> str | None:
 
 
 def _meanings(live: Schema, refusal: str) -> Iterator[str]:
-    """The normal form of a refusal; of a CHECK SQLite may tell another name than its expression."""
+    """The normal form of a refusal; for a CHECK, SQLite may give its name, not its expression."""
     yield normal(refusal)
     kind, separator, called = refusal.partition(" constraint failed: ")
     for table in live.tables.values() if kind == "CHECK" else ():
@@ -209,11 +209,11 @@ def _short(statement: str) -> str:
 
 @contextmanager
 def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
-    """Leaves no trace of what is done inside."""
+    """Roll back everything done inside."""
     connection.execute("SAVEPOINT trial")
     try:
         yield
     finally:
-        if connection.in_transaction:  # ON CONFLICT ROLLBACK has ended it
+        if connection.in_transaction:  # unless ON CONFLICT ROLLBACK has ended it
             connection.execute("ROLLBACK TO trial")
             connection.execute("RELEASE trial")

@@ -1,9 +1,10 @@
-"""`verify`: the proof that a database is what `sql/` declares and that `checks/` hold.
+"""`verify`: prove that a database is what `sql/` declares and that `checks/` hold.
 
-Strictly read-only. All checks see one state of the live database and hold up no writer (`snapshot`
-tells how); constraints and query plans are tried on a copy of its schema in memory. There
-SQLite plans without statistics (ANALYZE) and without the application's own indexes, so that a plan
-tells of what is declared, not of today's rows; where the two differ, that is told as information.
+Strictly read-only. All checks see one state of the live database and block no writer (see
+`storage/snapshot.py`); constraints and query plans are tried on an in-memory copy of its schema.
+There SQLite plans without the statistics of ANALYZE and without the application's indexes, so that
+a plan reflects what is declared, not today's rows; where the two differ, that is reported as
+information.
 """
 
 import re
@@ -35,10 +36,10 @@ from .on_copy import on_copy
 def verify(
     database: Path, declared: Declared, progress: Progress
 ) -> tuple[list[Check], Schema | None]:
-    """All checks, and the live schema that they saw (None when it cannot be read).
+    """Run all checks; also return the live schema they saw (None if it cannot be read).
 
     Raises sqlite3.OperationalError when the database is locked or may not be opened: then nothing
-    is known of it, right or wrong.
+    is known about it, right or wrong.
     """
     return undisturbed(database, lambda: _verify(database, declared, progress))
 
@@ -54,7 +55,7 @@ def _verify(
             return found, live
     except AbathurError:
         raise
-    except Exception as error:  # what cannot be read is not proven, whatever the reason
+    except Exception as error:  # whatever the reason, what cannot be read is not proven
         cause = explain(error, database)
         if cause in NOT_OPENED:
             raise
@@ -100,10 +101,10 @@ CHECKS_HOLD = "every row is as the declared CHECKs say"
 def _holding(
     connections: Sequence[sqlite3.Connection], declared: Declared, live: Schema, progress: Progress
 ) -> Iterator[Check]:
-    """The checks in `checks/holds/`, and the rows against the declared CHECKs.
+    """Run the checks of `checks/holds/`, and the rows against the declared CHECKs.
 
-    What asks of the whole comes first, and beside it the rows, which are read in their order. With
-    `quick_check` in it all pages are then known to be sound, or else a large file is not mapped.
+    Checks of the whole file come first; row scans, which read in order, run beside them. If
+    `quick_check` passes, all pages are known to be sound; otherwise a large file is not mapped.
     """
     connection, wanted = connections[0], declared.schema
     tables = _weighed(connection)
@@ -150,7 +151,7 @@ def _holding(
     if not any(part.number or part.error for part in parts):
         map_file(connections)
     parts += side_by_side(connections, of_each, progress)
-    # What only the application could tell is no fault, and not proven.
+    # What only the application could check is not a fault, but not proven either.
     unproven = [part for part in parts if lacking[part.of] and is_lacking(part.error)]
     parts = [part for part in parts if part not in unproven]
     for file in files:
@@ -165,34 +166,34 @@ def _holding(
 
 
 def _may_have_rows(connection: sqlite3.Connection, table: Table) -> bool:
-    """Whether there is something to look at in a table: an empty one need not have its CHECKs read
-    from its text, which takes longer than all else in a new database.
+    """Whether a table may have rows: for an empty one its CHECKs need not be parsed, which takes
+    longer than everything else in a new database.
     """
     try:
         some = connection.execute(f"SELECT 1 FROM {quoted(table.name)} LIMIT 1").fetchone()
-    except sqlite3.DatabaseError:  # damaged: the checks will tell
+    except sqlite3.DatabaseError:  # damaged: the checks will report it
         return True
     return some is not None
 
 
 def _foreign_keys_hold(connection: sqlite3.Connection, live: Schema, table: str) -> bool:
-    """Whether all foreign keys of a table are seen at a glance to hold."""
+    """Whether a quick test proves that all foreign keys of a table hold."""
     found = live.tables.get(fold(table))
     try:
         return found is not None and all_hold(connection, live, found)
-    except sqlite3.DatabaseError:  # the check itself will tell
+    except sqlite3.DatabaseError:  # the check itself will report it
         return False
 
 
 GLANCES = {"foreign keys hold": _foreign_keys_hold}
-"""What a check's `unless:` may say, and how that is seen."""
+"""The values of `unless:`, each with its test."""
 
 
 def _rows_against(table: Table) -> str:
-    """A SELECT that counts the rows of a table that break its CHECKs, for each that is broken.
+    """A SELECT that counts, for each violated CHECK of a table, the rows that violate it.
 
-    `integrity_check` does not tell of them here: SQLite forgets the CHECKs of a database that it
-    opens read-only (`sqlite3AddCheckConstraint` in its source).
+    `integrity_check` does not report them here: SQLite ignores CHECKs in a database opened
+    read-only (`sqlite3AddCheckConstraint` in its source).
     """
     checks = list(enumerate(sorted(table.checks)))
     counts = ", ".join(f"count(*) FILTER (WHERE NOT ({check})) AS c{n}" for n, check in checks)
@@ -204,8 +205,8 @@ def _rows_against(table: Table) -> str:
 
 
 def _weighed(connection: sqlite3.Connection) -> dict[str, int]:
-    """The tables, SQLite's own too, by name, each with about how long it takes to check: the number
-    of its rows and of their entries in indexes, as far as the largest rowid tells it.
+    """All tables by name, including SQLite's own, with an estimate of how long each takes to check:
+    the number of its rows and their index entries, as far as the largest rowid tells.
     """
     weights = {}
     for name, trees in connection.execute(
@@ -214,14 +215,14 @@ def _weighed(connection: sqlite3.Connection) -> dict[str, int]:
         " ORDER BY t.name"
     ):
         weights[name] = 0
-        with suppress(sqlite3.DatabaseError):  # WITHOUT ROWID, or damaged: the check will tell
+        with suppress(sqlite3.DatabaseError):  # WITHOUT ROWID, or damaged: the check will report it
             (last,) = connection.execute(f"SELECT max(rowid) FROM {quoted(name)}").fetchone()
             weights[name] = last * trees if isinstance(last, int) else 0
     return weights
 
 
 def _with_owner(finding: str, owners: Mapping[int, str]) -> str:
-    """What `integrity_check` found, with the table or index at whose first page it did."""
+    """A finding of `integrity_check`, with the table or index whose root page it names."""
     page = re.match(r"(?:On tree page|Tree|Page|page) (\d+)", finding)
     owner = owners.get(int(page[1])) if page else None
     return f"{finding} (page {page[1]} is the first of {owner})" if page and owner else finding

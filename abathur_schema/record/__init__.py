@@ -1,4 +1,4 @@
-"""What is known of a run: the report, the preserved state, the escalation.
+"""What is known about a run: the report, the preserved state, the escalation.
 
 May import: all wings below it. Imported by: commands, application.
 """

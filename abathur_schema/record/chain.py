@@ -1,4 +1,4 @@
-"""The chain that a task runs: its steps, one after the other, on the database of one run."""
+"""Run the steps of a task, one after the other."""
 
 import sqlite3
 import time
@@ -19,17 +19,17 @@ from ..storage.foreign_keys import Violations
 from .run import Run
 
 CopyFolder = Callable[[], Path]
-"""Gives the folder for the copy that is kept before rows are rewritten, if that comes to pass."""
+"""Returns the folder for the copy made before rows are rewritten; called only when needed."""
 
 
 def run_chain(
     run: Run, target: Target, copy_to: CopyFolder | None
 ) -> Generator[Violations | Step, None, None]:
-    """Run all steps of the task, those after a failed one excepted.
+    """Run all steps of the task, up to the first that fails.
 
-    Yields the violations of foreign keys that are there before the first change, where they are
-    looked for, and each step when it has ended. Without `copy_to` no copy is kept. Raises
-    UsageError where `verify` can learn nothing.
+    Yields the foreign key violations that exist before the first change, where they are looked for,
+    and each step when it has ended. Without `copy_to` no copy is kept. Raises UsageError where
+    `verify` cannot learn anything.
     """
     progress = target.progress
     try:
@@ -52,7 +52,7 @@ def run_chain(
 def run_in(
     run: Run, target: Target, name: str, copy_to: CopyFolder | None
 ) -> Generator[Violations, None, None]:
-    """Run one step as a part of `run`, and keep a copy of the database before the first rewrite."""
+    """Run one step as part of `run`, copying the database before the first row is rewritten."""
     with closing(run_step(target, name)) as events:
         try:
             event = next(events)
@@ -66,8 +66,8 @@ def run_in(
                         run.violations = event
                         target.progress.done()
                         yield event
-                except Exception as error:  # such as a copy that could not be kept
-                    event = events.throw(error)  # the step fails
+                except Exception as error:  # such as a failed copy
+                    event = events.throw(error)  # makes the step fail
                 else:
                     event = next(events)
         except StopIteration as end:
@@ -75,7 +75,7 @@ def run_in(
 
 
 def _keep_copy(run: Run, folder: Path) -> None:
-    from .preserved import keep_copy  # only a rebuild pays for its import
+    from .preserved import keep_copy  # only a rebuild pays for this import
 
     keep_copy(run, folder)
 

@@ -1,4 +1,4 @@
-"""The straight way from a run to its record, and from both to an exit code."""
+"""From a run to its record, and from both to an exit code."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from .run import Run
 
 
 class Record(NamedTuple):
-    """The text of a run's report, and why it could not be written, if so."""
+    """The text of a report, and why it could not be written, if so."""
 
     content: str
     lost: OSError | None = None
@@ -27,7 +27,7 @@ def record(run: Run, draft: Draft) -> Record:
 
 def exit_code(run: Run, recorded: Record) -> int:
     """0: all is well; 1: checks failed; 3: a step failed, or its report could not be written;
-    otherwise that of the signal that ended the run.
+    otherwise the code of the signal that ended the run.
     """
     failed = run.failed
     if failed and isinstance(failed.error, Interrupted):
@@ -38,11 +38,11 @@ def exit_code(run: Run, recorded: Record) -> int:
 
 
 def _content(run: Run, draft: Draft) -> str:
-    """The text of the report, once all that it names is kept."""
+    """The text of the report, after everything it mentions has been kept."""
 
     def content() -> str:
         if run.failed and not isinstance(run.failed.error, Interrupted):
-            from .preserved import preserve  # only a failure pays for its import
+            from .preserved import preserve  # only a failure pays for this import
 
             return preserve(run, draft.folder())
         return to_json(compose(run))

@@ -1,4 +1,4 @@
-"""The place of a report, taken before the task runs."""
+"""The file of a report, reserved before the task runs."""
 
 import os
 from contextlib import suppress
@@ -10,22 +10,22 @@ from ..errors import UsageError
 from ..storage.durable_files import create, make_folders, sync_folder
 
 ROOM = 64 * 1024
-"""Bytes taken for the report before anything is touched, so that it can be written even when the
+"""Bytes reserved for the report before anything is touched, so that it can be written even if the
 disk fills up while the task runs."""
 
 BEFORE = "before"
 REPLACED = "replaced"
-"""The suffixes of the folders beside the report for what was there before rows were written anew,
-and for what `restore` has replaced; that of a failure has none."""
+"""The suffixes of the folders beside the report: for the state before rows were rewritten, and for
+what `restore` replaced; the folder of a failure has none."""
 
 
 class Draft:
-    """The report's place: its name is taken, and room for it on the disk, before the task runs.
+    """A report's file: its name and disk space are reserved before the task runs.
 
-    `stem` is the time `now` (UTC, to the microsecond) and the task; where another run has that
-    name, or left a state under it and no report, the next microsecond that is free. Left as a
-    context manager, it leaves no trace unless the report was written. Raises UsageError when the
-    folder cannot be written.
+    `stem` is the time `now` (UTC, with microseconds) and the task; if another run has that name, or
+    left a state under it without a report, the next free microsecond. As a context manager it
+    leaves no trace unless the report was written. Raises UsageError when the folder is not
+    writable.
     """
 
     def __init__(self, folder: Path, task: str, now: datetime) -> None:
@@ -57,11 +57,11 @@ class Draft:
             ) from error
 
     def folder(self, suffix: str = "") -> Path:
-        """The folder beside the report in which a state of the database is kept."""
+        """The folder beside the report that keeps a state of the database."""
         return self.path.with_name("-".join(filter(None, (self.stem, suffix))))
 
     def write(self, content: str) -> None:
-        """Put `content` in place, whole or not at all. Raises OSError."""
+        """Write the report, completely or not at all. Raises OSError."""
         try:
             self._file.seek(0)
             self._file.write(content.encode("utf-8", "surrogateescape"))
@@ -69,7 +69,7 @@ class Draft:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._temporary.rename(self.path)
-            with suppress(OSError):  # it is there, though a power loss may take it
+            with suppress(OSError):  # it exists, though a power loss might lose it
                 sync_folder(self.path.parent)
         finally:
             self._drop()
@@ -78,7 +78,7 @@ class Draft:
         """Leave no trace, unless the report was written."""
         if hasattr(self, "_file"):
             self._drop()
-        with suppress(OSError):  # something is in it
+        with suppress(OSError):  # it is not empty
             for folder in reversed(self._made):
                 folder.rmdir()
 
@@ -94,7 +94,7 @@ class Draft:
         self.discard()
 
     def _drop(self) -> None:
-        with suppress(OSError):  # what could not be written is tried again
+        with suppress(OSError):  # a failed write is reported when it is tried again
             self._file.close()
         with suppress(OSError):
             self._temporary.unlink()

@@ -12,7 +12,7 @@ import invoke
 
 
 def environment(task: str, database: Path) -> dict[str, str]:
-    """What the report and `escalation.md` say of the place."""
+    """What the report and `escalation.md` say about the machine."""
     system = os.uname()
     return {
         "task": task,
@@ -26,7 +26,7 @@ def environment(task: str, database: Path) -> dict[str, str]:
 
 
 def file_system(folder: Path) -> str:
-    """The type of the file system that holds `folder`, where the system tells it (Linux)."""
+    """The type of the file system of `folder`, where the operating system reports it (Linux)."""
     path = os.path.realpath(folder)
     best = ("", "unknown")
     for point, kind in mounts():
@@ -37,7 +37,7 @@ def file_system(folder: Path) -> str:
 
 
 def mounts() -> Iterator[tuple[str, str]]:
-    """Where something is mounted, and the type of its file system, where the system tells."""
+    """The mount points and their file system types, where the operating system reports them."""
     try:
         lines = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines()
     except OSError:

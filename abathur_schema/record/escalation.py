@@ -1,4 +1,4 @@
-"""`escalation.md`: what a person or an agent needs to take over after a step failed."""
+"""`escalation.md`: what a person or an agent needs in order to take over after a failed step."""
 
 from ..diagnosis import explain, trace
 from .environment import environment
@@ -6,7 +6,7 @@ from .run import Run
 
 
 def escalation(run: Run) -> str:
-    """The text for a run in which a step failed."""
+    """The text for a run with a failed step."""
     step, state = run.failed, run.preserved
     assert step
     assert step.error

@@ -20,7 +20,7 @@ from .script import statements_sql
 
 
 def preserve(run: Run, folder: Path) -> str:
-    """Keep in `folder` all that the contract names, as far as the disk allows.
+    """Keep in `folder` everything the contract lists, as far as the disk allows.
 
     Returns the text of the report, of which `report.json` is a copy.
     """
@@ -29,7 +29,7 @@ def preserve(run: Run, folder: Path) -> str:
     state.keep_text("statements.sql", statements_sql(run.steps, run.declared.settings))
     state.keep_text("escalation.md", as_called(escalation(run)))
     lost = len(state.lost)
-    # The copy names itself: it is read only where it is.
+    # The copy lists itself: it is read only in its own folder.
     state.files.append(folder / "report.json")
     content = to_json(compose(run))
     state.files.pop()
@@ -39,9 +39,9 @@ def preserve(run: Run, folder: Path) -> str:
 
 
 def keep_copy(run: Run, folder: Path) -> None:
-    """Keep what is committed of the database, before rows of it are written anew.
+    """Keep the committed state of the database before rows are rewritten.
 
-    Raises NoCopyError when that cannot be done.
+    Raises NoCopyError when that fails.
     """
     state = PreservedState(folder)
     state.keep("database.db", partial(back_up, run.database, settings=run.declared.settings))
@@ -49,11 +49,11 @@ def keep_copy(run: Run, folder: Path) -> None:
 
 
 def keep_replaced(run: Run, folder: Path, opened: BinaryIO, *, in_wal_mode: bool) -> None:
-    """Keep the files of the database, which nobody else may write, before they are replaced;
-    `opened` is the database itself.
+    """Keep the files of the database, which is locked against writers, before they are replaced;
+    `opened` is the database file.
 
-    To be alone with it one has to take it out of WAL mode: `in_wal_mode` says that it was in that.
-    Raises NoCopyError when it cannot be kept.
+    Exclusive access required leaving WAL mode: `in_wal_mode` says that the database was in it.
+    Raises NoCopyError when the files cannot be kept.
     """
     state = PreservedState(folder)
     state.keep_bytes(run.database, opened)

@@ -1,4 +1,4 @@
-"""The report: one JSON file for every run, written when all that it says is true.
+"""The report: one JSON file for each run, written once everything it says is true.
 
 `report.schema.json` beside this module is its JSON Schema.
 """
@@ -18,7 +18,7 @@ from .run import Run
 VERSION = "1.0"
 AGENT = "database-schema-implementer"
 READ_TARGET_MS = 50
-"""What every read in `checks/plans/` may take on a database of a million memories."""
+"""The time limit of each query in `checks/plans/` on a database with a million memories."""
 
 Document = dict[str, Any]
 
@@ -80,12 +80,12 @@ def compose(run: Run) -> Document:
 
 def to_json(document: Document) -> str:
     """The text of a report."""
-    # ASCII: the same text on any terminal, and whatever bytes a path has.
+    # ASCII: the same text on any terminal, and for any bytes in a path.
     return as_called(json.dumps(document, indent=2)) + "\n"
 
 
 def without_trace(content: str) -> str:
-    """The text of a report for a terminal, where no stack trace belongs."""
+    """The text of a report for a terminal, without stack traces."""
     document = json.loads(content)
     if document["failure"]:
         document["failure"]["trace"] = "left out here"

@@ -1,4 +1,4 @@
-"""What is known of one run, and the words for it; the report is made of nothing else."""
+"""What is known about one run, and the wording for it; the report is built from nothing else."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,16 +13,16 @@ from ..schema.difference import differences
 from ..schema.model import Schema
 from ..storage.foreign_keys import Violations
 
-if TYPE_CHECKING:  # imported by a failure only
+if TYPE_CHECKING:  # only a failure imports it
     from ..storage.kept import PreservedState
 
 
 @dataclass
 class Run:
-    """One run of a task. `declared` is what must be; `checks` is None when `verify` did not run;
-    `made` are the folders and files that it made; `live` is the schema read back at the end (None:
-    it could not be read); `violations` are those of foreign keys that were there before anything
-    changed, where that was looked for; `copy` is what was kept before rows were written anew.
+    """One run of a task. `declared` is what must exist; `checks` is None if `verify` did not run;
+    `made` are the folders and files that the run created; `live` is the schema read back at the end
+    (None: unreadable); `violations` are the foreign key violations that existed before any change,
+    where they were looked for; `copy` was kept before rows were rewritten.
     """
 
     task: str
@@ -38,7 +38,7 @@ class Run:
 
     @property
     def failed(self) -> Step | None:
-        """The step that could not be done, whose `error` says why."""
+        """The step that failed, whose `error` says why."""
         return next((step for step in self.steps if step.error), None)
 
     @property
@@ -48,7 +48,7 @@ class Run:
 
     @property
     def remedies(self) -> list[str]:
-        """What to do about the checks that failed; once, and not what another one begins with."""
+        """What to do about the failed checks; no duplicates, and no prefix of another remedy."""
         found = dict.fromkeys(check.remedy for check in self.faults)
         return [
             one for one in found if not any(one != part and one.startswith(part) for part in found)
@@ -60,12 +60,12 @@ class Run:
         return [statement for step in self.steps for statement in step.ran]
 
     def delivered(self, deliverable: str) -> list[str]:
-        """The names that one of the report's `deliverables` has."""
+        """The names in one of the report's `deliverables`."""
         return [name for one in self.ran for made, name in one.made if made == deliverable]
 
     @property
     def state_folder(self) -> Path | None:
-        """Where the state is preserved, if anything of it is."""
+        """Where the state is preserved, if any of it is."""
         return self.preserved.folder if self.preserved and self.preserved.files else None
 
     @property
@@ -88,7 +88,7 @@ class Run:
         return not any(self.is_open(step) for step in self.declared.steps)
 
     def is_open(self, step: str) -> bool:
-        """Whether something of what `step` makes is not there as declared."""
+        """Whether an object of `step` is missing or not as declared."""
         if self.live is None:
             return True
         return bool(differences(self.declared.schema, self.live, self.declared.objects(step)))
@@ -98,7 +98,7 @@ class Run:
         if self.failed and self.failed.error:
             return explain(self.failed.error, self.database).remedy
         if self.checks and self.live is None:
-            return self.faults[-1].findings[-1]  # it cannot be read; what to do stands there
+            return self.faults[-1].findings[-1]  # unreadable; the finding says what to do
         if self.faults:
             return "read the findings of the failed checks; " + "; ".join(self.remedies)
         if self.complete:
@@ -107,14 +107,14 @@ class Run:
         return f"run `invoke {step}`, or `invoke init` for all that is missing"
 
     def blockers(self) -> Iterator[str]:
-        """What stood in the way, a line each."""
+        """What prevented success, one line each."""
         if self.failed:
             yield f"{self.failed.name}: {self.failed.error}"
         for check in self.faults:
             yield f"{check.name}: {check.findings[0]}"
 
     def parents_first(self) -> Iterator[str]:
-        """The tables that were made early because others reference them."""
+        """The tables that were created early because others reference them."""
         for step in self.steps:
             for made, name in (pair for statement in step.ran for pair in statement.made):
                 home = self.declared.step_of(name) if made == "tables_created" else step.name
@@ -144,7 +144,7 @@ class Run:
 
 
 def what_changed(ran: list[Statement]) -> str:
-    """Such as `1 table made, 18 indexes made`; empty when nothing was."""
+    """A summary such as `1 table made, 18 indexes made`; empty if nothing changed."""
     words = {
         "databases_restored": ("database", "put back"),
         "upgrades_run": ("upgrade", "run"),
@@ -165,7 +165,7 @@ def what_changed(ran: list[Statement]) -> str:
 
 
 def failure_lines(run: Run) -> Iterator[str]:
-    """What failed, why, and what to do; nothing when all steps succeeded."""
+    """What failed, why, and what to do; nothing if all steps succeeded."""
     if not run.failed or not run.failed.error:
         return
     yield f"{run.failed.name} failed: {run.failed.error}"

@@ -1,4 +1,4 @@
-"""`statements.sql`: what ran, as SQL to run again."""
+"""`statements.sql`: the statements that ran, as a script."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +8,7 @@ from ..planning.statement import Attempt, Step
 
 
 def statements_sql(steps: Sequence[Step], settings: Settings) -> str:
-    """What ran, in order and by step, ready to run again; the statement that failed is marked."""
+    """The statements that ran, in order and by step, as a script; the one that failed is marked."""
     lines = ["-- What ran, in order; each step is one transaction.\n"]
     if any(changes_text(attempt.planned) for step in steps for attempt in step.attempts):
         lines.append("-- In the command line of sqlite3 run `.dbconfig defensive off` first.\n")
@@ -25,7 +25,7 @@ def statements_sql(steps: Sequence[Step], settings: Settings) -> str:
 
 def _attempt_sql(step: Step, attempt: Attempt) -> Iterator[str]:
     before, after = framed(attempt.planned) if step.name != PRAGMA else ([], [])
-    if attempt.running in before:  # not even begun
+    if attempt.running in before:  # the transaction never began
         before = before[: before.index(attempt.running)]
         after = []
     yield from (statement.sql for statement in (*before, *attempt.ran))

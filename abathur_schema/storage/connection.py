@@ -1,4 +1,4 @@
-"""The one way to open a database: by its path, with the settings of `sql/pragma.sql`."""
+"""The only way to open a database: by its path, with the settings of `sql/pragma.sql`."""
 
 import os
 import re
@@ -18,19 +18,19 @@ from ..schema.scratch import STEPS_BETWEEN_LOOKS, exactly, guard
 T = TypeVar("T")
 
 COMPANIONS = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database file while it is in use."""
+"""The suffixes of the files that SQLite keeps beside a database in use."""
 
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
-"""Begins a rollback journal, and ends one that names a super-journal."""
+"""The magic bytes that begin a rollback journal, and end one that names a super-journal."""
 
 NOT_READABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""What a database that cannot be read raises; the second where SQLite's message quotes a name in it
-that is no UTF-8."""
+"""What reading a broken database raises; the second where SQLite's message quotes a name that is
+not UTF-8."""
 
 SECONDS = 120.0
 SECONDS_PER_BYTE = 1e-5
-"""How long a connection that only reads may take, and how much longer for each byte of the file:
-far longer than the slowest disk needs. A step can be made to take any time.
+"""The time limit of a read-only connection, plus seconds per byte of the file: far more than the
+slowest disk needs. A hostile schema could make one step of a check take any time.
 """
 
 
@@ -40,19 +40,19 @@ def connect(
     settings: Settings,
     factory: type[sqlite3.Connection] = sqlite3.Connection,
 ) -> sqlite3.Connection:
-    """Open a database that exists; the caller begins and ends transactions.
+    """Open an existing database; the caller begins and ends transactions.
 
-    `ro` is strictly read-only: opened so, and query_only besides; guarded, and any thread may use
-    it, one at a time. Raises sqlite3.Error when the file cannot be opened (one that is no database
-    is noticed by the first statement that reads), and ForeignJournalError when a `-journal` beside
-    it would have SQLite delete a file that is none of its own.
+    `ro` is strictly read-only (opened so, and query_only as well), guarded, and usable from any
+    thread, one at a time. Raises sqlite3.Error when the file cannot be opened (a file that is not a
+    database is noticed by the first statement that reads it), and ForeignJournalError when a
+    `-journal` beside it would make SQLite delete a file that is not its own.
     """
     read_only = mode == "ro"
     if not read_only and (named := foreign_super_journal(database)):
         raise ForeignJournalError(
             f"{database.name}-journal has SQLite delete {named!r}, which is none of its own files"
         )
-    # as_uri() quotes what has a meaning in a URI: space, ?, #, %.
+    # as_uri() escapes what is special in a URI: space, ?, #, %.
     uri = f"{database.absolute().as_uri()}?mode={mode}"
     if read_only and unwritten(database):
         uri, factory = f"{uri}&immutable=1", Unwritten
@@ -73,19 +73,19 @@ def connect(
 
 
 class Unwritten(sqlite3.Connection):
-    """A connection to a database in WAL mode that nobody has open, by a user who may not write it.
+    """A connection to a WAL database that nobody has open, for a user without write permission.
 
-    Opened as usual, SQLite would make a `-wal` and a `-shm` of this user's beside it, and could not
-    take them away; its owner could then write no more. So SQLite takes the file as one that nobody
-    writes; whoever reads much so asks by `undisturbed`.
+    Opened normally, SQLite would create a `-wal` and a `-shm` owned by this user, and could not
+    remove them; the owner could no longer write. So the file is opened as immutable, and long reads
+    go through `undisturbed`.
     """
 
 
 def unwritten(database: Path) -> tuple[int, ...] | None:
-    """What tells whether a database that is read as `Unwritten` was written meanwhile; None for one
-    that is read as usual.
+    """A fingerprint that changes when a database read as `Unwritten` is written; None for a
+    database that is read normally.
 
-    Raises sqlite3.OperationalError where this user can read it in neither way.
+    Raises sqlite3.OperationalError where this user can read it neither way.
     """
     if os.access(database, os.W_OK) or not os.access(database, os.R_OK):
         return None
@@ -102,7 +102,7 @@ def unwritten(database: Path) -> tuple[int, ...] | None:
 
 
 def undisturbed(database: Path, ask: Callable[[], T]) -> T:
-    """What `ask` reads; asked again where a database that is read as Unwritten was written."""
+    """Return what `ask` reads; repeat it if a database read as Unwritten was written meanwhile."""
     while True:
         before = unwritten(database)
         found = ask()
@@ -111,8 +111,8 @@ def undisturbed(database: Path, ask: Callable[[], T]) -> T:
 
 
 def foreign_super_journal(database: Path) -> str:
-    """The file that a `-journal` left beside `database` names as its super-journal, unless the name
-    is one that SQLite gives (it ends with -mj and a number); else empty.
+    """The super-journal named by a `-journal` beside `database`, unless SQLite could have chosen
+    that name (it ends with -mj and a number); otherwise empty.
 
     SQLite plays such a journal back when it opens the database for writing, and then deletes the
     file named there (SQLite documentation, "Database File Format", section "The Rollback Journal",
@@ -131,18 +131,18 @@ def foreign_super_journal(database: Path) -> str:
 
 
 def longest_time(size: int) -> float:
-    """How many seconds it may take to read a file of `size` bytes, before it is given up."""
+    """How many seconds reading a file of `size` bytes may take before it is aborted."""
     return SECONDS + SECONDS_PER_BYTE * size
 
 
 def size_of(database: Path) -> int:
-    """The bytes of a database and of what is in its `-wal` only."""
+    """The size of a database in bytes, with what is only in its `-wal`."""
     files = (database.with_name(database.name + suffix) for suffix in ("", "-wal"))
     return sum(file.stat().st_size for file in files if file.exists())
 
 
 def settle(connection: sqlite3.Connection, settings: Settings) -> None:
-    """Run on a connection the settings that it would not have otherwise."""
+    """Apply the settings that a new connection does not have by default."""
     for setting in settings:
         if setting.name != IN_THE_FILE:
             connection.execute(setting.statement).fetchall()
@@ -150,9 +150,9 @@ def settle(connection: sqlite3.Connection, settings: Settings) -> None:
 
 @contextmanager
 def fully_synced(connection: sqlite3.Connection, settings: Settings) -> Iterator[None]:
-    """For a change of the journal mode, which SQLite writes by way of a rollback journal. There
-    `synchronous = NORMAL` does not save the database from every power loss (SQLite documentation,
-    "PRAGMA synchronous").
+    """Sync fully, for changing the journal mode: SQLite writes that through a rollback journal,
+    where `synchronous = NORMAL` does not survive every power loss (SQLite documentation, "PRAGMA
+    synchronous").
     """
     connection.execute("PRAGMA synchronous = FULL")
     try:
@@ -162,26 +162,26 @@ def fully_synced(connection: sqlite3.Connection, settings: Settings) -> Iterator
 
 
 def unsettled(connection: sqlite3.Connection, settings: Settings) -> list[tuple[Setting, str]]:
-    """The settings that do not read back as `sql/pragma.sql` says, each with what they are."""
-    # A database in memory has no file name, and no journal mode but "memory". The name itself stays
-    # in SQLite: it may be no UTF-8.
-    in_memory = connection.execute(  # temp: nothing of the file's own can have this name
+    """The settings that differ from `sql/pragma.sql`, each with its current value."""
+    # An in-memory database has no file name, and no journal mode but "memory". The name itself is
+    # not read: it may not be UTF-8.
+    in_memory = connection.execute(  # temp: no object of the file can shadow this name
         "SELECT 1 FROM temp.pragma_database_list WHERE name = 'main' AND file = ''"
     ).fetchone()
     values = (
         (setting, str(connection.execute(f"PRAGMA {setting.name}").fetchone()[0]))
         for setting in settings
-        # One that is read as Unwritten is in WAL mode, but SQLite does not say so.
+        # A database read as Unwritten is in WAL mode, though SQLite does not say so.
         if not (setting.name == IN_THE_FILE and (in_memory or isinstance(connection, Unwritten)))
     )
     return [(setting, value) for setting, value in values if value != setting.value]
 
 
 def look(database: Path, settings: Settings) -> None:
-    """Raise what is wrong with a file that cannot be read, before it is opened for writing: closing
-    such a connection would move what is in its `-wal` into it.
+    """Raise the error of a file that cannot be read, before opening it for writing: closing such a
+    connection would move the content of its `-wal` into it.
     """
-    # One that is locked or must be recovered first cannot be looked at so: another matter.
+    # A file that is locked or needs recovery cannot be read this way: not an error here.
     with (
         suppress(sqlite3.OperationalError),
         closing(connect(database, "ro", settings)) as connection,
@@ -190,9 +190,9 @@ def look(database: Path, settings: Settings) -> None:
 
 
 def read_back(database: Path, settings: Settings) -> Schema | None:
-    """The live schema, or None when it cannot be read."""
+    """The live schema, or None if it cannot be read."""
     try:
         with closing(connect(database, "ro", settings)) as connection:
             return read_schema(connection)
-    except Exception:  # the report then says that nothing is reached
+    except Exception:  # the report then says that nothing has been reached
         return None

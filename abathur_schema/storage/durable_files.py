@@ -1,4 +1,4 @@
-"""Files that must survive: written whole or not at all, and readable by their owner only."""
+"""Write files that must survive: completely or not at all, and readable only by their owner."""
 
 import errno
 import os
@@ -11,13 +11,14 @@ FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 
 CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM)
-"""What a folder says that cannot be synced at all: not every file system can, and who may write in
-it may perhaps not read it."""
+"""The errors of a folder that cannot be synced: not every file system supports it, and who may
+write into a folder may not be allowed to read it.
+"""
 
 
 def make_folders(folder: Path, mode: int = FOLDER_MODE) -> list[Path]:
-    """Make `folder` and the folders above it, for their owner only, and see them on the disk, or
-    make none; returns those it made.
+    """Create `folder` and its parents, for their owner only, and sync them; or create none of them.
+    Returns those it created.
     """
     made = [path for path in (*reversed(folder.parents), folder) if not path.exists()]
     try:
@@ -25,7 +26,7 @@ def make_folders(folder: Path, mode: int = FOLDER_MODE) -> list[Path]:
             path.mkdir(mode=mode, exist_ok=True)
             sync_folder(path.parent)
     except OSError:
-        with suppress(OSError):  # something is in it, or it was not made
+        with suppress(OSError):  # not empty, or not created
             for path in reversed(made):
                 if path.exists():
                     path.rmdir()
@@ -34,13 +35,13 @@ def make_folders(folder: Path, mode: int = FOLDER_MODE) -> list[Path]:
 
 
 def create(path: Path) -> int:
-    """A new file, open for writing. Raises FileExistsError when anything has that name."""
+    """Create a file, open for writing. Raises FileExistsError when the name is in use."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that is written beside its place, seen on the disk, and only then put there."""
+    """Write a file under a temporary name, sync it, and only then rename it."""
     temporary = path.with_name(f".{path.name}.tmp")
     descriptor = create(temporary)
     try:
@@ -55,7 +56,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def sync_folder(folder: Path) -> None:
-    """See on the disk what was made, renamed or removed in `folder`, where it can be synced."""
+    """Sync what was created, renamed or removed in `folder`, where that is supported."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Rows whose parent is missing, read from a database."""
+"""Find rows whose parent is missing."""
 
 import sqlite3
 from collections import Counter
@@ -13,9 +13,9 @@ from ..schema.text import fold, quoted
 
 
 class Violations(NamedTuple):
-    """How many rows have no parent, by child table, columns and parent; `first` are some of them,
-    each as one line. `unchecked` are tables of which SQLite does not tell: a foreign key of theirs
-    references columns that are not there, or not unique.
+    """The number of rows without a parent, by child table, columns and parent; `first` are some of
+    them, one line each. `unchecked` are tables that SQLite cannot check: one of their foreign keys
+    references columns that do not exist or are not unique.
     """
 
     counts: Counter[str]
@@ -24,7 +24,7 @@ class Violations(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The number of all."""
+        """The number of all rows without a parent."""
         return self.counts.total()
 
 
@@ -34,10 +34,10 @@ MAX_SHOWN = 20
 def violations(
     connection: sqlite3.Connection, live: Schema, leave_out: Set[str] = frozenset()
 ) -> Violations:
-    """What `PRAGMA foreign_key_check` finds in all tables of `live`, but for the foreign keys that
-    `named` calls as in `leave_out`.
+    """The findings of `PRAGMA foreign_key_check` in all tables of `live`, except for the foreign
+    keys whose `named` form is in `leave_out`.
 
-    A table whose foreign key SQLite calls a mismatch counts as one line of its own.
+    A table for which SQLite reports a mismatch counts as one line.
     """
     counts: Counter[str] = Counter()
     first: list[str] = []
@@ -63,12 +63,12 @@ def violations(
 
 
 def named(key: ForeignKey) -> str:
-    """A foreign key as the counts of violations call it."""
+    """A foreign key as it is named in the counts of violations."""
     return fold(f"{key.table}({', '.join(key.columns)}) -> {key.other_table}")
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, str]]:
-    """The rows that SQLite finds in one table, each with the key that counts it."""
+    """The rows that SQLite finds in one table, each with its key in the counts."""
     columns: dict[int, list[str]] = {}
     for number, column in connection.execute(
         'SELECT id, "from" FROM pragma_foreign_key_list(?) ORDER BY seq', (table,)
@@ -83,8 +83,8 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, str
 
 
 def all_hold(connection: sqlite3.Connection, live: Schema, table: Table) -> bool:
-    """Whether every foreign key of a table is seen at a glance to hold; if not, SQLite's own check
-    must be asked. In a database whose indexes are damaged neither tells the truth.
+    """Whether every foreign key of a table holds, as far as a quick test can prove it; if not, run
+    SQLite's check. In a database with damaged indexes neither is reliable.
 
     Raises sqlite3.DatabaseError where the table cannot be read.
     """
@@ -92,12 +92,12 @@ def all_hold(connection: sqlite3.Connection, live: Schema, table: Table) -> bool
 
 
 def _holds(connection: sqlite3.Connection, live: Schema, table: Table, key: ForeignKey) -> bool:
-    """Whether a foreign key is seen at a glance to hold: each of its values has its parent.
+    """Whether a quick test proves that a foreign key holds: each of its values has a parent.
 
-    By an index the values come in order, and the parents are found in the same order: on large
-    tables several times faster than SQLite's own check, which goes from row to row. What differs
-    from it (several columns, no index on the parent, another collation there) is left to it, and
-    so is `rowid`, which is not always what it seems.
+    It reads the values in index order, so that the parents are found in order too: on large tables
+    several times faster than SQLite's check, which goes row by row. What would differ from that
+    (several columns, no index on the parent, another collation there) is left to SQLite's check, as
+    is `rowid`, which is not always what it seems.
     """
     child = table.column[fold(key.columns[0])]
     parent = live.tables.get(fold(key.other_table))
@@ -114,7 +114,7 @@ def _holds(connection: sqlite3.Connection, live: Schema, table: Table, key: Fore
         for index in live.indexes_on(parent.name)
     ):
         return False
-    # The plus takes the child's affinity away: the parent's decides, as it does for SQLite.
+    # The plus removes the child's affinity: the parent's decides, as in SQLite's own check.
     orphans = (
         f"SELECT 1 FROM {quoted(table.name)} AS c WHERE c.{quoted(child.name)} IS NOT NULL"
         f" AND NOT EXISTS (SELECT 1 FROM {quoted(parent.name)} AS p"

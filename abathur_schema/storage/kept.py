@@ -1,4 +1,4 @@
-"""A folder in which a state of the database is kept."""
+"""Keep the state of a database in a folder."""
 
 import os
 import shutil
@@ -17,8 +17,8 @@ from .durable_files import create, make_folders, new_file, sync_folder
 
 @dataclass
 class PreservedState:
-    """`files` were kept; `lost` says of each that could not be kept why; `notes` what to know of
-    those that were.
+    """`files` were kept; `lost` gives the reason for each that could not be; `notes` say what to
+    know about those that were.
     """
 
     folder: Path
@@ -27,7 +27,7 @@ class PreservedState:
     notes: list[str] = field(default_factory=list)
 
     def keep(self, name: str, make: Callable[[Path], None]) -> None:
-        """Let `make` write the file `name`; when it cannot, say so and go on."""
+        """Have `make` write the file `name`; if that fails, record it and continue."""
         path = self.folder / name
         try:
             make_folders(self.folder)
@@ -37,7 +37,7 @@ class PreservedState:
             self.lost.append(f"{name}: {error}")
 
     def keep_text(self, name: str, content: str) -> None:
-        """Keep a text file."""
+        """Keep text as a file."""
 
         def make(path: Path) -> None:
             with new_file(path) as file:
@@ -46,7 +46,7 @@ class PreservedState:
         self.keep(name, make)
 
     def keep_database(self, database: Path, settings: Settings) -> None:
-        """Keep the database: by SQLite's backup, or byte for byte where SQLite cannot read it."""
+        """Keep the database: by SQLite's backup, or byte by byte where SQLite cannot read it."""
         try:
             if not database.exists():
                 self.lost.append("database.db: there was no database")
@@ -61,9 +61,9 @@ class PreservedState:
             self.lost.append(f"database.db: {error}")
 
     def keep_bytes(self, database: Path, opened: BinaryIO | None = None) -> None:
-        """Keep the database byte for byte, with what SQLite keeps beside it. Who holds a lock on it
-        gives the file `opened`: to close another one of the same file would give the lock away
-        (POSIX, `fcntl`).
+        """Keep the database byte by byte, with the files that SQLite keeps beside it. The holder of
+        a lock passes the file `opened`: closing another descriptor of the same file would release
+        the lock (POSIX, `fcntl`).
         """
         for suffix in ("", *COMPANIONS):
             source = database.with_name(database.name + suffix)
@@ -73,9 +73,9 @@ class PreservedState:
                 self.keep(f"database.db{suffix}", partial(_copy, source))
 
     def seal(self) -> None:
-        """See the folder itself on the disk; one that nothing could be kept in goes."""
+        """Sync the folder, or remove it if nothing could be kept."""
         if not self.files:
-            with suppress(OSError):  # it was not even made
+            with suppress(OSError):  # it was never created
                 self.folder.rmdir()
             return
         try:
@@ -86,7 +86,7 @@ class PreservedState:
 
 
 def back_up(database: Path, copy: Path, settings: Settings) -> None:
-    """Copy what is committed, `-wal` included, as one consistent state."""
+    """Copy the committed state, including the `-wal`, consistently."""
     temporary = copy.with_name(f".{copy.name}.tmp")
     os.close(create(temporary))
     try:
@@ -94,7 +94,7 @@ def back_up(database: Path, copy: Path, settings: Settings) -> None:
             closing(connect(database, "ro", settings)) as source,
             closing(sqlite3.connect(temporary, isolation_level=None)) as target,
         ):
-            # Hold the state: without this the backup would wait for a lock for ever.
+            # Hold the state: otherwise the backup would wait for a lock forever.
             source.execute("BEGIN")
             source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             source.backup(target)

@@ -1,7 +1,7 @@
-"""One state of a database, read by several connections side by side.
+"""Read one state of a database on several connections in parallel.
 
-Python lets other threads run while SQLite works, so two connections use two processors. Each holds
-a read transaction: no writer is held up, and in WAL mode what is committed meanwhile stays in the
+Python runs other threads while SQLite works, so two connections use two processors. Each holds a
+read transaction: no writer is blocked, and in WAL mode what is committed meanwhile stays in the
 `-wal` file until the last of them ends.
 """
 
@@ -23,22 +23,22 @@ from .connection import connect, longest_time, size_of
 T = TypeVar("T")
 
 LARGE = 32 * 1024 * 1024
-"""Bytes of a database from which more connections pay; before they are open, less is read."""
+"""The database size in bytes from which more connections pay off; opening them costs time."""
 
 MOST = 8
-"""More connections would rather wait for the disk and for each other."""
+"""The most connections: more would only wait for the disk and for each other."""
 
 CACHE = 32 * 1024
-"""KiB of pages that each connection keeps of a large database."""
+"""The page cache of each connection to a large database, in KiB."""
 
 MAPPED = 1 << 40
-"""Bytes of the file that SQLite may map; it takes what it was built for, usually 2 GB."""
+"""Bytes of the file that SQLite may map; it is limited by its build, usually to 2 GB."""
 
 SECONDS_TO_MEET = 5.0
 
 
 class Job(Generic[T]):
-    """Something to ask the database. `work` raises nothing; the heaviest jobs go first."""
+    """One query of the database. `work` raises nothing; the heaviest jobs run first."""
 
     def __init__(self, label: str, weight: float, work: Callable[[sqlite3.Connection], T]) -> None:
         self.label = label
@@ -48,14 +48,14 @@ class Job(Generic[T]):
 
 @contextmanager
 def snapshot(database: Path, settings: Settings) -> Iterator[list[sqlite3.Connection]]:
-    """Connections, at least one, that see one and the same state until the end; for a large
-    database as many as there are processors. Raises sqlite3.Error, as `connect` does.
+    """Open connections, at least one, that see the same state until the end; for a large database
+    as many as there are processors. Raises sqlite3.Error, as `connect` does.
     """
     connections = [connect(database, "ro", settings)]
     try:
         size = size_of(database)
         if size >= LARGE:
-            with suppress(sqlite3.OperationalError, OSError):  # no more can be had; one is enough
+            with suppress(sqlite3.OperationalError, OSError):  # one connection is enough
                 while len(connections) < min(_processors(), MOST):
                     connections.append(connect(database, "ro", settings))
             for connection in connections:
@@ -69,15 +69,15 @@ def snapshot(database: Path, settings: Settings) -> Iterator[list[sqlite3.Connec
 
 
 def meet(connections: list[sqlite3.Connection]) -> None:
-    """Begin on all a transaction that sees the same state; those that cannot are closed.
+    """Begin a transaction on the same state on all connections; those that cannot are closed.
 
-    `data_version` of a connection that is in no transaction changes whenever another one has
-    committed (SQLite documentation, "PRAGMA data_version"). So if it is the same on the last one
-    before the others begin and after it has begun itself, no commit came between.
+    `data_version` of a connection outside a transaction changes whenever another one has committed
+    (SQLite documentation, "PRAGMA data_version"). So if it is the same on the last connection
+    before the others begin and after it has begun, no commit came in between.
     """
     *others, last = connections
     for connection in connections:
-        _look(connection)  # reads the schema: from here on it is quick
+        _look(connection)  # reads the schema, so that what follows is quick
     give_up = time.monotonic() + SECONDS_TO_MEET
     while True:
         before = _version(last)
@@ -89,7 +89,7 @@ def meet(connections: list[sqlite3.Connection]) -> None:
         for connection in connections:
             connection.execute("ROLLBACK")
         stop_if_asked()
-        if time.monotonic() > give_up:  # somebody commits all the time
+        if time.monotonic() > give_up:  # somebody commits continuously
             while len(connections) > 1:
                 connections.pop().close()
             others, last = [], connections[0]
@@ -104,13 +104,13 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def map_file(connections: Sequence[sqlite3.Connection]) -> None:
-    """Read the file as memory from now on, if it is large: to look up rows in all indexes is then
-    two times as fast.
+    """Memory-map the file from now on, if it is large: looking up rows in all indexes is then twice
+    as fast.
 
-    Only for a file whose pages have all been read and found sound. A disk that fails ends a program
-    that reads so (SQLite documentation, "Memory-Mapped I/O"), and hostile pages do least harm as
-    copies (the same, "Defense Against The Dark Arts"). To look at the cells of a page again at each
-    of its uses, of which there are now more, would cost a third of the time.
+    Only for a file whose pages have all been read and found sound. A failing disk kills a program
+    that reads this way (SQLite documentation, "Memory-Mapped I/O"), and hostile pages do least harm
+    as copies ("Defense Against The Dark Arts"). Validating the cells of a page at each use, of
+    which there are now more, would take a third of the time.
     """
     if len(connections) > 1:
         for connection in connections:
@@ -121,9 +121,9 @@ def map_file(connections: Sequence[sqlite3.Connection]) -> None:
 def side_by_side(
     connections: Sequence[sqlite3.Connection], jobs: Sequence[Job[T]], progress: Progress
 ) -> list[T]:
-    """What came of the jobs, in their order; each connection has a thread, the first one this.
+    """Run the jobs, one thread for each connection (the first uses this one); results in order.
 
-    Raises Interrupted when the work should stop, and then no thread is left either.
+    Raises Interrupted on request to stop, after all threads have ended.
     """
     todo = deque(sorted(range(len(jobs)), key=lambda number: -jobs[number].weight))
     done: dict[int, T] = {}
@@ -154,7 +154,7 @@ def side_by_side(
 
 
 def _processors() -> int:
-    """How many processors this process may use."""
+    """The number of processors available to this process."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
