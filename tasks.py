@@ -11,17 +11,17 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-# Ctrl-C while this loads ends it like any command; Invoke would answer 1, "verify found something".
+# Ctrl-C while this loads ends it like any command; Invoke would exit with 1, "verify found faults".
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-# Invoke keeps Python from caching bytecode, so each start would compile the package anew.
+# Invoke disables the bytecode cache, so every start would compile the package again.
 sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
 
 from abathur_schema.commands.tasks import run_plan, run_restore, run_task
 from abathur_schema.commands.usage import exit_2_on_wrong_usage
 
-gc.freeze()  # what is imported stays: to look through it for garbage takes a tenth of a short run
+gc.freeze()  # exempts what is imported: scanning it for garbage takes a tenth of a short run
 
 DEFAULTS = {"database": "abathur.db", "reports": "reports", "schema": None}
 OPTIONS = {
@@ -34,7 +34,7 @@ BACKUP = {"backup": "Keep a copy of the database before rows are rewritten (the 
 
 
 def _asked(c: Context, json: bool, **given: str | None) -> dict[str, Any]:
-    """What was given, and for the rest what is configured."""
+    """The given options; for the others, the configured values."""
     paths = {name: c.config[name] if value is None else value for name, value in given.items()}
     return {**paths, "as_json": json}
 

@@ -100,7 +100,7 @@ class HidingNameError(sqlite3.DatabaseError):
 
 
 class Interrupted(AbathurError):  # noqa: N818 - not an error
-    """Ctrl-C or SIGTERM: the running step was rolled back; exits with 128 + signal, as shells do."""
+    """Ctrl-C or SIGTERM: the running step was rolled back; exit code 128 + signal."""
 
     def __init__(self, signal: int) -> None:
         super().__init__("interrupted; run the same command again to finish")

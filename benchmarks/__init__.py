@@ -1,1 +1,1 @@
-"""The benchmarks. `README.md` here says what each one measures."""
+"""The benchmarks; `README.md` here says what each one measures."""

@@ -1,4 +1,4 @@
-"""A minimal Alembic project, to compare with."""
+"""A minimal Alembic project for comparison."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ with engine.connect() as connection:
 
 
 def write(folder: Path, database: Path, version: str) -> Path:
-    """Write a project with one version into `folder`; the path of its ini file."""
+    """Write a project with one migration into `folder`; returns the path of its ini file."""
     (folder / "versions").mkdir(parents=True)
     ini = INI.format(folder=folder.as_posix(), database=database.as_posix())
     (folder / "alembic.ini").write_text(ini.replace("%", "%%"), "utf-8")

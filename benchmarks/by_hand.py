@@ -9,7 +9,7 @@ from pathlib import Path
 from abathur_schema.declared.declaration import declared
 
 UNGUARDED = ".dbconfig defensive off\n"
-"""Newer command lines do not let the text of a table be changed without it."""
+"""Newer command lines refuse to edit the schema's text without it."""
 
 REBUILD_BY_HAND = """\
 PRAGMA foreign_keys = OFF;
@@ -40,24 +40,24 @@ SELECT rowid, id, template_name, priority, status, input_data, result_data, erro
 FROM tasks;
 """,
 }
-"""For audit as of generation 3, and tasks as of generation 1."""
+"""For audit of generation 3, and tasks of generation 1."""
 
 OF_OTHERS = re.compile(
     r'^(CREATE TABLE (?!"?new_)|ALTER TABLE \S+ ADD COLUMN|UPDATE sqlite_schema'
     r"|PRAGMA writable_schema|(CREATE|DROP) VIEW)",
     re.MULTILINE,
 )
-"""The statements of our step that may change other tables than the rebuilt one."""
+"""Statements of our step that may concern tables other than the rebuilt one."""
 
 
 def transaction(statements: Iterable[str]) -> str:
-    """The statements as a step runs them."""
+    """The statements in a transaction, as a step runs them."""
     return "\n".join(("BEGIN IMMEDIATE;", *statements, "COMMIT;", ""))
 
 
 def rebuild(prepared: Path, table: str, statements: Iterable[str], check: str = "") -> str:
-    """A script that rebuilds a table as SQLite documents it, and changes the other tables by the
-    `statements` of our own step: both end with the same schema.
+    """A script that rebuilds a table as documented by SQLite, and changes the other tables by the
+    `statements` of our step, so that both end with the same schema.
     """
     others = [
         sql

@@ -8,7 +8,7 @@ from abathur_schema.storage.connection import connect
 
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :count)"
 
-# Ids are spread over their range like random ones: multiplying by an odd number permutes them.
+# Ids are spread over their range as if random: multiplying by an odd number permutes them.
 ID = "printf('%08x%08x', ({0} * 2654435761) & 0xffffffff, ({0} * 40503 + 7) & 0xffffffff)"
 TIME = "strftime('%Y-%m-%dT%H:%M:%SZ', 1767225600 + {0}, 'unixepoch')"
 NAMESPACE = "printf('user:%d:%s', {0} % 5000, CASE {0} % 3 WHEN 0 THEN 'facts' ELSE 'notes' END)"
@@ -84,9 +84,9 @@ ROWS = {
 
 
 def make(database: Path, scale: float = 1.0) -> None:
-    """Make `database`, about 1 GB at `scale` 1; the file must not exist.
+    """Create `database`, about 1 GB at `scale` 1; the file must not exist.
 
-    The result is what `invoke init` makes, in WAL mode. Indexes are built last, which is faster.
+    The result is what `invoke init` creates, in WAL mode. Indexes are built last, which is faster.
     """
     wanted = declared()
     counts = {table: max(8, int(rows * scale)) for table, (rows, _) in ROWS.items()}

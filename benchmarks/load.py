@@ -1,4 +1,4 @@
-"""Many tasks in many processes write and read one file at once; then no write may be missing."""
+"""Many tasks in many processes read and write one file at once; no write may be lost."""
 
 import argparse
 import asyncio
@@ -24,7 +24,7 @@ NOW = "2026-01-01T00:00:00Z"
 
 @dataclass
 class Outcome:
-    """What one process did: how many of each operation, the longest in seconds, and the errors."""
+    """The outcome of one process: operations by kind, the longest in seconds, and the errors."""
 
     done: Counter[str] = field(default_factory=Counter)
     longest: dict[str, float] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Outcome:
 
 
 class Worker:
-    """One task: its own session, memory and audit trail, and events in a session that all share."""
+    """One task: its own session, memory and audit trail, and events in a session shared by all."""
 
     def __init__(self, db: Database, name: str) -> None:
         self.db = db
@@ -54,7 +54,7 @@ class Worker:
             cursor = await conn.execute("SELECT events FROM sessions WHERE id = 'all'")
             row = await cursor.fetchone()
             assert row
-            # Only the last ten, so that the row does not grow; `metadata` counts them all.
+            # Only the last ten, so that the row does not grow; `metadata` counts all.
             events = [*json.loads(row["events"])[-9:], self.name]
             await conn.execute(
                 "UPDATE sessions SET events = ?, metadata = metadata + 1 WHERE id = 'all'",
@@ -113,7 +113,7 @@ _all_are_ready: Barrier
 
 
 def join(barrier: Barrier) -> None:
-    """Give a new process the barrier that it waits at before it begins."""
+    """Give a new process the barrier at which all wait before they begin."""
     global _all_are_ready
     _all_are_ready = barrier
 
@@ -139,7 +139,7 @@ async def verified(path: Path) -> list[str]:
 
 
 def load(path: Path, processes: int, tasks: int, seconds: float) -> tuple[list[Outcome], list[str]]:
-    """Run the load. Returns what each process did, and what `verify` found meanwhile."""
+    """Run the load. Returns the outcome of each process, and what `verify` found meanwhile."""
     asyncio.run(prepare(path))
     faults: list[str] = []
     context = multiprocessing.get_context("spawn")
@@ -155,7 +155,7 @@ def load(path: Path, processes: int, tasks: int, seconds: float) -> tuple[list[O
 
 
 async def prepare(path: Path) -> None:
-    """Make a task for the audit rows, and the shared session."""
+    """Create a task for the audit rows, and the shared session."""
     async with Database(path) as db, db.transaction() as conn:
         await conn.execute(
             "INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at)"
@@ -169,7 +169,7 @@ async def prepare(path: Path) -> None:
 
 
 def lost(path: Path, done: Counter[str]) -> list[str]:
-    """The writes that succeeded but are missing, and those that are there but did not succeed."""
+    """The writes that succeeded but are missing, and those that exist but did not succeed."""
     expected = {
         "SELECT count(*) FROM sessions WHERE id <> 'all'": done["make_session"],
         "SELECT metadata FROM sessions WHERE id = 'all'": done["append_event"],
@@ -186,7 +186,7 @@ def lost(path: Path, done: Counter[str]) -> list[str]:
 
 
 def main() -> int:
-    """Print what was done; 0 if no write was lost, nothing failed and `verify` passed, else 1."""
+    """Print the outcome; 0 if no write was lost, nothing failed and `verify` passed, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--processes", type=int, default=5)

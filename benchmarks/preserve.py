@@ -15,7 +15,7 @@ from benchmarks.start import positive
 from benchmarks.verify import run
 
 TARGET = 1.1
-"""Both are SQLite's own backup at work; anything above 1 is noise of the disk."""
+"""Both run SQLite's backup; anything above 1 is noise of the disk."""
 
 
 def main() -> int:

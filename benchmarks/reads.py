@@ -57,12 +57,12 @@ def values(db: Swarm, chance: random.Random) -> dict[str, Callable[[], Any]]:
 
 
 def special(name: str, db: Swarm, chance: random.Random) -> dict[str, Any]:
-    """What it would pass where the name of the parameter does not tell."""
+    """The values of parameters whose name does not say enough."""
     day = chance.uniform(1, DAYS - 1)
     owner = chance.choice((f"user:{db.user(chance)}", f"project:{db.project(chance)}"))
     memory = chance.randrange(db.memories // 3) * 3
     by_name: dict[str, dict[str, Any]] = {
-        # What was there on the first day, or came on the last: what a daily task finds.
+        # What existed on the first day, or was added on the last: what a daily task finds.
         "checkpoints-to-drop": {"before": at(1)},
         "episodes-to-forget": {"before": at(1)},
         "metric-over-time": {"since": at(DAYS - 1)},
@@ -86,7 +86,7 @@ def special(name: str, db: Swarm, chance: random.Random) -> dict[str, Any]:
 
 
 def parameters(name: str, db: Swarm, chance: random.Random) -> dict[str, Any]:
-    """One set of parameters for a query. Raises KeyError for one that has no value here."""
+    """A set of parameters for a query. Raises KeyError for a parameter without a value here."""
     found = special(name, db, chance)
     common = values(db, chance)
     return {
@@ -101,7 +101,7 @@ class Reads(NamedTuple):
     rows: list[int]
 
     def percentile(self, percent: int) -> float:
-        """Milliseconds within which `percent` of a hundred reads are done."""
+        """The milliseconds within which `percent` percent of the reads finish."""
         ordered = sorted(self.milliseconds)
         return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)]
 
@@ -116,8 +116,8 @@ async def read(db: Swarm, name: str, chance: random.Random, reads: Reads) -> Non
 
 
 async def measure(db: Swarm, runs: int) -> tuple[dict[str, Reads], Reads, float]:
-    """The reads of each query, one after another; then of all mixed, several at once, and how many
-    of these were done a second.
+    """The reads of each query, one after another; then of all mixed, several at once, with their
+    number per second.
     """
     found = {name: Reads([], []) for name in queries()}
     chance = random.Random(1)

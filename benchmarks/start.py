@@ -1,4 +1,4 @@
-"""How long a command takes from its start to its end, beside its floor and beside Alembic."""
+"""How long a command takes from start to end, compared with its floor and with Alembic."""
 
 import argparse
 import operator
@@ -82,7 +82,7 @@ class Command(NamedTuple):
 
 
 def commands(folder: Path) -> list[Command]:
-    """The commands to measure, in order; makes a finished database and Alembic's project."""
+    """The commands to measure, in order; creates a finished database and Alembic's project."""
     invoke = [script("invoke"), "--search-root", str(ROOT)]
     fresh, finished, migrated, plain = (
         folder / f"{name}.db" for name in ("fresh", "finished", "migrated", "plain")
@@ -122,9 +122,10 @@ def script(name: str) -> str:
 
 
 def project_of(folder: Path, database: Path) -> Path:
-    """Write an Alembic project whose one version runs the statements of `sql/`; its ini file.
+    """Write an Alembic project whose one migration runs the statements of `sql/`; its ini file.
 
-    The statements are in the version file, as in a real project: none of our work is in its time.
+    The statements are inside the migration, as in a real project: its time includes no work of
+    ours.
     """
     version = ALEMBIC_VERSION.format(statements=tuple(declared().creates.values()))
     return alembic_project.write(folder / "alembic", database, version)

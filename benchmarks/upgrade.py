@@ -1,4 +1,4 @@
-"""How long an older database takes to come up to date, beside `sqlite3` and beside Alembic."""
+"""How long bringing an older database up to date takes, compared with `sqlite3` and Alembic."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""The works that `upgrade.py` measures: each changes a copy of an older database."""
+"""The jobs that `upgrade.py` measures: each changes a copy of an older database."""
 
 import json
 import os
@@ -48,10 +48,10 @@ def upgrade():
 
 
 class Work(NamedTuple):
-    """One thing to measure: commands on a fresh copy of `prepared`.
+    """One job to measure: commands on a fresh copy of `prepared`.
 
-    `inside` returns the milliseconds that are judged, where these are not the whole processes.
-    Afterwards the steps `done` have nothing left to do.
+    `inside` returns the milliseconds that count, where that is not the whole process. Afterwards
+    the steps `done` have nothing left to do.
     """
 
     label: str
@@ -62,7 +62,7 @@ class Work(NamedTuple):
 
 
 class Bench:
-    """A folder with the prepared databases, and the copy that is worked on."""
+    """A folder with the prepared databases, and the copy being worked on."""
 
     def __init__(self, folder: Path, tasks: int, audit: int) -> None:
         self.folder, self.rows = folder, {"tasks": tasks, "audit": audit}
@@ -70,7 +70,7 @@ class Bench:
         self.alembic_duration = folder / "alembic-duration"
 
     def works(self) -> Iterator[Work]:
-        """All works, in order; makes the databases when they are needed."""
+        """All jobs, in order; creates the databases when needed."""
         yield from self._columns()
         yield from self._text()
         yield from self._indexes()
@@ -86,7 +86,7 @@ class Bench:
         }
         inside = {INVOKE: self._in_steps, ALEMBIC: self._in_alembic}
         for by, each in commands.items():
-            after = () if by == ALEMBIC else done  # it writes types and defaults in its own way
+            after = () if by == ALEMBIC else done  # Alembic spells types and defaults its own way
             yield Work(name_of(COLUMNS, by), prepared, each, inside.get(by), after)
 
     def _text(self) -> Iterator[Work]:

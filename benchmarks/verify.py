@@ -26,12 +26,12 @@ TARGET_LARGE, TARGET = 0.5, 1.0
 """The share of the command line's time that `verify` may take: from scale `LARGE` on, and below."""
 
 GROWTH = 1.25
-"""The largest database may need so many times the memory of the smallest."""
+"""How many times the memory for the smallest database the largest may take."""
 
 
 class Measured(NamedTuple):
-    """A whole process: seconds of wall and processor time, and its peak memory in MB, mapped files
-    left out (RssAnon; 0 where the system does not say).
+    """A whole process: wall and processor time in seconds, and its peak memory in MB without mapped
+    files (RssAnon; 0 where the system does not report it).
     """
 
     wall: float
@@ -60,7 +60,7 @@ def run(arguments: Sequence[str], folder: Path) -> Measured:
 
 
 def anonymous(pid: int) -> float:
-    """The memory that a process has to itself, in MB; 0 where Linux does not say."""
+    """The private memory of a process, in MB; 0 where Linux does not report it."""
     try:
         status = Path(f"/proc/{pid}/status").read_text("utf-8")
     except OSError:
@@ -71,7 +71,7 @@ def anonymous(pid: int) -> float:
 
 def measure(database: Path, runs: int) -> list[tuple[Measured, Measured]]:
     """Run SQLite's command line and `invoke verify` in turns, after a `verify` that warms up the
-    system's cache of the file.
+    system's file cache.
     """
     shell = shutil.which("sqlite3")
     if shell is None:

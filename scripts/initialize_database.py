@@ -11,7 +11,7 @@ from abathur_schema.errors import VERIFY_FAILED, StepError
 
 
 async def initialize(path: str) -> int:
-    """Do it, print what came of it, and return the exit code."""
+    """Initialize and validate, print the outcome, and return the exit code."""
     async with Database(path) as database:
         print("Database initialized successfully")
         violations = await database.validate_foreign_keys()

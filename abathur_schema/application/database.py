@@ -1,4 +1,4 @@
-"""The database for asynchronous applications: made by the same steps, and theirs to extend."""
+"""The database for asynchronous applications: created by the same steps, open to extension."""
 
 import asyncio
 import sys
@@ -32,9 +32,9 @@ D = TypeVar("D", bound="Database")
 class Database:
     """The database of an agent swarm, in a file or in `:memory:`.
 
-    To be used as it is, or to be extended: a class that derives from it overrides one of the four
-    parts of `initialize`, or adds to it before or after `super()`. All methods of one object belong
-    to one event loop. As `async with`, it is initialized and closed.
+    Use it as it is or derive from it: override one of the four parts of `initialize`, or add to it
+    before or after `super()`. All methods of one object belong to one event loop. As an `async
+    with` context it is initialized and closed.
     """
 
     def __init__(
@@ -44,20 +44,20 @@ class Database:
         schema: str | Path | None = None,
     ) -> None:
         """`path` is the file, or `:memory:`; nothing is opened yet. When a step of `initialize`
-        fails, the report and the state go to the folder `reports`: by default one of that name
+        fails, its report and the state go to the folder `reports`, by default one of that name
         beside the file, because the working directory of an application may be anywhere. `schema`
         is the folder of a schema of one's own, declared on top of ours.
 
-        Raises UsageError when what is declared cannot be read.
+        Raises UsageError when a declaration cannot be read.
         """
         self._declared = read_declared(schema) if schema else bundled_declaration()
         settings = self._declared.settings
         self._lender: Lender
-        self._reports: Path | None = None  # in memory there is nothing to keep
+        self._reports: Path | None = None  # an in-memory database has nothing to keep
         if str(path) == IN_MEMORY:
             self.path = Path(IN_MEMORY)
             self._lender = Shared(settings)
-            self._writers = Turns(sys.maxsize)  # they take turns at the connection already
+            self._writers = Turns(sys.maxsize)  # the only connection already serializes them
         else:
             self.path = Path(path).expanduser().absolute()
             self._lender = Pool(self.path, settings)
@@ -69,15 +69,15 @@ class Database:
         self._unfinished = Unfinished()
 
     async def initialize(self) -> None:
-        """Bring the schema up as `invoke init` does: by the steps of `sql/`, in order, each one
-        transaction; what is there already stays as it is. Makes the folder and the file.
+        """Bring the schema up to date as `invoke init` does: by the steps of `sql/`, in order, one
+        transaction each; what is up to date stays as it is. Creates the folder and the file.
 
-        Can be called by many tasks and processes at once, and again at any time: what has nothing
-        to do takes some milliseconds and no lock. Each step proves that what it makes is as
-        declared; the checks of `verify` read the whole database and are not run at every start.
+        May be called by many tasks and processes at once, and repeatedly: with nothing to do it
+        takes some milliseconds and no lock. Each step proves that its objects are as declared; the
+        checks of `verify` read the whole database and are not run at every start.
 
         Raises UsageError when nothing could be touched, and InitializationError when a step fails:
-        that step is undone, and the state and a report are kept.
+        the step is rolled back, and the state and a report are kept.
         """
         await self._unfinished.finish(self._initialize())
 
@@ -108,15 +108,15 @@ class Database:
                 self._create_memory_indexes,
             ):
                 await part(conn)
-                await conn.commit()  # the rows that a host's own part has added
+                await conn.commit()  # rows added by the overriding method
         finally:
             self._begun = None
 
-    # The parts of `initialize`, for a host to override or to extend. Each is given the connection
-    # on which the steps run, outside of a transaction; what it leaves open is committed.
+    # The parts of `initialize`, for a subclass to override or extend. Each receives the connection
+    # on which the steps run, outside a transaction; what it leaves open is committed.
 
     async def _create_core_tables(self, conn: aiosqlite.Connection) -> None:
-        """The step `core`: `sql/core.sql`, and first the tables that those reference."""
+        """The step `core`: `sql/core.sql`, preceded by the tables that it references."""
         await self._step("core", conn)
 
     async def _create_core_indexes(self, conn: aiosqlite.Connection) -> None:
@@ -138,28 +138,27 @@ class Database:
     def connection(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
         """A connection for the block, with rows by name, the settings of `sql/pragma.sql` and
         Python's default transactions: the first write begins one, and leaving the block without
-        `commit()` undoes it, as an error does. It is nobody else's until the block ends.
+        `commit()`, or with an error, rolls it back. Nobody else uses it until the block ends.
 
-        Of a file, some are kept open and lent again; a block gets one as new. In `:memory:` there
-        is only one, and blocks take turns. A block inside a block does not wait for the one around
-        it: of a file it has another connection, in memory the same, in the same transaction.
+        Connections to a file are pooled, and reset for each block. `:memory:` has only one, and
+        blocks take turns. A block inside another does not wait for it: with a file it gets a second
+        connection, in memory the same one, in the same transaction.
 
-        Raises UsageError when there is no file yet.
+        Raises UsageError when the file does not exist yet.
         """
         return self._get_connection()
 
     def _get_connection(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
-        """The same as `connection()`, under the name that services of older applications use."""
+        """An alias of `connection()`, used by services of older applications."""
         return self._lender.lend()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
-        """A connection in a transaction that may write from its start; committed when the block
-        ends, undone when it fails. For whatever reads and then writes what follows from it.
+        """A connection in a transaction that may write from the start; committed when the block
+        ends, rolled back when it fails. For whatever reads, and writes depending on what it read.
 
-        The transactions of one object wait for one another in order, and then for other processes
-        as long as busy_timeout says. Raises UsageError inside another one of the same task, which
-        would wait for itself.
+        The transactions of one object queue in order, and then wait for other processes for at most
+        busy_timeout. Raises UsageError inside another one of the same task, which would deadlock.
         """
         around = Block.around(self._writers)
         if around and around.task is asyncio.current_task():
@@ -171,9 +170,9 @@ class Database:
             await conn.commit()
 
     async def fetch(self, name: str, **values: Any) -> list[aiosqlite.Row]:
-        """All rows of the query in `checks/plans/NAME.sql`, with a value for each parameter.
+        """All rows of the query in `checks/plans/NAME.sql`, given a value for each parameter.
 
-        Raises UsageError when there is no such query, or when it takes other parameters.
+        Raises UsageError when there is no such query, or when its parameters differ.
         """
         named = find(name, self._queries)
         named.check(values)
@@ -185,10 +184,10 @@ class Database:
         return queries_of(self._declared) if self._declared.own else queries()
 
     async def verify(self) -> list[Check]:
-        """All checks of `invoke verify`; those with the status `fail` found something wrong.
+        """Run all checks of `invoke verify`; those with the status `fail` found something wrong.
 
-        It reads the whole file, which may take long. Raises UsageError for a database in memory,
-        and sqlite3.OperationalError when the file is locked or may not be opened.
+        Reads the whole file, which may take long. Raises UsageError for an in-memory database, and
+        sqlite3.OperationalError when the file is locked or may not be opened.
         """
         if self._reports is None:
             raise UsageError("a database in memory cannot be verified. Use a file.")
@@ -196,9 +195,9 @@ class Database:
         return checks
 
     async def validate_foreign_keys(self) -> list[tuple[Any, ...]]:
-        """The rows of `PRAGMA foreign_key_check`, none when all is well: table, rowid (None in a
-        table WITHOUT ROWID), table that is referenced, and number of the foreign key in
-        `PRAGMA foreign_key_list` of the table.
+        """The rows of `PRAGMA foreign_key_check`, none if all is well: table, rowid (None in a
+        table WITHOUT ROWID), parent table, and the number of the foreign key in `PRAGMA
+        foreign_key_list` of the table.
         """
         async with self._get_connection() as conn:
             rows = await conn.execute_fetchall("PRAGMA foreign_key_check")
@@ -207,12 +206,12 @@ class Database:
     async def explain_query_plan(
         self, query: str, params: Sequence[Any] | Mapping[str, Any] = ()
     ) -> list[str]:
-        """The plan that SQLite makes for one query, which does not run: a line an item, such as
+        """SQLite's plan for one query, which is not run: one line for each item, such as
         `SEARCH tasks USING INDEX idx_tasks_parent (parent_task_id=?)`. `params` are its
-        parameters, by place or by name.
+        parameters, by position or name.
 
-        Raises NoQueryError for all but one SELECT, VALUES, or WITH that ends in one of these, and
-        sqlite3.Error for one that SQLite does not understand.
+        Raises NoQueryError unless it is one SELECT, VALUES, or WITH that ends in one of these, and
+        sqlite3.Error if SQLite cannot parse it.
         """
         if reason := no_query(query):
             raise NoQueryError(f"{reason}. Give one query: SELECT, VALUES or WITH ... SELECT.")
@@ -221,8 +220,8 @@ class Database:
             return [row[3] for row in rows]
 
     async def get_index_usage(self) -> dict[str, Any]:
-        """`index_count`, and `indexes`: a `name` and a `table` for each, without those that SQLite
-        itself makes for a UNIQUE or a PRIMARY KEY.
+        """`index_count`, and `indexes` with the `name` and `table` of each, without those that
+        SQLite creates for a UNIQUE or PRIMARY KEY.
         """
         async with self._get_connection() as conn:
             rows = await conn.execute_fetchall(
@@ -233,8 +232,8 @@ class Database:
         return {"index_count": len(indexes), "indexes": indexes}
 
     async def close(self) -> None:
-        """Close all connections; those that are lent, when they come back. A database in memory is
-        gone then; a file can be used again.
+        """Close all connections, those in use when they are returned. This deletes an in-memory
+        database; a file can be used again.
         """
         await self._unfinished.wait()
         await self._lender.close()

@@ -1,5 +1,5 @@
-"""What `Database.initialize()` does with the steps: it runs each on one connection, and keeps the
-state and a report when one fails, as `invoke init` does.
+"""How `Database.initialize()` runs the steps: each on one connection; when one fails, the state and
+a report are kept, as by `invoke init`.
 """
 
 import sqlite3
@@ -41,7 +41,7 @@ class Initialization:
         return Draft(self.reports, self.run.task, datetime.now(timezone.utc))
 
     def finish(self) -> None:
-        """Where a copy was kept, add to it what ran, and write the report that names it."""
+        """If a copy was kept, add what ran to it, and write the report that names it."""
         if self.run.copy:
             self.run.live = read_back(self.path, self.declared.settings)
             self._record()
@@ -53,8 +53,8 @@ class Initialization:
         return draft.path
 
     def open(self) -> sqlite3.Connection:
-        """Run the first step, which makes the folder and the file where they are not there; the
-        connection for all steps. Raises InitializationError.
+        """Run the first step, which creates folder and file if necessary; returns the connection
+        for all steps. Raises InitializationError.
         """
         try:
             self._run(PRAGMA)
@@ -64,7 +64,7 @@ class Initialization:
         return lendable(self.target.connection)
 
     def do(self, connection: sqlite3.Connection, name: str) -> None:
-        """Run a step on a connection that is otherwise an application's. Raises
+        """Run a step on a connection that otherwise belongs to the application. Raises
         InitializationError.
         """
         theirs = connection.isolation_level, connection.row_factory, connection.text_factory
@@ -77,10 +77,10 @@ class Initialization:
             connection.isolation_level, connection.row_factory, connection.text_factory = theirs
 
     def _run(self, name: str) -> None:
-        # Of a database in memory there is nothing to go back to.
+        # For an in-memory database there is no copy to go back to.
         copy_to = (lambda: self._draft.folder(BEFORE)) if self.reports else None
         for _ in run_in(self.run, self.target, name, copy_to):
-            pass  # violations of foreign keys are for the report
+            pass  # foreign key violations belong in the report
         step = self.run.steps[-1]
         if step.error:
             raise self._failure(step) from step.error

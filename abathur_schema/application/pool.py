@@ -1,11 +1,10 @@
-"""The connections that `Database` lends: each to one block of code at a time, and each as new.
+"""The connections that `Database` lends: each to one block of code at a time, and reset for it.
 
-Opening one costs a thread, the settings and reading the schema: some ten times what a read by an
-index costs. So they are kept and lent again, after all that a block may have left behind is undone:
-a transaction, an unread result, another setting. And only so many are lent at once: SQLite has one
-writer at a time and no queue (who waits for the lock looks again from time to time, see
-`sqliteDefaultBusyCallback` in its source), so that fifty connections that write would keep one
-another from the lock for seconds.
+Opening one costs a thread, the settings and reading the schema: about ten times an indexed read. So
+connections are kept and lent again, after undoing whatever a block may have left behind: a
+transaction, an unread result, another setting. Their number is limited: SQLite has one writer at a
+time and no queue (waiting connections poll the lock, see `sqliteDefaultBusyCallback` in its
+source), so fifty writing connections would keep each other from the lock for seconds.
 """
 
 import asyncio
@@ -23,26 +22,26 @@ from .connection import interrupt, is_as_new, open_connection, open_file, open_m
 from .turns import Block, Turns
 
 AT_ONCE = 4
-"""How many connections are lent at once; the other blocks wait, in order."""
+"""How many connections are lent at once; other blocks wait, in order."""
 
 PATIENCE_SECONDS = 1.0
-"""After so long a block gets a connection all the same: others may hold theirs while they wait for
-something else than the database, such as a model."""
+"""The seconds after which a block gets a connection anyway: others may hold theirs while they wait
+for something other than the database, such as a model."""
 
 Identity = tuple[int, int] | None
-"""Which file it is, whatever its name: device and inode; None when there is none."""
+"""The identity of a file, whatever its name: device and inode; None if there is none."""
 
 T = TypeVar("T")
 
 
 class Lender(Protocol):
-    """What `Database` needs of its connections."""
+    """What `Database` requires of its source of connections."""
 
     def lend(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
         """A connection for one block."""
 
     async def close(self) -> None:
-        """Close them all; a later block opens new ones."""
+        """Close all connections; a later block opens new ones."""
 
 
 class Pool:
@@ -76,7 +75,7 @@ class Pool:
                 await self._unfinished.finish(self._take_back(connection, file, succeeded))
 
     async def close(self) -> None:
-        """Close those that are not lent now; the others are closed when they come back."""
+        """Close the connections that are not lent; the others when they are returned."""
         self._keep = False
         await self._unfinished.wait()
         while self._idle:
@@ -88,7 +87,7 @@ class Pool:
             connection, opened = self._idle.pop()
             if opened == file:
                 return connection
-            # Another file is in its place now, and what is written to the old one would be lost.
+            # The file was replaced, and what is written to the old one would be lost.
             await self._unfinished.finish(connection.close())
         return None
 
@@ -99,20 +98,20 @@ class Pool:
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
-            # aiosqlite loses a connection whose opening is cancelled, and its thread with it.
+            # When opening is cancelled, aiosqlite loses the connection and its thread.
             self._unfinished.start(self._take_back_when_open(opening, file))
             raise
 
     async def _take_back_when_open(
         self, opening: "asyncio.Task[aiosqlite.Connection]", file: Identity
     ) -> None:
-        with suppress(sqlite3.Error, AbathurError):  # nobody waits for it any more
+        with suppress(sqlite3.Error, AbathurError):  # nobody is waiting for it any more
             await self._take_back(await opening, file, succeeded=True)
 
     async def _take_back(
         self, connection: aiosqlite.Connection, file: Identity, succeeded: bool
     ) -> None:
-        # What failed may have left more than can be undone; it is rare enough to open a new one.
+        # A failure may have left more than can be undone; it is rare enough to open a new one.
         is_wanted = self._keep and succeeded and len(self._idle) < AT_ONCE
         if is_wanted and await is_as_new(connection, self._settings):
             self._idle.append((connection, file))
@@ -121,9 +120,9 @@ class Pool:
 
 
 class Shared:
-    """The one connection of a `:memory:` database, lent to one block after the other.
+    """The only connection of a `:memory:` database, lent to one block after the other.
 
-    A block inside a block, and one in a task that it started, gets its turn inside that block.
+    A block inside a block, or in a task started by one, gets its turn inside that block.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -135,7 +134,7 @@ class Shared:
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[aiosqlite.Connection]:
         """The connection, for one block. Raises sqlite3.OperationalError, as SQLite itself does for
-        a file, when other blocks keep it for longer than busy_timeout.
+        a file, if other blocks keep it for longer than busy_timeout.
         """
         around = Block.around(self)
         seconds = busy_timeout_seconds(self._settings)
@@ -156,14 +155,14 @@ class Shared:
                 with block:
                     yield connection
             except asyncio.CancelledError:
-                if not around:  # otherwise what runs may be of the block around it
+                if not around:  # else the running statement may belong to the outer block
                     await interrupt(connection)
                 raise
             finally:
                 await self._unfinished.finish(self._leave(block, connection, around, was_writing))
 
     async def close(self) -> None:
-        """Close the connection, and with it the database is gone."""
+        """Close the connection; this deletes the database."""
         await self._unfinished.wait()
         opening, self._opening = self._opening, None
         if opening:
@@ -176,16 +175,16 @@ class Shared:
         around: Block | None,
         was_writing: bool,
     ) -> None:
-        # A task that the block started may be in a block of its own, and have begun to write.
+        # A task started by the block may be in a block itself, and may have begun to write.
         async with block.inside.turn(busy_timeout_seconds(self._settings)):
             if not around:
                 await is_as_new(connection, self._settings)
-            elif not was_writing:  # cursors and settings are of the block around it
+            elif not was_writing:  # cursors and settings belong to the outer block
                 await connection.rollback()
 
 
 class Unfinished:
-    """Work that goes on to its end when the task that began it is cancelled."""
+    """Work that is completed even if the task that began it is cancelled."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -198,11 +197,11 @@ class Unfinished:
         return task
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """Begin `work` and wait for its end; when cancelled, only the waiting ends."""
+        """Begin `work` and wait for it; cancelling ends only the waiting."""
         return await asyncio.shield(self.start(work))
 
     async def wait(self) -> None:
-        """Wait for the end of all that is going on."""
+        """Wait for all work in progress."""
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -216,6 +215,6 @@ def _identity(path: Path) -> Identity:
 
 
 def busy_timeout_seconds(settings: Settings) -> float:
-    """How long `sql/pragma.sql` lets a connection wait for a lock."""
+    """How long `sql/pragma.sql` lets a connection wait for a lock, in seconds."""
     (milliseconds,) = (one.value for one in settings if one.name == "busy_timeout")
     return int(milliseconds) / 1000

@@ -1,4 +1,4 @@
-"""The queries of `checks/plans/` by name: the query that `verify` proves is the query that runs."""
+"""The queries of `checks/plans/` by name: what `verify` proves is what the application runs."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from ..declared.declaration import Declared, declared
 from ..errors import UsageError
 from ..schema.text import parameters
 
-if TYPE_CHECKING:  # the sync side does not need it
+if TYPE_CHECKING:  # synchronous callers do not need it
     import aiosqlite
     from aiosqlite.context import Result
 
 
 class Query(NamedTuple):
-    """A query of `checks/plans/`: the stem of its file, its first comment line, its text and the
-    names of its parameters.
+    """A query of `checks/plans/`: the stem of its file name, its title, its text and the names of
+    its parameters.
     """
 
     name: str
@@ -33,16 +33,16 @@ class Query(NamedTuple):
     ) -> "Result[aiosqlite.Cursor]": ...
 
     def execute(self, connection: Any, **values: Any) -> Any:
-        """What `connection.execute` returns for it; of aiosqlite's that is to be awaited.
+        """Return `connection.execute(...)` for this query; with aiosqlite, await the result.
 
-        Raises UsageError when the values are not those of its parameters.
+        Raises UsageError when the values do not match its parameters.
         """
         self.check(values)
         return connection.execute(self.sql, values)
 
     def check(self, values: Mapping[str, Any]) -> None:
-        """Raise UsageError when these are not the values of its parameters. SQLite would notice one
-        that is missing, but not one too many, such as a limit for a query that has none.
+        """Raise UsageError unless these are values for exactly its parameters. SQLite would notice
+        a missing one, but not an extra one, such as a limit for a query without LIMIT.
         """
         if values.keys() != self.parameters:
             takes = ", ".join(sorted(self.parameters)) or "nothing"
@@ -51,7 +51,7 @@ class Query(NamedTuple):
 
 
 def queries_of(declared: Declared) -> Mapping[str, Query]:
-    """All of them, by name. Raises UsageError when a file of `checks/plans/` cannot be read."""
+    """All queries by name. Raises UsageError when a file of `checks/plans/` cannot be read."""
     return {
         file.path.stem: Query(
             file.path.stem, file.name, file.statements[0], parameters(file.statements[0])
@@ -61,7 +61,7 @@ def queries_of(declared: Declared) -> Mapping[str, Query]:
 
 
 def find(name: str, among: Mapping[str, Query]) -> Query:
-    """The query of that name. Raises UsageError when there is none."""
+    """The query with that name. Raises UsageError when there is none."""
     if name not in among:
         raise UsageError(f"there is no query {name}. There are: {', '.join(among)}.")
     return among[name]
@@ -69,13 +69,13 @@ def find(name: str, among: Mapping[str, Query]) -> Query:
 
 @cache
 def bundled_declaration() -> Declared:
-    """What is declared where an application has no schema of its own, read once a process."""
+    """The declaration for applications without a schema of their own, read once in a process."""
     return declared()
 
 
 @cache
 def queries() -> Mapping[str, Query]:
-    """The queries of `checks/plans/` in this package, by name."""
+    """The queries of this package's `checks/plans/`, by name."""
     return queries_of(bundled_declaration())
 
 

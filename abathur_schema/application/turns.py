@@ -1,7 +1,7 @@
-"""Turns: who asks first is served first, and no block waits for the one around it.
+"""Turns: first come, first served, and no block waits for one that it is inside of.
 
-What asyncio's own locks do not do: give up after a time without losing a turn to a cancelled task,
-and tell whether the code that asks runs inside a turn that it had before.
+Unlike asyncio's locks, waiting can time out without losing a turn to a cancelled task, and code can
+find out whether it runs inside a turn it already has.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from contextvars import ContextVar
 
 
 class Turns:
-    """So many turns of one thing at once; all tasks that ask are of one event loop."""
+    """A number of turns on one thing; all tasks that wait belong to one event loop."""
 
     def __init__(self, at_once: int) -> None:
         self._free = at_once
@@ -20,7 +20,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, seconds: float | None = None) -> AsyncIterator[bool]:
-        """Wait for a turn, at most for so many seconds; yields whether one came."""
+        """Wait for a turn, for at most so many seconds; yields whether it came."""
         came = await self._come(seconds)
         try:
             yield came
@@ -37,7 +37,7 @@ class Turns:
         try:
             await asyncio.wait((waiter,), timeout=seconds)
         except asyncio.CancelledError:
-            if waiter.done():  # the turn came in the same moment
+            if waiter.done():  # the turn came at the same moment
                 self._pass_on()
             raise
         finally:
@@ -53,9 +53,9 @@ class Turns:
 
 
 class Block:
-    """The code inside one `async with` of `owner`, and the tasks that it starts.
+    """The code inside one `async with` of `owner`, and the tasks it starts.
 
-    `inside` gives turns to the blocks of the same owner in it; `task` is whose block it is.
+    `inside` gives turns to blocks of the same owner within it; `task` is the one that entered it.
     """
 
     def __init__(self, owner: object) -> None:
@@ -71,15 +71,15 @@ class Block:
 
     def __exit__(self, *_: object) -> None:
         self._over = True
-        # Not by a token: a test's fixture may leave in another context than it entered.
+        # No context token: a test fixture may be left in another context than it was entered.
         if _innermost.get() is self:
             _innermost.set(self._around)
 
     @classmethod
     def around(cls, owner: object) -> "Block | None":
-        """The innermost block of `owner` in which this code runs, or None.
+        """The innermost block of `owner` that this code runs in, or None.
 
-        A task that outlives the block in which it was started is not in it any more.
+        A task that outlives the block in which it was started is no longer in it.
         """
         block = _innermost.get()
         while block and (block._over or block._owner is not owner):

@@ -1,4 +1,4 @@
-"""What a person reads on the terminal: a line for each step, findings, failures."""
+"""What the terminal shows: a line for each step, findings, failures."""
 
 import os
 import sys
@@ -16,18 +16,18 @@ from ..storage.foreign_keys import Violations
 from ..wording import as_called, on_one_line, shown
 
 MAX_SHOWN = 20
-"""How many findings of one check are printed; the report has more."""
+"""How many findings of one check are printed; the report contains more."""
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
-    """Print at once. That nobody can read it (a closed pipe, a full disk) stops no work."""
+    """Print immediately. That nobody can read it (a closed pipe, a full disk) stops no work."""
     stream = stream or sys.stdout
-    if stream is None:  # closed before this program began
+    if stream is None:  # closed before the program started
         return
     text = as_called(text)
     encoding = stream.encoding or "ascii"
     try:
-        # A path may have bytes that no terminal can show.
+        # A path may contain bytes that no terminal can show.
         line = shown(text).encode(encoding, "backslashreplace").decode(encoding)
         print(line, file=stream, flush=True)
     except OSError:
@@ -35,7 +35,7 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 
 def write_sql(sql: str) -> None:
-    """Print SQL to be run, byte for byte; on a terminal it is to be read, and can do no harm."""
+    """Print SQL that is to be run, byte for byte; on a terminal, control characters are escaped."""
     if sys.stdout is None or sys.stdout.isatty():
         say(sql)
         return
@@ -45,19 +45,19 @@ def write_sql(sql: str) -> None:
         if hasattr(sys.stdout, "buffer"):
             sys.stdout.buffer.write(content)
             sys.stdout.buffer.flush()
-        else:  # a caller has put something else in its place
+        else:  # a caller has replaced the stream
             sys.stdout.write(content.decode("utf-8", "replace"))
     except OSError:
         _fall_silent(sys.stdout)
 
 
 def _fall_silent(stream: TextIO) -> None:
-    # What is left in the buffer would fail again, with a trace, when Python ends.
+    # What remains in the buffer would fail again, with a stack trace, when Python exits.
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say_step(step: Step, run: Run) -> None:
-    """Tell what became of a step."""
+    """Print the outcome of a step."""
     say(_line(step, run))
     for note in step.notes:
         say(f"  note: {on_one_line(note)}", sys.stderr)
@@ -78,7 +78,7 @@ def _line(step: Step, run: Run) -> str:
 
 
 def _check_lines(run: Run) -> Iterator[str]:
-    """The findings of the checks that did not simply pass."""
+    """The findings of the checks that failed or have information."""
     for check in run.checks or ():
         if check.status != "pass":
             yield f"  {check.status}: {check.name}"
@@ -90,7 +90,7 @@ def _check_lines(run: Run) -> Iterator[str]:
 
 
 def say_end(run: Run, recorded: Record, report: Path, *, as_json: bool) -> None:
-    """Tell what came of a run, and where its report is; with `as_json` only the report itself."""
+    """Print the outcome of a run and the path of its report; with `as_json` only the report."""
     lines = [] if as_json else [*_check_lines(run)]
     if run.copy and not as_json:
         lines.append(f"a copy of what was there before: {run.copy.folder}")
@@ -107,7 +107,7 @@ def say_end(run: Run, recorded: Record, report: Path, *, as_json: bool) -> None:
 
 
 def say_violations(found: Violations, database: Path) -> None:
-    """Tell of rows that had no parent before this run changed anything."""
+    """Print the rows that had no parent before this run changed anything."""
     for line in _violation_lines(found, database):
         say(line, sys.stderr)
 

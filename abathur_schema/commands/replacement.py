@@ -1,4 +1,4 @@
-"""One file in the place of another: nobody else has the database open, then one rename."""
+"""Replace the file of a database: nobody else has it open, then one rename."""
 
 import glob
 import os
@@ -15,7 +15,7 @@ from ..storage.durable_files import sync_folder
 
 
 def place_beside(database: Path) -> Path:
-    """The path at which the copy is made; what killed runs left at such paths is removed."""
+    """The path for the copy; whatever killed runs left at such paths is removed."""
     for left in database.parent.glob(f".{glob.escape(database.name)}.restore-*.tmp*"):
         number = left.name.rpartition(".restore-")[2].partition(".tmp")[0]
         if number.isdecimal() and not Path("/proc", number).exists():
@@ -25,7 +25,7 @@ def place_beside(database: Path) -> Path:
 
 @contextmanager
 def opened(database: Path) -> Iterator[BinaryIO | None]:
-    """The file of the database, open; None where there is none."""
+    """The file of the database, open; None if there is none."""
     if not database.exists():
         yield None
         return
@@ -35,10 +35,10 @@ def opened(database: Path) -> Iterator[BinaryIO | None]:
 
 @contextmanager
 def alone(database: Path, settings: Settings) -> Iterator[str | None]:
-    """Inside, no other process has the database open, and its file alone has all that it holds.
+    """Inside, no other process has the database open, and its file alone has its whole content.
 
-    Gives the journal mode that it had; None for a file that SQLite cannot read. That cannot be
-    locked, and only the system tells who has it open. Raises UsageError.
+    Yields the journal mode that it had; None for a file that SQLite cannot read. Such a file cannot
+    be locked, and only the operating system knows who has it open. Raises UsageError.
     """
     if not database.exists():
         yield None
@@ -57,7 +57,7 @@ def alone(database: Path, settings: Settings) -> Iterator[str | None]:
             yield mode
         except BaseException:
             if mode == "wal" and connection.in_transaction:
-                with suppress(sqlite3.Error):  # what came first is what to tell
+                with suppress(sqlite3.Error):  # the first error is the one to report
                     connection.execute("ROLLBACK")
                     with fully_synced(connection, settings):
                         connection.execute("PRAGMA journal_mode = WAL")
@@ -65,8 +65,8 @@ def alone(database: Path, settings: Settings) -> Iterator[str | None]:
 
 
 def _lock(connection: sqlite3.Connection, database: Path, settings: Settings) -> str | None:
-    """Take the database for this connection alone, out of WAL mode, for which SQLite moves what is
-    in its `-wal` into it; the mode that it had. None when it cannot be read.
+    """Lock the database for this connection alone and leave WAL mode, so that SQLite moves the
+    content of the `-wal` into it. Returns its former mode, or None when it cannot be read.
     """
     mode = "delete"
     try:
@@ -94,8 +94,8 @@ def in_use(database: Path, who: str) -> str:
 
 
 def processes_with(database: Path) -> list[str]:
-    """Other processes that have the file open, where the system tells (Linux, as far as this user
-    may look).
+    """Other processes that have the file open, where the operating system shows them (Linux, with
+    this user's permissions).
     """
     wanted = database.stat()
     found = []
@@ -109,18 +109,18 @@ def processes_with(database: Path) -> list[str]:
 
 
 def swap(staged: Path, database: Path) -> None:
-    """Give the copy the name of the database, on the disk as well."""
-    # What is beside a file that SQLite cannot read is kept with it, and is not for the new one.
+    """Give the copy the name of the database, and sync the folder."""
+    # Files beside a database that SQLite cannot read are kept with it, and do not fit the new one.
     for suffix in COMPANIONS:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
-    # Nor is what SQLite removed: a power loss must not leave it beside the new one.
+    # Nor do those that SQLite removed: a power loss must not leave them beside the new one.
     sync_folder(database.parent)
     staged.rename(database)
-    with suppress(OSError):  # it is there, though a power loss may take it
+    with suppress(OSError):  # renamed, though a power loss might undo it
         sync_folder(database.parent)
 
 
 def remove(staged: Path) -> None:
-    """Remove the copy and what SQLite keeps beside it."""
+    """Remove the copy and the files that SQLite keeps beside it."""
     for suffix in ("", *COMPANIONS):
         staged.with_name(staged.name + suffix).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""`restore`: put a preserved state back, whole or not at all, and keep what it replaces.
+"""`restore`: put a preserved state back, completely or not at all, and keep what it replaces.
 
-The copy is made beside the database, proven there, and takes its name in one rename. Until then
-nobody else may have the database open: who has, would go on writing to a file without a name.
+The copy is made and verified beside the database, then renamed into place. Until then nobody else
+may have the database open: they would go on writing to a file without a name.
 """
 
 import json
@@ -31,13 +31,13 @@ from ..storage.durable_files import create
 from .replacement import alone, in_use, opened, place_beside, processes_with, remove, swap
 
 CHUNK = 1 << 20
-"""Bytes copied at a time; between two a Ctrl-C is heard."""
+"""Bytes copied at a time; Ctrl-C works in between."""
 
 
 def check_state(state: object, database: Path) -> Path:
-    """The folder of a preserved state as the user named it (or the `database.db` in it).
+    """The folder of a preserved state, given by the user as such or as the `database.db` in it.
 
-    Raises UsageError when it is none, or is in the place of `database`.
+    Raises UsageError when it is not one, or when it is the place of `database`.
     """
     if not isinstance(state, str) or not state or "\0" in state:
         raise UsageError(f"{state!r} is no path for a preserved state. Name its folder.")
@@ -64,8 +64,8 @@ def check_state(state: object, database: Path) -> Path:
 
 
 def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
-    """Put the database of `state` in the place of `run.database`; what was there is kept in
-    `folder`. Raises UsageError when `state` is not good or the database is open elsewhere.
+    """Replace `run.database` by the database of `state`; the replaced files are kept in `folder`.
+    Raises UsageError when `state` is not usable or the database is open elsewhere.
     """
     if run.database.exists() and run.database.stat().st_nlink > 1:
         raise UsageError(
@@ -103,7 +103,7 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
         _stage(state, staged, run.database)
         progress.now(f"{RESTORE}: checking the copy")
         restored = _prove(staged, state, run.declared, attempt.notes)
-        # The file stays open until it has lost its name: to close it would give the lock away.
+        # The file stays open until it has lost its name: closing it would release the lock.
         with opened(run.database) as old, alone(run.database, run.declared.settings) as mode:
             if old:
                 progress.now(f"{RESTORE}: keeping {run.database}")
@@ -111,8 +111,8 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
             else:
                 run.made.append(run.database)
             stop_if_asked()
-            # Who came meanwhile waits for the lock, and then SQLite tells him that the file has no
-            # name any more (SQLITE_READONLY_DBMOVED). One that cannot be read has no lock.
+            # Who comes in between waits for the lock, and then learns from SQLite that the file has
+            # lost its name (SQLITE_READONLY_DBMOVED). An unreadable file has no lock.
             others = processes_with(run.database) if run.copy and mode is None else []
             if others:
                 raise UsageError(in_use(run.database, f" ({', '.join(others)})"))
@@ -123,7 +123,7 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
         attempt.running = None
     except UsageError:
         raise
-    except Exception as error:  # whatever it is, the report tells
+    except Exception as error:  # of any kind: the report tells
         attempt.error = error
     finally:
         with suppress(OSError):  # the next `restore` tries again
@@ -132,8 +132,8 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
 
 
 def _stage(state: Path, staged: Path, database: Path) -> None:
-    """Copy the preserved database, with its `-wal` where it has one, to `staged`."""
-    remove(staged)  # of a run that was killed
+    """Copy the preserved database, and its `-wal` if there is one, to `staged`."""
+    remove(staged)  # left by a killed run
     for suffix in ("", *COMPANIONS):
         source = state / f"database.db{suffix}"
         if source.exists() and suffix != "-shm":
@@ -146,15 +146,15 @@ def _stage(state: Path, staged: Path, database: Path) -> None:
                 os.fsync(copy.fileno())
     if database.exists():
         before = database.stat()
-        for owner in (-1, before.st_uid):  # who may not give it away may still give it to the group
+        for owner in (-1, before.st_uid):  # without the right to change the owner, only the group
             with suppress(PermissionError):
                 os.chown(staged, owner, before.st_gid)
         staged.chmod(before.st_mode & 0o7777)
 
 
 def _prove(staged: Path, state: Path, declared: Declared, notes: list[str]) -> Schema:
-    """The schema of the copy; what could not be proven of it goes to `notes`. Raises UsageError
-    unless it is whole and one of ours.
+    """The schema of the copy; what could not be proven about it is added to `notes`. Raises
+    UsageError unless it is intact and one of ours.
     """
     copy = state / "database.db"
     try:
@@ -165,9 +165,9 @@ def _prove(staged: Path, state: Path, declared: Declared, notes: list[str]) -> S
                 live = read_schema(connection)
                 found = _damage(connection, notes)
     except NOT_READABLE as error:
-        stop_if_asked()  # "interrupted" says nothing of the copy either
+        stop_if_asked()  # "interrupted" says nothing about the copy either
         if explain(error, staged) in (*NOT_OPENED, FULL, DISK_FAILED):
-            raise  # which says nothing of the copy
+            raise  # an error that says nothing about the copy
         found, live = reason(error), None
     if found != "ok" or live is None:
         raise UsageError(

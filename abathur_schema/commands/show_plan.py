@@ -1,4 +1,4 @@
-"""`plan`: what `init` would run, as SQL or as data, read from a database and changing nothing."""
+"""`plan`: print what `init` would run, as SQL or as JSON; reads only."""
 
 import itertools
 import json
@@ -25,10 +25,10 @@ from ..wording import as_called, shown
 
 @dataclass(frozen=True)
 class Plan:
-    """What each step would run. `rows` are the numbers of rows of the tables that would be rebuilt,
-    `broken` the rows that would stop a step and `notes` what else is to be known, a line each, by
-    step, and `unchecked` the tables of whose foreign keys SQLite cannot tell. `version` is that of
-    the schema (`PRAGMA schema_version`) for which all this was planned.
+    """What each step would run. By step, one line each: `rows` are the row counts of tables to be
+    rebuilt, `broken` the rows that would stop it, `notes` whatever else is worth knowing.
+    `unchecked` are the tables whose foreign keys SQLite cannot check. `version` is the schema
+    version (`PRAGMA schema_version`) for which all this was planned.
     """
 
     database: Path
@@ -42,11 +42,11 @@ class Plan:
 
     @property
     def has_work(self) -> bool:
-        """Whether there is something to do, possible or not."""
+        """Whether there is anything to do, possible or not."""
         return any(step.statements or step.blocked for step in self.steps)
 
     def blocked(self) -> Iterator[str]:
-        """Why `init` would stop, a line each."""
+        """Why `init` would stop, one line each."""
         for step in self.steps:
             if step.blocked:
                 yield f"{step.step} would fail: {step.blocked}"
@@ -56,7 +56,7 @@ class Plan:
             yield from (f"{step.step}: {line}" for line in self.notes.get(step.step, ()))
 
     def to_json(self) -> str:
-        """The plan as data."""
+        """The plan as JSON."""
         steps = [
             {
                 "name": step.step,
@@ -80,7 +80,7 @@ class Plan:
         return json.dumps({"database": str(self.database), "steps": steps}, indent=2)
 
     def to_sql(self) -> str:
-        """The plan as SQL that the `sqlite3` command line runs as it stands, and that ends there as
+        """The plan as SQL that the `sqlite3` command line runs as it stands, and that stops where
         `init` would: at the same place, for the same rows.
         """
         if not self.has_work:
@@ -90,7 +90,7 @@ class Plan:
     def _lines(self) -> Iterator[str]:
         yield from _comment(f"What `invoke init` would run on {self.database}.")
         yield ""
-        # The command line goes on after an error: past a failed copy it would drop the old table.
+        # By default the command line continues after errors: it would drop a table uncopied.
         yield ".bail on"
         every = [statement for step in self.steps for statement in step.statements]
         if changes_text(every):
@@ -144,7 +144,7 @@ class Plan:
 
 
 def refusal(says: str, rows: str, numbers: Iterator[int]) -> Iterator[str]:
-    """SQL that ends with an error, named by what is wrong, unless the expression `rows` is 0."""
+    """SQL that fails, with an error that says what is wrong, unless the expression `rows` is 0."""
     name = f"temp.abathur_guard_{next(numbers)}"
     says = " ".join(utf8(says).split())
     yield f"CREATE TABLE {name} (found CONSTRAINT {quoted(says)} CHECK (found = 0));"
@@ -157,7 +157,7 @@ ORPHANED = "rows that had a parent would have none"
 
 
 def orphans(tables: Sequence[str]) -> str:
-    """A SELECT that counts the rows without a parent by table, columns and parent."""
+    """A SELECT that counts the rows without a parent, by table, columns and parent."""
     names = ", ".join(f"({string(table)})" for table in tables) or "(NULL)"
     return (
         'SELECT v."table" AS child, (SELECT group_concat(k."from") FROM'
@@ -168,7 +168,7 @@ def orphans(tables: Sequence[str]) -> str:
 
 
 def more_than_before(found: str) -> str:
-    """An expression for how many of the counts of `orphans` are higher than they were."""
+    """An expression for how many counts of `orphans` are higher than before."""
     return (
         f"(SELECT count(*) FROM ({found}) AS n LEFT JOIN temp.{ORPHANS} AS o ON"
         " lower(n.child || n.columns || n.parent) = lower(o.child || o.columns || o.parent)"
@@ -181,7 +181,7 @@ def _with_keys(live: Schema) -> list[str]:
 
 
 def _unchecked(connection: sqlite3.Connection, live: Schema) -> Iterator[str]:
-    """The tables with a foreign key that references columns which are not there, or not unique."""
+    """The tables with a foreign key whose parent columns do not exist or are not unique."""
     for table in _with_keys(live):
         try:
             connection.execute(
@@ -203,7 +203,7 @@ def look(database: Path, declared: Declared) -> Plan:
         return undisturbed(database, lambda: _read(database, declared))
     except AbathurError:
         raise
-    except Exception as error:  # whatever stands in the schema of somebody else's file
+    except Exception as error:  # the schema of somebody else's file may contain anything
         cause = explain(error, database)
         raise UsageError(
             f"{database} cannot be read ({error}): {cause.cause}. Nothing was touched;"
@@ -221,7 +221,7 @@ def _plan(connection: sqlite3.Connection, database: Path, declared: Declared) ->
     live = read_schema(connection)
     modes = unsettled(connection, declared.settings)
     if not database.exists():
-        modes = [(setting, "delete") for setting in declared.settings]  # as SQLite makes a file
+        modes = [(setting, "delete") for setting in declared.settings]  # the mode of a new file
     pending = [
         setting_statement(setting, value) for setting, value in modes if setting.name == IN_THE_FILE
     ]
@@ -247,11 +247,11 @@ def _plan(connection: sqlite3.Connection, database: Path, declared: Declared) ->
 
 
 def _notes(connection: sqlite3.Connection, step: StepPlan) -> Iterator[str]:
-    """What is to be known of a step that can be done."""
+    """What is worth knowing about a step that can run."""
     if not step.blocked:
         yield from works_no_longer(step.live, step.statements)
         for rows in (rows for statement in step.statements for rows in statement.tells):
-            with suppress(sqlite3.OperationalError):  # of what earlier statements of the step make
+            with suppress(sqlite3.OperationalError):  # it needs what earlier statements create
                 yield from told_rows(connection, rows)
 
 
@@ -260,11 +260,11 @@ def _broken(connection: sqlite3.Connection, step: StepPlan) -> Iterator[str]:
         try:
             yield from broken_rows(connection, guard)
         except sqlite3.OperationalError:
-            continue  # it asks for what earlier statements of the step make
+            continue  # it needs what earlier statements of the step create
 
 
 def _frame(step: StepPlan) -> tuple[list[Statement], list[Statement]]:
-    """What runs before and after the statements of a step."""
+    """The statements before and after those of a step."""
     return framed(step.statements) if step.statements and step.step != PRAGMA else ([], [])
 
 

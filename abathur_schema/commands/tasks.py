@@ -1,4 +1,4 @@
-"""What each task does, from its options to its exit code; every task ends here."""
+"""What each task does, from its options to its exit code; all tasks end here."""
 
 import sys
 from collections.abc import Callable
@@ -24,7 +24,7 @@ P = ParamSpec("P")
 
 
 def _told(task: Callable[P, int]) -> Callable[P, int]:
-    """The task, with errors of ours told on standard error; each has an exit code of its own."""
+    """The task, with our errors reported on standard error; each has its own exit code."""
 
     @wraps(task)
     def run(*args: P.args, **kwargs: P.kwargs) -> int:
@@ -34,7 +34,7 @@ def _told(task: Callable[P, int]) -> Callable[P, int]:
         except AbathurError as error:
             say(str(error), sys.stderr)
             return error.exit_code
-        except KeyboardInterrupt:  # the second one
+        except KeyboardInterrupt:  # a second Ctrl-C
             return interrupted().exit_code
 
     return run
@@ -52,8 +52,8 @@ def run_task(
 ) -> int:
     """Run a task and return its exit code.
 
-    `database`, `reports` and `schema` are paths as the user or the configuration gave them. Prints
-    a line for each step, or with `as_json` only the report; errors go to standard error. Without
+    `database`, `reports` and `schema` are paths as given by the user or the configuration. Prints a
+    line for each step, or with `as_json` only the report; errors go to standard error. Without
     `backup` no copy is kept before rows are rewritten.
     """
     path, folder, declared = preflight.check(task, database, reports, schema)
@@ -77,8 +77,8 @@ def run_task(
 
 @_told
 def run_plan(database: object, reports: object, as_json: bool, *, schema: object = None) -> int:
-    """Print what `init` would run, and return 0 when that is nothing, or 1."""
-    from .show_plan import look  # only this task pays for its import
+    """Print what `init` would run; return 0 if that is nothing, otherwise 1."""
+    from .show_plan import look  # only this task pays for the import
 
     path, _, declared = preflight.check(PLAN, database, reports, schema)
     preflight.check_format(PLAN, path)
@@ -97,8 +97,8 @@ def run_plan(database: object, reports: object, as_json: bool, *, schema: object
 def run_restore(
     state: object, database: object, reports: object, as_json: bool, *, schema: object = None
 ) -> int:
-    """Put a preserved state in the place of the database, and return the exit code."""
-    from .restore import check_state, restore  # only this task pays for its import
+    """Replace the database by a preserved state, and return the exit code."""
+    from .restore import check_state, restore  # only this task pays for the import
 
     path, folder, declared = preflight.check(RESTORE, database, reports, schema)
     kept = check_state(state, path)

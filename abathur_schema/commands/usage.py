@@ -1,8 +1,7 @@
-"""A command line or a configuration that Invoke cannot read ends with exit code 2, as all wrong
-input does here.
+"""Exit with code 2 when Invoke cannot read a command line or configuration, as for any wrong input.
 
-Invoke itself answers with 1 (`Program.run`), which here means that `verify` found something, and
-to a configuration file that it cannot read with a stack trace.
+By itself, Invoke exits with 1 (`Program.run`), which here means that `verify` found something, and
+reports an unreadable configuration file with a stack trace.
 """
 
 from collections.abc import Callable
@@ -17,13 +16,13 @@ from ..wording import as_called
 
 
 class CommandLineError(ParseError, Exit):
-    """Printed by Invoke as a ParseError; then the program ends as an Exit says."""
+    """Invoke prints it as a ParseError; the program then exits as an Exit says."""
 
     def __init__(self, message: str, machine: ParseMachine) -> None:
         super().__init__(message, machine.context)
         hint = as_called("`invoke --list` shows the tasks, `invoke --help TASK` options.")
         self.args = (f"{message} {hint}",)
-        self.message = None  # printed already
+        self.message = None  # already printed
         self._code = UsageError.exit_code
 
 
@@ -35,7 +34,7 @@ def _explained(load: Callable[[Config, bool], None]) -> Callable[[Config, bool],
     def loaded(self: Config, merge: bool = True) -> None:
         try:
             load(self, merge)
-        except Exception as error:  # each format has errors of its own
+        except Exception as error:  # each file format has its own errors
             message = f"Invoke's configuration cannot be read. Mend it:\n{error}"
             raise Exit(message, UsageError.exit_code) from error
 
@@ -43,8 +42,8 @@ def _explained(load: Callable[[Config, bool], None]) -> Callable[[Config, bool],
 
 
 def exit_2_on_wrong_usage() -> None:
-    """Teach Invoke the exit code; called where the tasks are defined, which is before Invoke reads
-    the options of tasks and the configuration beside them.
+    """Patch Invoke's exit code; called where the tasks are defined, before Invoke reads their
+    options and the configuration beside them.
     """
     ParseMachine.error = _error  # type: ignore[method-assign]
     Config.load_project = _explained(Config.load_project)  # type: ignore[method-assign, assignment]
