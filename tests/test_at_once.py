@@ -20,10 +20,10 @@ from tests.support.scenarios import SCENARIOS
 
 AT_ONCE = 10
 PARTS = 5
-"""The rounds are dealt out to so many tests, which can run side by side."""
+"""The rounds are split among so many tests, which can run in parallel."""
 
 LATER = 0.2
-"""In every other round each starts up to so many seconds later, while others are at work."""
+"""In every other round, each run starts up to so many seconds later, while others work."""
 
 PROCESS = """
 import sys, time
@@ -48,7 +48,7 @@ CASES = [
     ("fresh", "stands still", 20),
     ("upgrade", "stands still", 20),
 ]
-"""What is there before, the clock, and the number of rounds. Where the clock stands still, all want
+"""What exists before, the clock, and the number of rounds. With a frozen clock, all runs want
 the same name for their report.
 """
 

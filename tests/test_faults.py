@@ -21,7 +21,7 @@ SAMPLE = 1
 """The number of points of each kind in the normal run."""
 
 PARTS = 8
-"""The points of each kind are dealt out to so many tests, which can run side by side."""
+"""The points of each kind are split among so many tests, which can run in parallel."""
 
 WRITES = ("pwrite64", "write")
 SYNCS = ("fsync", "fdatasync")

@@ -21,7 +21,7 @@ from tests.support.promises import Outcome, Scenario, hold_all
 from tests.support.scenarios import SCENARIOS
 
 PARTS = 8
-"""The points are dealt out to so many tests, which can run side by side."""
+"""The points are split among so many tests, which can run in parallel."""
 
 WHOLE = [Loss(writes, names) for writes in (0, 1) for names in (0, 1)]
 SAMPLE = 2

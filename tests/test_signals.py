@@ -26,7 +26,7 @@ SAMPLE = 2
 
 MOMENTS = 15
 PARTS = 4
-"""Each signal comes at MOMENTS moments in each of PARTS tests, which can run side by side."""
+"""Each signal comes at MOMENTS moments in each of PARTS tests, which can run in parallel."""
 
 Outcomes = Counter[str]
 

@@ -44,7 +44,7 @@ SELECT i FROM n WHERE i < 0;
 
 
 def start_long_verify(checkout: Path, bundle: Bundle) -> subprocess.Popen[str]:
-    """A `verify` that runs for ever, once it is at work."""
+    """A `verify` that runs forever, started and busy."""
     (checkout / "checks" / "holds" / "for-ever.sql").write_text(LONG_CHECK)
     process = subprocess.Popen(
         invoke_command("verify", root=checkout),
