@@ -48,91 +48,92 @@ LOCKED = Cause(
     may_pass=True,
 )
 NO_ACCESS = Cause(
-    "this user may not open the file, or may not make the -wal and -shm files beside it",
-    "give the right to write to the file and to its folder, or run as the user who owns them",
+    "this user may not open the file, or may not create the -wal and -shm files beside it",
+    "grant write permission on the file and its folder, or run as the user who owns them",
 )
 READ_ONLY = Cause(
     "this user may not write the database file or its folder, or they are mounted read-only",
-    "give the right to write to the file and to its folder (WAL makes files beside it), or run as"
+    "grant write permission on the file and its folder (WAL creates files beside it), or run as"
     " the user who owns them",
 )
 LEFT_OPEN = Cause(
-    "the application that wrote it was stopped in the middle and left a -journal, which has to be"
-    " played back before anyone can read",
+    "the application was stopped while writing and left a -journal, which must be rolled back"
+    " before anyone can read",
     "open it once for writing: `invoke pragma`, or the application itself",
 )
 NO_DATABASE = Cause(
-    "the file is no SQLite database (or is encrypted, or its first page is damaged)",
-    "name another path, or move the file away; if it was a database, bring back a copy",
+    "the file is not an SQLite database (or is encrypted, or its first page is damaged)",
+    "name another path, or move the file away; if it was a database, restore a copy",
 )
 CORRUPT = Cause(
     "the database is corrupt",
-    "bring back a copy, or save what can be read: sqlite3 DATABASE .recover | sqlite3 NEW",
+    "restore a copy, or save what can be read: sqlite3 DATABASE .recover | sqlite3 NEW",
 )
 HIDING_NAME = Cause(
-    "a table or view has a name by which SQLite itself is asked, and would answer in its place",
-    "rename it (ALTER TABLE ... RENAME TO ...), or drop the view and make it under another name; if"
-    " you do not know it, trust nothing else in the file",
+    "a table or view has the name of one of SQLite's functions, and would answer in its place",
+    "rename it (ALTER TABLE ... RENAME TO ...), or drop the view and recreate it under another"
+    " name; if you do not know it, trust nothing else in the file",
 )
 TOO_NEW = Cause(
     "the file was written by an SQLite much newer than this one, or its header is damaged",
-    "use a newer SQLite, or bring back a copy",
+    "use a newer SQLite, or restore a copy",
 )
 DISK_FAILED = Cause(
     "the disk or the file system failed while reading or writing",
-    "look at the disk (dmesg, free space, network mounts) before anything else",
+    "check the disk (dmesg, free space, network mounts) before anything else",
 )
 NO_WAL = Cause(
-    "the file system cannot do WAL, which needs memory shared between processes; network file"
-    " systems cannot",
+    "the file system does not support WAL, which needs memory shared between processes; network"
+    " file systems do not",
     'put the database on a local disk (SQLite documentation, "Write-Ahead Logging")',
 )
 OTHER_FORM = Cause(
     "the database has objects of these names in another form, made by something else",
-    "rename or drop what is in the way, or start with a new database; this step changed nothing",
+    "rename or drop the conflicting objects, or start with a new database"
+    "; this step changed nothing",
 )
 BROKEN_ROWS = Cause(
-    "rows that older applications wrote break a constraint that is declared",
-    "mend the rows that the message names (change or delete them in an SQL shell, or by the"
+    "rows that older applications wrote violate a declared constraint",
+    "correct the rows that the message names (change or delete them in an SQL shell, or with the"
     " application that wrote them), then run the same command again; this step changed nothing",
 )
 NO_UPGRADE = Cause(
-    "the file is wrong, or a view or a trigger of the application stands in its way: SQLite changes"
-    " a name only where it can read all that mentions it",
-    "mend the file, or drop the view or trigger that the message names and make it again afterwards"
-    "; this step changed nothing",
+    "the file is wrong, or a view or trigger of the application blocks it: SQLite renames something"
+    " only if it can parse everything that mentions it",
+    "correct the file, or drop the view or trigger that the message names and recreate it"
+    " afterwards; this step changed nothing",
 )
 OWN_FUNCTION = Cause(
     "an index, a column, a view or a trigger of the application needs a function, a collation or a"
     " module that only the application has",
-    "drop what the message names, run the same command again, and make it again by the"
-    " application; this step changed nothing",
+    "drop what the message names, run the same command again, and have the application recreate it"
+    "; this step changed nothing",
 )
 ORPHANED = Cause(
-    "these rows find their parents only by the type or the collation that the key has now",
-    "write their values as the parent's key is written, then run the same command again; this step"
+    "these rows find their parents only by the present type or collation of the key",
+    "give them exactly the values of the parent's key, then run the same command again; this step"
     " changed nothing",
 )
 NO_COPY = Cause(
-    "the reports folder has no room for a copy of the database, or may not be written",
-    "make room, name another folder with --reports DIR, or, where you have a copy of your own, give"
+    "the reports folder has no room for a copy of the database, or is not writable",
+    "make room, name another folder with --reports DIR, or, if you have a copy of your own, pass"
     " --no-backup (init, core, memory); nothing was changed",
 )
 PLANTED = Cause(
-    "the -journal beside the database was not written by SQLite: somebody made it to have a file"
+    "the -journal beside the database was not written by SQLite: somebody crafted it to have a file"
     " deleted",
     "remove the -journal; trust nothing else that came with it",
 )
-STOPPED = Cause("somebody asked it to stop", "run the same command again to finish")
+STOPPED = Cause("it was asked to stop", "run the same command again to finish")
 NOT_PERMITTED = Cause(
     "this user may not write there",
-    "give the right to write to the folder, or run as the user who owns it",
+    "grant write permission on the folder, or run as the user who owns it",
 )
 MOUNTED_READ_ONLY = Cause(
     "the file system is mounted read-only",
     "choose a path on another one, or mount it writable",
 )
-UNKNOWN = Cause("not one of those that are known here", "read the error, and the report")
+UNKNOWN = Cause("not a known one", "read the error, and the report")
 
 NOT_OPENED = (LOCKED, NO_ACCESS, READ_ONLY, LEFT_OPEN)
 """The causes that say nothing about the content of the database."""

@@ -60,7 +60,7 @@ class OrphanedRowsError(StepError):
 
     def __init__(self, lost: Mapping[str, int]) -> None:
         rows = ", ".join(f"{number} rows of {key}" for key, number in lost.items())
-        super().__init__(f"a table made anew would leave more rows without a parent: {rows}")
+        super().__init__(f"a rebuilt table would leave more rows without a parent: {rows}")
 
 
 class NoCopyError(StepError):
@@ -114,6 +114,6 @@ VERIFY_FAILED = 1
 def out_of_order(step: str, needed: str) -> str:
     """The message for a step that is run before the one it needs."""
     return (
-        f"{step} builds upon what {needed} makes, and that is not there."
+        f"{step} needs what {needed} creates, which is missing."
         f" Run `invoke {needed}` first, or `invoke init` for all steps"
     )

@@ -15,7 +15,7 @@ from types import FrameType
 
 from .errors import Interrupted
 
-GIVEN_UP = "it took SQLite longer than any sound file of this size can, and was given up"
+GIVEN_UP = "aborted after more time than any sound file of this size can take"
 
 
 def reason(error: Exception) -> str:

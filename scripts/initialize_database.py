@@ -21,7 +21,7 @@ async def initialize(path: str) -> int:
     print(f"WARNING: foreign key violations: {len(violations)}")
     for table, rowid, parent, key in violations:
         print(
-            f"  row {rowid} of {table} references a row of {parent} that is not there (key {key})"
+            f"  row {rowid} of {table} references a row of {parent} that does not exist (key {key})"
         )
     return VERIFY_FAILED
 

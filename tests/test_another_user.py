@@ -70,7 +70,7 @@ class TestAnotherUser:
         assert not (shared / "left.db-shm").exists()
         assert result.returncode == 2
         assert "this user may not" in result.stderr
-        assert "Nothing is known of it" in result.stderr
+        assert "Nothing is known about it" in result.stderr
 
     def test_file_that_may_not_be_read(self, shared: Path) -> None:
         (shared / "a.db").touch(mode=0o600)

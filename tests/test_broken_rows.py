@@ -14,33 +14,32 @@ BROKEN = {
         "metrics",
         ("metric_name  TEXT NOT NULL", "metric_name TEXT"),
         "(1, 't', 'x', 1, 1), (7, 't', NULL, 1, 1), (8, 't', NULL, 1, 1)",
-        "metrics.metric_name may not be NULL: 2 rows do not keep to that; the first is rowid 7",
+        "metrics.metric_name may not be NULL: 2 rows violate this; the first is rowid 7",
     ),
     "CHECK": (
         "metrics",
         (" CHECK (metric_value >= 0)", ""),
         "(1, 't', 'x', 1, 1), (2, 't', 'x', -1, 1)",
-        "metrics must fulfil CHECK (metric_value >= 0): 1 row does not keep to that;"
-        " the first is rowid 2",
+        "metrics must satisfy CHECK (metric_value >= 0): 1 row violates this; the first is rowid 2",
     ),
     "UNIQUE": (
         "state",
         (",\n    UNIQUE (task_id, key)", ""),
         "(1, 'a', 'k', '1', 'c', 'u'), (2, 'a', 'k', '2', 'c', 'u'), (3, 'a', 'k', '3', 'c', 'u')",
-        "state must be unique in (task_id, key): 2 rows do not keep to that; the first is rowid 2",
+        "state must be unique in (task_id, key): 2 rows violate this; the first is rowid 2",
     ),
     "PRIMARY KEY": (
         "agents",
         (" PRIMARY KEY", ""),
         "('b', 'n', 's', 'a', 'i', 'm', 't', 1, 1, NULL),"
         " ('b', 'o', 's', 'a', 'i', 'm', 't', 1, 1, NULL)",
-        "agents must be unique in (id): 1 row does not keep to that; the first is rowid 2",
+        "agents must be unique in (id): 1 row violates this; the first is rowid 2",
     ),
     "foreign key": (
         "checkpoints",
         (" REFERENCES tasks(id) ON DELETE CASCADE", ""),
         "('a', 1, '{}', 'c', NULL), ('gone', 2, '{}', 'c', NULL)",
-        "checkpoints must have parents for (task_id) -> tasks(id): 1 row does not keep to that;"
+        "checkpoints must have parents for (task_id) -> tasks(id): 1 row violates this;"
         " the first is rowid 2, task_id 'gone', iteration 2",
     ),
     "a value that the type would change": (
@@ -54,7 +53,7 @@ BROKEN = {
         "metrics",
         ("metric_value REAL NOT NULL", "metric_value TEXT NOT NULL"),
         "(1, 't', 'x', '1.5', 1), (2, 't', 'x', '01.50', 1)",
-        "metrics.metric_value must keep its value as REAL: 1 row does not keep to that;"
+        "metrics.metric_value must keep its value as REAL: 1 row violates this;"
         " the first is rowid 2",
     ),
 }
@@ -81,7 +80,7 @@ def test_rows_that_break_what_is_declared_stop_the_step(
     assert bundle.run("init") == 3
     error = capsys.readouterr().err
     assert message in error
-    assert "mend the rows that the message names" in error
+    assert "correct the rows that the message names" in error
     assert bundle.rows("SELECT type, name, sql FROM sqlite_schema ORDER BY rowid") == schema
     assert digests(bundle.path) == before
     assert bundle.report()["failure"]["step"] == "core"

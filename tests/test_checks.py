@@ -131,7 +131,7 @@ NEW_FILES = {
     "rejects, and fails": (
         "-- CHECK constraint failed: user_id <> ''\n"
         "INSERT INTO sessions (id, app_name, user_id) VALUES ('s', 'a', '');",
-        "taken, though it must be refused",
+        "accepted, though it must be refused",
     ),
     "accepts, and fails": ("INSERT INTO sessions (id) VALUES ('s');", "refused: NOT NULL"),
 }
@@ -201,7 +201,7 @@ def test_table_and_index_are_added_by_sql_alone(checkout: Path, invoke_in: Invok
         file.write("\nCREATE INDEX idx_ratings_session ON ratings(session_id);\n")
     first = invoke_in("init")
     assert first.returncode == 1
-    assert "no query in checks/plans/ is there for idx_ratings_session" in first.stdout
+    assert "no query in checks/plans/ names idx_ratings_session" in first.stdout
     (checkout / "checks" / "plans" / "ratings.sql").write_text(
         "-- The ratings of a session\n-- index: idx_ratings_session\n"
         "SELECT stars FROM ratings WHERE session_id = :session_id;\n"

@@ -60,7 +60,7 @@ async def test_part_by_itself(tmp_path: Path) -> None:
     assert Bundle(tmp_path).run("pragma") == 0
     (tmp_path / "abathur.db").rename(db.path)
     async with db.connection() as conn:
-        with pytest.raises(InitializationError, match="builds upon what core makes"):
+        with pytest.raises(InitializationError, match="needs what core creates"):
             await db._create_core_indexes(conn)
         await db._create_core_tables(conn)
         await db._create_core_indexes(conn)

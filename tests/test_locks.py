@@ -67,7 +67,7 @@ def test_verify_of_a_locked_database_says_that_nothing_is_known(empty: Bundle, c
     assert empty.run("verify") == 2
     error = capsys.readouterr().err
     assert "another process holds the lock" in error
-    assert "Nothing is known of it" in error
+    assert "Nothing is known about it" in error
     assert not empty.reports.exists()
     holder.close()
 

@@ -254,7 +254,7 @@ def test_no_such_folder(invoke: Invoke, tmp_path: Path, value: str) -> None:
     result = invoke("init", "--schema", value)
     assert result.returncode == (2 if value else 0)
     if value:
-        assert "is no schema" in result.stderr
+        assert "is not a schema" in result.stderr
         assert digests(tmp_path / "abathur.db") == before
 
 

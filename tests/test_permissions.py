@@ -25,7 +25,7 @@ NO_READ = (2, "may not be read by this user. Run as the user who owns it")
 NO_ENTRY = (2, "cannot be a database: Permission denied")
 NO_REPORTS = (2, "reports cannot be written to")
 NO_USE = (2, "may not be read and written by this user. Run as the user who owns it; nothing was")
-NO_FILES = "may not make the -wal and -shm files beside it"
+NO_FILES = "may not create the -wal and -shm files beside it"
 READ_ONLY = (3, "likely cause: this user may not write the database file or its folder")
 FINDS = (1, "index idx_agents_state is missing")
 """What `verify` and `plan` say where they do not need the missing permission."""

@@ -78,7 +78,7 @@ def test_each_statement_has_its_reason_and_a_rebuild_its_rows(
         number for number, line in enumerate(lines) if line.startswith('INSERT INTO "new')
     )
     assert lines[copied - 1] == f"-- every row, with its rowid ({rows} rows)"
-    made = lines.index("-- table tasks is made anew:")
+    made = lines.index("-- table tasks is rebuilt:")
     assert lines[made + 1 : made + 5] == [
         "--   column max_execution_timeout_seconds is missing",
         "--   column last_updated_at is missing",
@@ -161,8 +161,8 @@ def test_sql_of_a_step_that_would_fail_fails_at_the_same_place(
         "INSERT INTO metrics VALUES (7, 't', 'm', -1, NULL)"
     )
     planned = invoke("plan").stdout
-    told = "metrics must fulfil CHECK (metric_value >= 0)"
-    assert f"-- it would fail: {told}: 1 row does not keep to that; the first is rowid 7" in planned
+    told = "metrics must satisfy CHECK (metric_value >= 0)"
+    assert f"-- it would fail: {told}: 1 row violates this; the first is rowid 7" in planned
     copy = tmp_path / "copy.db"
     shutil.copy(empty.path, copy)
     ran = command_line(copy, planned)

@@ -72,12 +72,12 @@ async def test_sync_and_async_return_the_same(bundle: Bundle) -> None:
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("next-task", {}, "takes limit, status; given was nothing"),
-        ("next-task", {"status": "ready", "limt": 1}, "given was limt, status"),
+        ("next-task", {}, "takes limit, status; given: nothing"),
+        ("next-task", {"status": "ready", "limt": 1}, "given: limt, status"),
         (
             "agents-of-a-task",
             {"task_id": "t", "limit": 1},
-            "takes task_id; given was limit, task_id",
+            "takes task_id; given: limit, task_id",
         ),
         ("next_task", {}, "there is no query next_task. There are: agents-in-a-state, "),
     ],

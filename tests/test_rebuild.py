@@ -173,7 +173,7 @@ def test_copy_is_kept_before_rows_are_written_anew(empty: Bundle, capsys: Any) -
     assert empty.run("init") == 0
     report = empty.report()
     folder = Path(report["copy_before"])
-    assert f"a copy of what was there before: {folder}" in capsys.readouterr().out
+    assert f"a copy of the previous state: {folder}" in capsys.readouterr().out
     assert sorted(path.name for path in folder.iterdir()) == [
         "database.db",
         "report.json",

@@ -90,8 +90,8 @@ def test_views_and_triggers_that_work_no_longer_are_told(empty: Bundle, invoke: 
         "CREATE VIEW broken AS SELECT * FROM nowhere",
     )
     told = (
-        "works no longer: view every: SELECTs to the left and right of UNION ALL do not have",
-        "works no longer: UPDATE of table tasks (trigger h): table hist has 18 columns but 19",
+        "no longer works: view every: SELECTs to the left and right of UNION ALL do not have",
+        "no longer works: UPDATE of table tasks (trigger h): table hist has 18 columns but 19",
     )
     planned = invoke("plan")
     done = invoke("init")
@@ -113,7 +113,7 @@ def test_full_text_table_over_a_renamed_column_is_told(empty: Bundle, invoke: In
         empty.sql("CREATE VIRTUAL TABLE f USING fts5(template_name, content=tasks)")
     except sqlite3.OperationalError:
         pytest.skip("this SQLite has no FTS5")
-    assert "works no longer: virtual table f: " in invoke("plan").stderr
+    assert "no longer works: virtual table f: " in invoke("plan").stderr
 
 
 def test_columns_that_a_check_names_by_their_table(empty: Bundle, invoke: Invoke) -> None:
@@ -159,7 +159,7 @@ def test_children_in_other_letters_than_their_parent_are_told(
         " VALUES ('a', 'n', 's', 'T1', 'i', 'm', 'x')"
     )
     empty.sql(f"DROP TABLE tasks; {sql}; {TASK} {child}")
-    told = "agents(task_id) must be in the letters of its parent in tasks"
+    told = "agents(task_id) must be spelled exactly like its parent in tasks"
     assert told in invoke("plan").stderr
     planned_as_run(empty, invoke, code=3)
     failure = empty.report()["failure"]

@@ -48,7 +48,7 @@ def test_copy_is_put_back_and_what_was_there_is_kept(
     output = capsys.readouterr()
     assert output.err == ""
     assert "1 database put back" in output.out
-    assert f"a copy of what was there before: {replaced}" in output.out
+    assert f"a copy of the previous state: {replaced}" in output.out
     assert report["deliverables"]["files_modified"] == [str(bundle.path)]
     assert report["steps"][0]["status"] == "changed"
     left = sorted(path.name for path in bundle.path.parent.iterdir())
@@ -189,13 +189,13 @@ def test_to_a_place_where_nothing_is(upgraded: tuple[Bundle, Path], tmp_path: Pa
 
 
 WRONG = {
-    "nothing": ("nowhere", "is no preserved state: there is no"),
-    "an empty path": ("", "is no path for a preserved state"),
+    "nothing": ("nowhere", "is not a preserved state: there is no"),
+    "an empty path": ("", "is not a path of a preserved state"),
     "no state": ("reports", "Name the folder that a report calls"),
     "the database itself": ("itself", "is the database itself"),
     "damaged": ("damaged", "is damaged"),
     "no database": ("text", "is damaged (file is not a database)"),
-    "none of ours": ("other", "is none of ours"),
+    "none of ours": ("other", "is not one of ours"),
 }
 
 
@@ -277,5 +277,5 @@ def test_disk_that_fails(
     assert result.returncode == code
     assert "is damaged" not in result.stderr
     assert digests(bundle.path) == (before if code else digests(state / "database.db"))
-    stands = "stands as it was before" in bundle.report()["human_readable_summary"]
+    stands = "remains as it was before" in bundle.report()["human_readable_summary"]
     assert stands == bool(code)

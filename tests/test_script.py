@@ -34,8 +34,8 @@ def test_script_names_each_violation(bundle: Bundle, tmp_path: Path) -> None:
     assert result.stdout.splitlines() == [
         "Database initialized successfully",
         "WARNING: foreign key violations: 2",
-        "  row 1 of state references a row of tasks that is not there (key 0)",
-        "  row 1 of checkpoints references a row of tasks that is not there (key 1)",
+        "  row 1 of state references a row of tasks that does not exist (key 0)",
+        "  row 1 of checkpoints references a row of tasks that does not exist (key 1)",
     ]
 
 

@@ -224,7 +224,7 @@ def test_plan_of_a_text_change_runs_in_the_command_line(
     assert bundle.run("memory-indexes") == 0
     planned = invoke("plan").stdout
     assert ".dbconfig defensive off" in planned
-    assert "-- table audit, by its text alone:\n--   column task_id is NOT NULL" in planned
+    assert "-- table audit, by editing its text:\n--   column task_id is NOT NULL" in planned
     copy = tmp_path / "copy.db"
     copy.write_bytes(bundle.path.read_bytes())
     ran = command_line(copy, planned)

@@ -25,7 +25,7 @@ def test_what_is_no_database_stays_as_it_is(case: str, empty: Bundle, capsys: An
     assert "file is not a database" in capsys.readouterr().out
     assert empty.run("init") == 3
     error = capsys.readouterr().err
-    assert "the file is no SQLite database" in error
+    assert "the file is not an SQLite database" in error
     assert empty.path.read_bytes() == content
     failure = empty.report()["failure"]
     assert empty.report()["execution_status"]["status"] == "FAILURE"
@@ -114,7 +114,7 @@ def test_name_that_is_taken(case: str, empty: Bundle, capsys: Any) -> None:
     assert empty.run("init") == 3
     error = capsys.readouterr().err
     assert message in error
-    assert "rename or drop what is in the way" in error
+    assert "rename or drop the conflicting objects" in error
     report = empty.report()
     assert report["execution_status"]["status"] == "PARTIAL"
     assert report["failure"]["step"] == step

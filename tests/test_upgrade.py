@@ -158,7 +158,7 @@ def test_violations_that_were_there_are_told_before_anything_changes(
     older.make(empty.path, 3, violating=True)
     assert empty.run("init") == 1
     output = capsys.readouterr()
-    assert output.err.splitlines()[0] == "violations of foreign keys that were there before: 5"
+    assert output.err.splitlines()[0] == "foreign key violations that existed before: 5"
     assert "  table state, row 16: task_id has no row in tasks" in output.err
     assert f'sqlite3 {empty.path} "PRAGMA foreign_key_check"' in output.err
     assert "set its column to NULL" in output.err

@@ -54,7 +54,7 @@ def test_users_own_upgrades_run_once_in_the_order_of_their_names(
     )
     result = invoke_in("init")
     assert result.returncode == 3  # `fills:` gives no value to a column that exists
-    assert "tasks.input_data may not be NULL: 2 rows do not keep to that" in result.stderr
+    assert "tasks.input_data may not be NULL: 2 rows violate this" in result.stderr
     file = checkout / "sql" / "upgrades" / "2-statuses.sql"
     file.write_text(file.read_text().replace("input_data TEXT;", "input_data TEXT DEFAULT '{}';"))
     result = invoke_in("init")

@@ -67,7 +67,7 @@ def test_id_that_cannot_be_the_rowid_stops_the_step(
     row = f"(rowid, id, timestamp, metric_name, metric_value) VALUES (7, {value}, 't', 'm', 1)"
     empty.sql(f"INSERT INTO metrics {row}")
     assert empty.run("init") == 3
-    told = "metrics.id must be an integer, for it becomes the rowid: 1 row does not keep to that"
+    told = "metrics.id must be an integer, as it becomes the rowid: 1 row violates this"
     assert f"{told}; the first is {named}" in capsys.readouterr().err
     assert form in sql_of(empty, "metrics")
 
@@ -123,13 +123,13 @@ LOST = {
         create("metrics", ("INTEGER PRIMARY KEY AUTOINCREMENT", "INT"), ("TIMESTAMP", "TEXT"))
         + "INSERT INTO metrics (rowid, id, timestamp, metric_name, metric_value)"
         " VALUES (70, 7, ' 5', 'm', 1)",
-        "metrics.timestamp must keep its value as TIMESTAMP: 1 row does not keep to that; the first"
+        "metrics.timestamp must keep its value as TIMESTAMP: 1 row violates this; the first"
         " is rowid 70",
     ),
     "where the key itself changes": (
         create("agents", ("TEXT PRIMARY KEY", "REAL PRIMARY KEY")).replace(";", "WITHOUT ROWID;")
         + "INSERT INTO agents VALUES (0.1 + 0.2, '', '', '', '', '', '', '', '', NULL)",
-        "agents.id must keep its value as TEXT: 1 row does not keep to that; the first is id",
+        "agents.id must keep its value as TEXT: 1 row violates this; the first is id",
     ),
 }
 

@@ -26,17 +26,25 @@ WRONG_INPUT = {
     "no file for a step": ("core", [], "Run `invoke pragma` first"),
     "below a file": ("init", ["-d", "text.txt/a.db"], "Not a directory"),
     "in memory": ("init", ["-d", ":memory:"], "would be gone when this command ends"),
-    "an empty path": ("init", ["-d", ""], "is no path for the database"),
+    "an empty path": ("init", ["-d", ""], "is not a path for the database"),
     "a device": ("init", ["-d", "/dev/null"], "is not a regular file"),
     "a link to nothing": ("init", ["-d", "dangling.db"], "is a link to a file that does not"),
     "a path that is too long": ("init", ["-d", "x" * 300], "File name too long"),
     "an unknown option": ("init", ["--force"], "No idea what '--force' is!"),
     "an unknown task": ("initialise", [], "No idea what 'initialise' is!"),
     "an option without its value": ("init", ["-d"], "needed value and was not given one"),
-    "reports in an empty path": ("init", ["-r", ""], "is no path for the reports"),
-    "reports where the database is to be": ("init", ["-r", "abathur.db"], "in the place of the"),
-    "reports in the place of the -wal": ("init", ["-r", "abathur.db-wal"], "in the place of the"),
-    "reports below the database": ("init", ["-r", "abathur.db/r"], "in the place of the database"),
+    "reports in an empty path": ("init", ["-r", ""], "is not a path for the reports"),
+    "reports where the database is to be": (
+        "init",
+        ["-r", "abathur.db"],
+        "is where the database is",
+    ),
+    "reports in the place of the -wal": (
+        "init",
+        ["-r", "abathur.db-wal"],
+        "is where the database is",
+    ),
+    "reports below the database": ("init", ["-r", "abathur.db/r"], "is where the database is"),
     "reports that are a file": ("init", ["-r", "text.txt"], "reports cannot be written to"),
 }
 
@@ -71,16 +79,16 @@ def test_configuration_that_cannot_be_read(
         (checkout / "invoke.yaml").write_text(text)
         result = invoke_in("init")
         assert (result.returncode, result.stdout) == (2, "")
-        assert "Invoke's configuration cannot be read. Mend it:" in result.stderr
+        assert "Invoke's configuration cannot be read. Fix it:" in result.stderr
         no_trace(result)
         assert [path.name for path in tmp_path.iterdir()] == ["checkout"]
 
 
 WRONG_CONFIGURATION = {
-    'database: "a\\uD800.db"\n': "is no path for the database",
-    "database:\n": "None is no path for the database",
-    "database: [a, b]\n": "['a', 'b'] is no path for the database",
-    "reports: 7\n": "7 is no path for the reports",
+    'database: "a\\uD800.db"\n': "is not a path for the database",
+    "database:\n": "None is not a path for the database",
+    "database: [a, b]\n": "['a', 'b'] is not a path for the database",
+    "reports: 7\n": "7 is not a path for the reports",
 }
 
 

@@ -47,7 +47,7 @@ class Query(NamedTuple):
         if values.keys() != self.parameters:
             takes = ", ".join(sorted(self.parameters)) or "nothing"
             given = ", ".join(sorted(values)) or "nothing"
-            raise UsageError(f"query {self.name} takes {takes}; given was {given}.")
+            raise UsageError(f"query {self.name} takes {takes}; given: {given}.")
 
 
 def queries_of(declared: Declared) -> Mapping[str, Query]:

@@ -93,7 +93,7 @@ def say_end(run: Run, recorded: Record, report: Path, *, as_json: bool) -> None:
     """Print the outcome of a run and the path of its report; with `as_json` only the report."""
     lines = [] if as_json else [*_check_lines(run)]
     if run.copy and not as_json:
-        lines.append(f"a copy of what was there before: {run.copy.folder}")
+        lines.append(f"a copy of the previous state: {run.copy.folder}")
     wrong = [*failure_lines(run)]
     if recorded.lost:
         wrong.append(f"the report could not be written: {recorded.lost}; it would be:")
@@ -114,10 +114,10 @@ def say_violations(found: Violations, database: Path) -> None:
 
 def _violation_lines(found: Violations, database: Path) -> Iterator[str]:
     if found.total:
-        yield f"violations of foreign keys that were there before: {found.total}"
+        yield f"foreign key violations that existed before: {found.total}"
         yield from (f"  {on_one_line(line)}" for line in found.first)
         if found.total > len(found.first):
             yield f"  and {found.total - len(found.first)} more"
-        yield "  this run makes none and mends none; verify fails on them. To list them all:"
+        yield "  this run adds none and repairs none; verify fails on them. To list them all:"
         yield f'    sqlite3 {quote(str(database))} "PRAGMA foreign_key_check"'
-        yield "  To mend one: add its parent, set its column to NULL, or delete the row."
+        yield "  To repair one: add its parent, set its column to NULL, or delete the row."

@@ -88,7 +88,7 @@ def _lock(connection: sqlite3.Connection, database: Path, settings: Settings) ->
 def in_use(database: Path, who: str) -> str:
     """The message that somebody else has the database open."""
     return (
-        f"another process has {database} open{who}, and would go on with the old file. Stop it,"
+        f"another process has {database} open{who}, and would keep using the old file. Stop it,"
         " then run the same command again; nothing was touched."
     )
 

@@ -40,7 +40,7 @@ def check_state(state: object, database: Path) -> Path:
     Raises UsageError when it is not one, or when it is the place of `database`.
     """
     if not isinstance(state, str) or not state or "\0" in state:
-        raise UsageError(f"{state!r} is no path for a preserved state. Name its folder.")
+        raise UsageError(f"{state!r} is not a path of a preserved state. Name its folder.")
     path = Path(state).absolute()
     folder = path.parent if path.name == "database.db" else path
     copy = folder / "database.db"
@@ -53,8 +53,8 @@ def check_state(state: object, database: Path) -> Path:
         is_there = may_read = False
     if not is_there:
         raise UsageError(
-            f"{path} is no preserved state: there is no {copy}. Name the folder that a report calls"
-            " `preserved_state` or `copy_before`."
+            f"{path} is not a preserved state: there is no {copy}. Name the folder that a report"
+            " calls `preserved_state` or `copy_before`."
         )
     if not may_read:
         raise UsageError(f"{copy} may not be read by this user. Run as the user who owns it.")
@@ -74,7 +74,7 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
         )
     if any(point == str(run.database) for point, _ in mounts()):
         raise UsageError(
-            f"{run.database} is a mount point of its own, such as a file that a container is given,"
+            f"{run.database} is itself a mount point, such as a file mounted into a container,"
             " and no other file can take its name. Restore it where it is mounted from, or name"
             " another file and copy that; nothing was touched."
         )
@@ -176,12 +176,12 @@ def _prove(staged: Path, state: Path, declared: Declared, notes: list[str]) -> S
         )
     if not declared.schema.tables.keys() & live.tables.keys() and not _is_reported(state):
         raise UsageError(
-            f"{copy} is none of ours: it has none of the tables of sql/, and there is no report"
+            f"{copy} is not one of ours: it has none of the tables of sql/, and there is no report"
             " beside it; nothing was touched."
         )
     for suffix in COMPANIONS:
         if staged.with_name(staged.name + suffix).exists():
-            raise StepError(f"what is beside {copy} could not be taken into it")
+            raise StepError(f"the files beside {copy} could not be merged into it")
     return live
 
 

@@ -94,10 +94,10 @@ class Plan:
         yield ".bail on"
         every = [statement for step in self.steps for statement in step.statements]
         if changes_text(every):
-            yield "-- lets the text of a table be changed, which newer command lines do not"
+            yield "-- allows editing the schema, which newer command lines forbid"
             yield ".dbconfig defensive off"
         if is_rebuild(every):
-            yield "-- the application's own SQL may have strings in double quotes"
+            yield "-- the application's own SQL may contain strings in double quotes"
             yield ".dbconfig dqs_ddl on"
             yield ".dbconfig dqs_dml on"
         yield from (setting.statement for setting in self.settings if setting.name != IN_THE_FILE)

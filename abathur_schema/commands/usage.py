@@ -35,7 +35,7 @@ def _explained(load: Callable[[Config, bool], None]) -> Callable[[Config, bool],
         try:
             load(self, merge)
         except Exception as error:  # each file format has its own errors
-            message = f"Invoke's configuration cannot be read. Mend it:\n{error}"
+            message = f"Invoke's configuration cannot be read. Fix it:\n{error}"
             raise Exit(message, UsageError.exit_code) from error
 
     return loaded

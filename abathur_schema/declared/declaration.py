@@ -131,10 +131,10 @@ def declared(own: Path | None = None) -> Declared:
         settings = tuple(_setting(connection, text) for text in texts)
     for fill in fills.values():
         if fill.column not in getattr(schema.tables.get(fill.table), "column", ()):
-            raise UsageError(f"{fill.path} fills a column that sql/ does not declare. Mend it.")
+            raise UsageError(f"{fill.path} fills a column that sql/ does not declare. Fix it.")
     for key in former:
         if not (table := schema.tables.get(key.table)):
-            raise UsageError(f"{key.path} is about a table that sql/ does not declare. Mend it.")
+            raise UsageError(f"{key.path} is about a table that sql/ does not declare. Fix it.")
         table.former_keys.add(key.reference)
     return Declared(schema, made.creates, made.steps, settings, upgrades, fills, own)
 
@@ -147,14 +147,14 @@ def _own_files(own: Path | None, steps: Sequence[str]) -> Iterator[tuple[str, Pa
         return
     if not any((own / name).is_dir() for name in ("sql", "checks")):
         raise UsageError(
-            f"{own} is no schema: it has no folder sql and no folder checks. Name a folder that has"
-            " one, with --schema DIR; nothing was touched."
+            f"{own} is not a schema: it has neither a folder sql nor a folder checks. Name a"
+            " folder that has one, with --schema DIR; nothing was touched."
         )
     known = [f"{step}.sql" for step in steps]
     for path in sorted((own / "sql").glob("*.sql")):
         if path.name not in known:
             raise UsageError(
-                f"{path} would not be read. A schema of one's own declares tables and indexes in"
+                f"{path} would be ignored. A schema of one's own declares tables and indexes in"
                 f" {', '.join(known)}; the settings of connections are those of"
                 f" {bundled('sql') / f'{PRAGMA}.sql'}."
             )

@@ -17,7 +17,7 @@ def read_statements(path: Path) -> list[str]:
     try:
         return [_with_its_comment(text) for text in sql_text.statements(path.read_text("utf-8"))]
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read: {error}. Restore it, or mend it.") from error
+        raise UsageError(f"{path} cannot be read: {error}. Restore it, or fix it.") from error
 
 
 def _with_its_comment(statement: str) -> str:
@@ -104,7 +104,7 @@ class SqlFiles:
         if other:
             raise UsageError(
                 f"{path} declares {name} in another form than {self._homes[name]}: {other[0]}."
-                " Take it away, or give it another name; columns of a declared table are added by"
+                " Remove it, or give it another name; columns of a declared table are added by"
                 " ALTER TABLE ... ADD COLUMN."
             )
 
@@ -122,8 +122,8 @@ class SqlFiles:
         _, column, _, not_null, default, _, hidden = added
         if not_null and default is None and not hidden:
             raise UsageError(
-                f"{path}: column {column} of {table} is NOT NULL and has no DEFAULT, so whoever"
-                f" does not know it could add no more rows. Give it one:\n{statement}"
+                f"{path}: column {column} of {table} is NOT NULL and has no DEFAULT, so code that"
+                f" does not know it could not insert rows. Give it a DEFAULT:\n{statement}"
             )
         (text,) = self.connection.execute(
             "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = ?", (table,)

@@ -81,8 +81,7 @@ def read_upgrades(
                 other = fills.setdefault((fill.table, fill.column), fill)
                 if other is not fill:
                     raise UsageError(
-                        f"{path} and {other.path} both fill {fill.table}.{fill.column}. Take one"
-                        " away."
+                        f"{path} and {other.path} both fill {fill.table}.{fill.column}. Remove one."
                     )
             case Former() as key:
                 former.append(key)

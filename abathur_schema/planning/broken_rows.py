@@ -73,7 +73,7 @@ def column_guards(
                 ""
                 if there or value != "NULL"
                 else (
-                    ", and nothing tells its value in rows that are there; a file in sql/upgrades/"
+                    ", and nothing gives it a value in existing rows; a file in sql/upgrades/"
                     f" with `fills: {wanted.name}.{column.name}` would"
                 )
             )
@@ -92,7 +92,7 @@ def rowid_guards(wanted: Table, table: Table, row: str) -> Iterator[Guard]:
         return
     value = quoted(there.name)
     yield Guard(
-        f"{wanted.name}.{there.name} must be an integer, for it becomes the rowid",
+        f"{wanted.name}.{there.name} must be an integer, as it becomes the rowid",
         f"FROM {quoted(table.name)} WHERE CASE typeof({value}) WHEN 'integer' THEN 0"
         f" WHEN 'text' THEN CAST(CAST({value} AS INTEGER) AS TEXT) <> +{value}"
         f" WHEN 'real' THEN CAST({value} AS INTEGER) <> {value} ELSE 1 END",
@@ -118,7 +118,7 @@ def constraint_guards(
         match change:
             case MissingCheck(check):
                 yield Guard(
-                    f"{wanted.name} must fulfil CHECK ({check.expression})",
+                    f"{wanted.name} must satisfy CHECK ({check.expression})",
                     f"FROM {rows} WHERE NOT ({check.text})",
                     label,
                 )
@@ -163,7 +163,7 @@ def collation_guards(declared: Schema, live: Schema, difference: OtherTable) -> 
             then = " AND ".join(f"p.{its} COLLATE BINARY = c.{mine}" for mine, its in pairs)
             of = quoted(parent.name)
             yield Guard(
-                f"{child.name}({', '.join(key.columns)}) must be in the letters of its parent in"
+                f"{child.name}({', '.join(key.columns)}) must be spelled exactly like its parent in"
                 f" {parent.name}, whose key is declared without COLLATE",
                 f"FROM {quoted(child.name)} AS c WHERE EXISTS (SELECT 1 FROM {of} AS p WHERE {now})"
                 f" AND NOT EXISTS (SELECT 1 FROM {of} AS p WHERE {then})",
@@ -266,8 +266,8 @@ def broken_rows(connection: sqlite3.Connection, guard: Guard) -> Iterator[str]:
     (count,) = connection.execute(f"SELECT count(*) {guard.rows}").fetchone()
     if count:
         (first,) = connection.execute(f"SELECT {guard.label} {guard.rows} LIMIT 1").fetchone()
-        rows = "1 row does" if count == 1 else f"{count} rows do"
-        yield f"{guard.says}: {rows} not keep to that; the first is {first}"
+        rows = "1 row violates" if count == 1 else f"{count} rows violate"
+        yield f"{guard.says}: {rows} this; the first is {first}"
 
 
 def told_rows(connection: sqlite3.Connection, rows: Guard) -> Iterator[str]:

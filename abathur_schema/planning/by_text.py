@@ -105,15 +105,15 @@ def by_text(live: Schema, kind: str, name: str, text: str, first: Statement) -> 
     yield Statement(
         f"UPDATE sqlite_schema SET sql = {string(text)}"
         f" WHERE type = '{kind}' AND name = {string(name)};",
-        "its columns, their types and its keys stay, so every row and index means what it meant",
+        "its columns, their types and its keys stay, so every row and index keeps its meaning",
         first.made,
     )
     # Only a statement that changes the schema increments its version, whatever it is by then.
     yield Statement(
         f"CREATE VIEW {view} AS SELECT 1;",
-        "schema_version is counted up, so that every other connection reads the schema again",
+        "increments schema_version, so that every other connection reads the schema again",
     )
-    yield Statement(f"DROP VIEW {view};", "and nothing is left of it")
+    yield Statement(f"DROP VIEW {view};", "and nothing of it remains")
     yield Statement("PRAGMA writable_schema = RESET;", "this connection reads it again, too")
 
 

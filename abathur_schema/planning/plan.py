@@ -193,7 +193,7 @@ def _applied(
             if not found or is_related or any(found.name in one.reason for one in before):
                 raise UpgradeError(f"{upgrade.path} cannot be applied: {error}") from error
             kind = "VIEW" if isinstance(found, View) else "TRIGGER"
-            reason = f"{found.name} cannot be read, and stands in the way of a new name"
+            reason = f"{found.name} cannot be parsed, and blocks the renaming"
             before.append(Statement(f"DROP {kind} {quoted(found.name)};", reason))
             again += (
                 Statement(ended(one.sql), f"trigger {one.name} was there")

@@ -56,7 +56,7 @@ class _Rebuild:
         yield Statement(
             f"CREATE TABLE {new} {create};",
             "\n  ".join(
-                [f"table {self.table.name} is made anew:", *map(str, self.difference.changes)]
+                [f"table {self.table.name} is rebuilt:", *map(str, self.difference.changes)]
             ),
             guards=guards_of(self.declared, self.live, self.difference),
             tells=tuple(conversions(self.wanted, self.table)),
@@ -66,7 +66,7 @@ class _Rebuild:
                 "INSERT INTO sqlite_sequence (name, seq) SELECT"
                 f" {string(self.name)}, seq FROM sqlite_sequence"
                 f" WHERE name = {string(self.table.name)};",
-                "AUTOINCREMENT goes on where it was",
+                "AUTOINCREMENT continues where it was",
                 only_rows=True,
             )
         values = values_of(self.declared, self.wanted, self.table)
@@ -112,7 +112,7 @@ class _Rebuild:
         for statistics in self.live.statistics:
             yield Statement(
                 f"UPDATE {statistics} SET tbl = {string(new)} WHERE tbl = {string(old)};",
-                "what ANALYZE found stays true",
+                "the statistics of ANALYZE stay true",
                 only_rows=True,
             )
 
@@ -123,7 +123,7 @@ class _Rebuild:
         if is_other:
             start, _ = body(text)
             named = f"CREATE TABLE {quoted(self.wanted.name)} {text[start:]}"
-            reason = "and its text is what it was"
+            reason = "and its text is as it was written"
             yield from by_text(self.live, "table", self.wanted.name, named, Statement("", reason))
 
     def _made_again(self) -> Iterator[Statement]:
@@ -141,7 +141,7 @@ class _Rebuild:
 
     def _by_its_bytes(self, kind: str, name: str, sql: str) -> Iterator[Statement]:
         if not is_utf8(sql):
-            yield from by_text(self.live, kind, name, sql, Statement("", "its text is no UTF-8"))
+            yield from by_text(self.live, kind, name, sql, Statement("", "its text is not UTF-8"))
 
     def _sayable(self, sql: str, what: str) -> str:
         """The text of something that determines stored content, with a letter in place of each byte
@@ -149,7 +149,7 @@ class _Rebuild:
         SQLite.
         """
         if not is_utf8(without_comments(sql)):
-            self._refuse(f"{self.difference}; and the text of {what} is no UTF-8: make it anew")
+            self._refuse(f"{self.difference}; and the text of {what} is not UTF-8: recreate it")
         return utf8(sql)
 
     def _has_own_rowid(self) -> bool:

@@ -48,7 +48,7 @@ def change_tables(
             continue
         first = Statement(
             "",
-            "\n  ".join([f"table {table.name}, by its text alone:", *map(str, left)]),
+            "\n  ".join([f"table {table.name}, by editing its text:", *map(str, left)]),
             (("tables_changed", table.name),),
             guards_of(declared, live, one._replace(changes=left)),
         )

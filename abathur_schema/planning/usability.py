@@ -18,4 +18,4 @@ def works_no_longer(live: Schema, statements: Sequence[Statement]) -> list[str]:
         return []
     before = unusable(live)
     now = unusable(after(live, statements))
-    return [f"works no longer: {what}: {why}" for what, why in now.items() if what not in before]
+    return [f"no longer works: {what}: {why}" for what, why in now.items() if what not in before]

@@ -135,9 +135,9 @@ def joined(
 
 
 BY_INIT = "`invoke plan` shows what `invoke init` would do about it"
-IN_SQL = "change sql/ or checks/, which contradict themselves"
+IN_SQL = "change sql/ or checks/, which contradict each other"
 
 
 def remedy_of(file: CheckFile) -> str:
     """What to do where the schema does not do what a check file requires."""
-    return f"{BY_INIT}; where that is nothing, {file.path} asks for what sql/ does not declare"
+    return f"{BY_INIT}; if that is nothing, {file.path} requires what sql/ does not declare"

@@ -86,7 +86,7 @@ def unused_indexes(declared: Declared) -> Iterator[str]:
     named = {fold(name) for file in declared.checks["plans"] for name in indexes_of(file)}
     for name, index in declared.schema.indexes.items():
         if index.origin == "c" and name not in named:
-            yield f"no query in checks/plans/ is there for {index.name}"
+            yield f"no query in checks/plans/ names {index.name}"
 
 
 # plans/ with `subtree: COLUMN`: a query for everything below :namespace. `with:` sets the other
@@ -153,7 +153,7 @@ def taken_rows(copy: sqlite3.Connection, live: Schema, file: CheckFile) -> Itera
             continue
         refusal = _refusal(copy, statement)
         if refusal is None:
-            yield f"taken, though it must be refused: {expected[0]}: {_short(statement)}"
+            yield f"accepted, though it must be refused: {expected[0]}: {_short(statement)}"
         elif refusal != expected[0] and normal(expected[0]) not in _meanings(live, refusal):
             yield f"refused by another constraint: {refusal}; expected {expected[0]}"
 

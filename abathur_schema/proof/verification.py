@@ -95,7 +95,7 @@ def _unusable(live: Schema) -> Iterator[str]:
         yield from (f"{what}: {why}" for what, why in unusable(live).items())
 
 
-CHECKS_HOLD = "every row is as the declared CHECKs say"
+CHECKS_HOLD = "every row satisfies the declared CHECKs"
 
 
 def _holding(
@@ -157,7 +157,7 @@ def _holding(
     for file in files:
         of_file = [part for part in parts if part.of == file.name]
         each = file.says.get("each", EACH)
-        remedy = file.says.get("remedy", f"read what is asked in {file.path}, and mend it")
+        remedy = file.says.get("remedy", f"see {file.path} for what it requires, and correct that")
         yield joined(file.name, file.kind, of_file, counts=file.counts, each=each, remedy=remedy)
     of_rows = [part for part in parts if part.of == CHECKS_HOLD]
     yield joined(CHECKS_HOLD, "holds", of_rows, remedy="change these rows, or delete them")

@@ -91,8 +91,8 @@ def _verified(run: Run, progress: Progress) -> Step:
         if run.task == VERIFY:
             cause = explain(error, run.database)
             raise UsageError(
-                f"{run.database} cannot be read ({error}): {cause.cause}. Nothing is known of it;"
-                f" {cause.remedy}."
+                f"{run.database} cannot be read ({error}): {cause.cause}. Nothing is known about"
+                f" it; {cause.remedy}."
             ) from error
         attempt.error = error
     milliseconds = (time.perf_counter() - started) * 1000

@@ -104,7 +104,7 @@ class Run:
         if self.complete:
             return "none: applications may use the database"
         step = next(step for step in self.declared.steps if self.is_open(step))
-        return f"run `invoke {step}`, or `invoke init` for all that is missing"
+        return f"run `invoke {step}`, or `invoke init` for everything that is missing"
 
     def blockers(self) -> Iterator[str]:
         """What prevented success, one line each."""
@@ -130,11 +130,11 @@ class Run:
             where = f"as {last[-1]} left it" if last else before
             state = f", and is preserved in {self.state_folder}" if self.state_folder else ""
             error = str(self.failed.error).splitlines()[0].rstrip(".:")
-            return f"{self.failed.name} failed: {error}. {name} stands {where}{state}."
+            return f"{self.failed.name} failed: {error}. {name} remains {where}{state}."
         changed = what_changed(self.ran)
         done = f"{name}: {changed} by {self.task}." if changed else f"{name}: nothing was changed."
         if self.copy:
-            done += f" A copy of what was there before is in {self.copy.folder}."
+            done += f" A copy of the previous state is in {self.copy.folder}."
         if self.checks is None:
             return done
         if self.faults:

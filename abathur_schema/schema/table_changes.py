@@ -138,9 +138,9 @@ class FormerForeignKey(NamedTuple):
 
     def __str__(self) -> str:
         why = (
-            "references a table that is not there"
+            "references a table that does not exist"
             if self.is_dangling
-            else "is there; declared is none any more"
+            else "exists; it is no longer declared"
         )
         return f"foreign key {spelled(self.key)} {why}"
 

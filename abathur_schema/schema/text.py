@@ -163,7 +163,7 @@ def read(path: Path, without_sql: str = "") -> tuple[str, dict[str, str], tuple[
         text = path.read_text("utf-8")
         found = tuple(statements(text))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read: {error}. Restore it, or mend it.") from error
+        raise UsageError(f"{path} cannot be read: {error}. Restore it, or fix it.") from error
     name, says = head(text)
     if not name or not (found or without_sql in says):
         raise UsageError(f"{path} needs a comment line with its name at its top, then SQL.")
@@ -193,7 +193,7 @@ def no_query(sql: str) -> str:
     verb = found[0].text if found else "nothing"
     if verb == "with":
         verb = _verb_after_with(found)
-    return "" if verb in ("select", "values") else f"{verb.upper()} is no query"
+    return "" if verb in ("select", "values") else f"{verb.upper()} is not a query"
 
 
 def _verb_after_with(found: tuple[Token, ...]) -> str:

@@ -76,7 +76,7 @@ def check_paths(task: str, database: object, reports: object) -> tuple[Path, Pat
     """The database, symbolic links resolved, and the folder for reports. Raises UsageError."""
     if database == ":memory:":
         raise UsageError(
-            "a database in :memory: would be gone when this command ends, proven or not."
+            "an in-memory database would be gone when this command ends."
             " Name a file, with --database PATH."
         )
     path = _path("database", database, "a file, with --database PATH")
@@ -88,7 +88,7 @@ def check_paths(task: str, database: object, reports: object) -> tuple[Path, Pat
     place = _followed(folder)
     taken = {found.with_name(found.name + suffix) for suffix in ("", *COMPANIONS)}
     if taken & {place, *place.parents}:
-        raise UsageError(f"{folder} is in the place of the database. Name another folder.")
+        raise UsageError(f"{folder} is where the database is. Name another folder.")
     return found, folder
 
 
@@ -105,12 +105,12 @@ def read_declared(schema: object) -> Declared:
 
 def _path(setting: str, value: object, remedy: str) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
-        raise UsageError(f"{value!r} is no path for the {setting}. Name {remedy}.")
+        raise UsageError(f"{value!r} is not a path for the {setting}. Name {remedy}.")
     try:
         os.fsencode(value)
         return Path(os.path.expanduser(value)).absolute()  # noqa: PTH111 - keeps ~nobody as it is
     except UnicodeEncodeError as error:
-        raise UsageError(f"{value!r} is no path for the {setting}. Name {remedy}.") from error
+        raise UsageError(f"{value!r} is not a path for the {setting}. Name {remedy}.") from error
     except OSError as error:
         raise UsageError(f"the working directory is gone ({error}). Go to another.") from error
 
@@ -120,7 +120,7 @@ def _database(task: str, path: Path) -> Path:
         mode = path.stat().st_mode
     except FileNotFoundError:
         if path.is_symlink():
-            raise UsageError(f"{path} is a link to a file that does not exist. Mend it.") from None
+            raise UsageError(f"{path} is a link to a file that does not exist. Fix it.") from None
         if task in ("init", PRAGMA, PLAN, RESTORE):
             return _followed(path)
         first = "init" if task == VERIFY else PRAGMA
@@ -156,8 +156,8 @@ def check_format(task: str, database: Path) -> None:
     number = int.from_bytes(header[44:48], "big")
     if header.startswith(b"SQLite format 3\0") and 0 < number < FORMAT_WITH_DESC:
         raise UsageError(
-            f"{database} is a file of schema format {number}, in which SQLite keeps no descending"
-            f" index. Write it anew once, by this:\n    sqlite3 {quote(str(database))} VACUUM\n"
+            f"{database} is a file of schema format {number}, which has no descending"
+            f" indexes. Rewrite it once, with:\n    sqlite3 {quote(str(database))} VACUUM\n"
             "Nothing was touched."
         )
 

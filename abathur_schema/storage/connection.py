@@ -50,7 +50,8 @@ def connect(
     read_only = mode == "ro"
     if not read_only and (named := foreign_super_journal(database)):
         raise ForeignJournalError(
-            f"{database.name}-journal has SQLite delete {named!r}, which is none of its own files"
+            f"{database.name}-journal would have SQLite delete {named!r}, which is not one"
+            " of its files"
         )
     # as_uri() escapes what is special in a URI: space, ?, #, %.
     uri = f"{database.absolute().as_uri()}?mode={mode}"

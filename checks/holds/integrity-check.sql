@@ -1,6 +1,6 @@
 -- integrity_check
 -- each: in table :table or an index of it:
--- remedy: bring back a copy, or save what can be read: sqlite3 DATABASE .recover | sqlite3 NEW
+-- remedy: restore a copy, or save what can be read: sqlite3 DATABASE .recover | sqlite3 NEW
 -- own: what needs a function or collation of the application's own is left to it
 -- The whole-file check in two parts, which is several times faster. What only each table can tell:
 -- its rows are in all its indexes, its constraints hold, its own pages are sound.

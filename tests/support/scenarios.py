@@ -164,7 +164,7 @@ class Restore(Scenario):
             return "as it was"
         assert found == self.after, "neither the old one nor the restored one"
         told_of = [one["human_readable_summary"] for one in self.said(folder)]
-        assert not [summary for summary in told_of if "stands as it was" in summary]
+        assert not [summary for summary in told_of if "remains as it was" in summary]
         assert self.kept(folder) == [self.before], "what was replaced is not kept"
         return "restored"
 
