@@ -1,4 +1,4 @@
--- Each index is there for one question, told above it; checks/plans/ has the query.
+-- Each index serves one query, described above it; the query itself is in checks/plans/.
 
 
 -- tasks

@@ -248,7 +248,7 @@ def test_no_such_folder(invoke: Invoke, tmp_path: Path, value: str) -> None:
     (tmp_path / "abathur.db").touch()
     before = digests(tmp_path / "abathur.db") if value else None
     if "\0" in value:
-        with pytest.raises(UsageError, match="no path for the schema"):
+        with pytest.raises(UsageError, match="not a path for the schema"):
             Database(tmp_path / "a.db", schema=value)
         return
     result = invoke("init", "--schema", value)

@@ -1,6 +1,6 @@
 -- Namespaces: rows that a sloppy prefix would catch or miss
 -- tries: subtree
--- (The queries of plans/ that are for a subtree are asked for every one that is in these rows.)
+-- (The subtree queries of plans/ run for every subtree in these rows.)
 
 CREATE TEMP VIEW namespaces AS
 WITH kind(name) AS (VALUES ('project'), ('app'), ('user'), ('session'), ('temp')),

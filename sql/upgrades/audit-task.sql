@@ -1,2 +1,2 @@
--- The trail of a task outlives it: audit.task_id is no foreign key any more
+-- The trail of a task outlives it: audit.task_id is no longer a foreign key
 -- drops: audit(task_id) -> tasks(id)

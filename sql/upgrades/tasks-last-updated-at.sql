@@ -1,3 +1,3 @@
--- A task was last updated at the last time that is known of it
+-- A task was last updated at the latest time known of it
 -- fills: tasks.last_updated_at
 SELECT coalesce(completed_at, started_at, submitted_at) FROM tasks;
