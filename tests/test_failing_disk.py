@@ -31,7 +31,7 @@ class TestFullDisk:
         text = (state / "statements.sql").read_text("utf-8")
         assert "-- >>> THIS STATEMENT FAILED: database or disk is full" in text
         assert report["failure"]["statement"] in text
-        assert "stands" in report["human_readable_summary"]
+        assert "remains as" in report["human_readable_summary"]
 
     def test_reports_on_the_same_disk(self, small_disk: Path, invoke: Invoke) -> None:
         result = invoke("init", "-d", str(small_disk / "a.db"), "-r", str(small_disk / "reports"))
@@ -43,7 +43,7 @@ class TestFullDisk:
         kept = report["failure"]["preserved_state"]
         assert ("state preserved in" in result.stderr) == bool(kept)
         assert kept is None or list(Path(kept).iterdir())
-        assert "stands" in report["human_readable_summary"]
+        assert "remains as" in report["human_readable_summary"]
 
     def test_no_room_for_a_report(self, small_disk: Path, invoke: Invoke, tmp_path: Path) -> None:
         (small_disk / "filler").write_bytes(bytes(80 * 1024))
@@ -115,6 +115,6 @@ def test_file_system_without_wal(tmp_path: Path) -> None:
         pytest.skip("this Python's SQLite is not a shared library")
     assert result.returncode == 3
     assert "journal_mode stays delete after PRAGMA journal_mode = WAL" in result.stderr
-    assert "the file system cannot do WAL" in result.stderr
+    assert "the file system does not support WAL" in result.stderr
     assert "put the database on a local disk" in result.stderr
     no_trace(result)

@@ -168,7 +168,7 @@ def test_violations_that_were_there_are_told_before_anything_changes(
     assert len(report["foreign_keys_before"]["first"]) == 5
     assert len(empty.failed()["foreign_key_check"]) == 5
     assert empty.run("init") == 1  # nothing left to change, so it is not said again
-    assert "that were there before" not in capsys.readouterr().err
+    assert "that existed before" not in capsys.readouterr().err
 
 
 def test_sound_database_has_no_violations_to_tell(empty: Bundle, capsys: Any) -> None:
