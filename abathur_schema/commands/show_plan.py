@@ -11,7 +11,6 @@ from pathlib import Path
 from ..declared.declaration import IN_THE_FILE, PRAGMA, Declared, Settings
 from ..diagnosis import explain
 from ..errors import AbathurError, UsageError
-from ..planning.broken_rows import broken_rows, told_rows
 from ..planning.plan import StepPlan, changes_text, framed, is_rebuild, plan_all, setting_statement
 from ..planning.statement import Statement
 from ..planning.usability import works_no_longer
@@ -19,6 +18,7 @@ from ..schema.model import Schema
 from ..schema.reading import read_schema
 from ..schema.scratch import scratch
 from ..schema.text import quoted, string, utf8
+from ..steps.execution import broken_rows, told_rows
 from ..storage.connection import connect, undisturbed, unsettled
 from ..wording import as_called, shown
 

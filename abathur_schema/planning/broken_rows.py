@@ -1,20 +1,17 @@
 """Queries for the rows that violate what is declared but was not enforced so far."""
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 
 from ..declared.declaration import Declared
 from ..schema.create_table import definitions
 from ..schema.difference import OtherTable
-from ..schema.model import Schema, Table, affinity_of
+from ..schema.model import Schema, Table, affinity_of, reference, spelled
 from ..schema.table_changes import (
     MissingCheck,
     MissingForeignKey,
     MissingUnique,
     OtherClauses,
     OtherPrimaryKey,
-    reference,
-    spelled,
 )
 from ..schema.text import fold, quoted, string
 from .statement import Guard
@@ -259,19 +256,3 @@ def _split(compared: str) -> tuple[str, str]:
     if not collation:
         name, _, collation = compared.partition(" collate ")
     return name, collation or "BINARY"
-
-
-def broken_rows(connection: sqlite3.Connection, guard: Guard) -> Iterator[str]:
-    """One line if any rows violate what is declared: how many, and the first of them."""
-    (count,) = connection.execute(f"SELECT count(*) {guard.rows}").fetchone()
-    if count:
-        (first,) = connection.execute(f"SELECT {guard.label} {guard.rows} LIMIT 1").fetchone()
-        rows = "1 row violates" if count == 1 else f"{count} rows violate"
-        yield f"{guard.says}: {rows} this; the first is {first}"
-
-
-def told_rows(connection: sqlite3.Connection, rows: Guard) -> Iterator[str]:
-    """One line if there are such rows: what is worth knowing, and how many they are."""
-    (count,) = connection.execute(f"SELECT count(*) {rows.rows}").fetchone()
-    if count:
-        yield f"{rows.says}: {count} row{'' if count == 1 else 's'}"

@@ -8,10 +8,10 @@ from dataclasses import replace
 from ..errors import CannotReconcileError
 from ..schema.create_table import definitions, reference_of
 from ..schema.difference import OtherTable
-from ..schema.model import Index, Schema, Table
+from ..schema.model import Index, Schema, Table, reference, spelled
 from ..schema.reading import read_schema
 from ..schema.scratch import scratch
-from ..schema.table_changes import FormerForeignKey, reference, spelled, table_changes
+from ..schema.table_changes import FormerForeignKey, table_changes
 from ..schema.text import fold, quoted, string
 from .statement import Statement
 

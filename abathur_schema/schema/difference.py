@@ -5,11 +5,13 @@ to the application, and `undeclared` lists it.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .model import Index, Schema, Table
-from .table_changes import TableChange, table_changes
 from .text import fold
+
+if TYPE_CHECKING:  # only a table in another form imports it
+    from .table_changes import TableChange
 
 
 class Missing(NamedTuple):
@@ -37,7 +39,7 @@ class OtherTable(NamedTuple):
 
     declared: Table
     live: Table
-    changes: tuple[TableChange, ...]
+    changes: tuple["TableChange", ...]
 
     def __str__(self) -> str:
         return f"table {self.declared.name}: " + "; ".join(map(str, self.changes))
@@ -74,6 +76,8 @@ def _difference(declared: Schema, live: Schema, name: str) -> Difference | None:
     if isinstance(wanted, Table) and table and table.kind == "table":
         if table.sql == wanted.sql:  # identical text: an identical table
             return None
+        from .table_changes import table_changes
+
         changes = tuple(table_changes(declared, live, wanted, table))
         return OtherTable(wanted, table, changes) if changes else None
     if isinstance(wanted, Index) and index and fold(index.table) in declared.tables:

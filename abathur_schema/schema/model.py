@@ -4,7 +4,7 @@ Names are compared as SQLite does, ignoring case; mappings are keyed by folded n
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -207,6 +207,23 @@ class Schema:
             for index in self.indexes_on(table)
             if index.origin == "u"
         )
+
+
+def reference(key: ForeignKey) -> Reference:
+    """The columns of a foreign key and what they reference, for comparison; no actions."""
+    return Reference(folded(key.columns), fold(key.other_table), folded(key.other_columns))
+
+
+def spelled(key: ForeignKey) -> str:
+    """A foreign key such as `(task_id) -> tasks(id)`."""
+    return (
+        f"({', '.join(key.columns)}) -> {key.other_table}({', '.join(map(str, key.other_columns))})"
+    )
+
+
+def folded(names: Iterable[str | None]) -> tuple[str, ...]:
+    """The names folded for comparison."""
+    return tuple(fold(name or "") for name in names)
 
 
 @lru_cache(maxsize=256)

@@ -1,13 +1,13 @@
 """The differences of a live table from its declaration, as values, one class for each kind."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
 from sqlite_utils.db import ForeignKey
 
-from .create_table import Reference, definitions, key_name
-from .model import CheckConstraint, Column, Schema, Table
+from .create_table import definitions, key_name
+from .model import CheckConstraint, Column, Schema, Table, reference, spelled
 from .text import fold
 
 
@@ -217,20 +217,3 @@ def _foreign_keys(
         for one, event in product(found, ("on_delete", "on_update")):
             if getattr(one, event) != getattr(key, event):
                 yield OtherAction(key, event, getattr(one, event))
-
-
-def reference(key: ForeignKey) -> Reference:
-    """The columns of a foreign key and what they reference, for comparison; no actions."""
-    return Reference(folded(key.columns), fold(key.other_table), folded(key.other_columns))
-
-
-def spelled(key: ForeignKey) -> str:
-    """A foreign key such as `(task_id) -> tasks(id)`."""
-    return (
-        f"({', '.join(key.columns)}) -> {key.other_table}({', '.join(map(str, key.other_columns))})"
-    )
-
-
-def folded(names: Iterable[str | None]) -> tuple[str, ...]:
-    """The names folded for comparison."""
-    return tuple(fold(name or "") for name in names)

@@ -21,7 +21,7 @@ from .create_table import (
     reference_of,
 )
 from .edited_text import Part, Text
-from .model import Schema, Table
+from .model import Schema, Table, reference
 from .table_changes import (
     FormerForeignKey,
     MissingCheck,
@@ -34,7 +34,6 @@ from .table_changes import (
     OtherOption,
     OtherPrimaryKey,
     TableChange,
-    reference,
 )
 from .text import TOKEN, fold, quoted, tokens
 

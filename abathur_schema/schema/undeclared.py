@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from .model import Index, Schema, Table
-from .table_changes import reference, spelled
+from .model import Index, Schema, Table, reference, spelled
 from .text import fold, tokens
 
 

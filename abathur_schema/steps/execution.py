@@ -18,7 +18,6 @@ from ..errors import (
     out_of_order,
 )
 from ..interruption import interrupted, stop_asked, stop_if_asked
-from ..planning.broken_rows import broken_rows, told_rows
 from ..planning.plan import (
     as_step_error,
     changes_text,
@@ -28,12 +27,11 @@ from ..planning.plan import (
     problems,
     setting_statement,
 )
-from ..planning.statement import Attempt, Statement, Step
+from ..planning.statement import Attempt, Guard, Statement, Step
 from ..planning.usability import works_no_longer
 from ..schema.difference import OtherTable, differences
 from ..schema.model import Schema
 from ..schema.stand_ins import lacking
-from ..schema.table_changes import FormerForeignKey
 from ..storage.connection import fully_synced, settle, unsettled
 from ..storage.durable_files import sync_folder
 from ..storage.foreign_keys import Violations, named, violations
@@ -192,6 +190,22 @@ def _change(
     _run(connection, framed(wanted)[1], attempt)
 
 
+def broken_rows(connection: sqlite3.Connection, guard: Guard) -> Iterator[str]:
+    """One line if any rows violate what is declared: how many, and the first of them."""
+    (count,) = connection.execute(f"SELECT count(*) {guard.rows}").fetchone()
+    if count:
+        (first,) = connection.execute(f"SELECT {guard.label} {guard.rows} LIMIT 1").fetchone()
+        rows = "1 row violates" if count == 1 else f"{count} rows violate"
+        yield f"{guard.says}: {rows} this; the first is {first}"
+
+
+def told_rows(connection: sqlite3.Connection, rows: Guard) -> Iterator[str]:
+    """One line if there are such rows: what is worth knowing, and how many they are."""
+    (count,) = connection.execute(f"SELECT count(*) {rows.rows}").fetchone()
+    if count:
+        yield f"{rows.says}: {count} row{'' if count == 1 else 's'}"
+
+
 @contextmanager
 def _with_cache(connection: sqlite3.Connection) -> Iterator[None]:
     (before,) = connection.execute("PRAGMA cache_size").fetchone()
@@ -219,6 +233,8 @@ def _violations_before(
     changes = any(made in about for one in wanted for made, _ in one.made)
     if not is_rebuild(wanted) and not (changes and target.asks_rows):
         return Violations(Counter(), ())
+    from ..schema.table_changes import FormerForeignKey  # only older databases pay for this import
+
     target.progress.now("foreign keys, before anything is changed")
     declared = target.declared
     going = {
