@@ -1,4 +1,4 @@
-"""The fixtures of the tests. What tests import is in `support/`."""
+"""Fixtures for the tests; what tests import is in `support/`."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from tests.support.bundle import Bundle
 from tests.support.commands import ROOT, Faulty, Invoke, invoke_command, invoke_from, run
 from tests.support.machine import need, need_strace
 
-# The normal run tries the same few examples each time; `pytest --hypothesis-profile=long` hunts
+# The normal run tries the same few examples each time; `pytest --hypothesis-profile=long` searches
 # for new ones, and shrinks those that fail.
 settings.register_profile(
     "long",
@@ -37,13 +37,13 @@ settings.load_profile("short")
 
 
 def pytest_configure() -> None:
-    """A background job of a shell ignores Ctrl-C, and so would every process it starts."""
+    """Restore Ctrl-C: a shell's background job ignores it, and so would every process started."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """After `pytest -m faults`: how many faults were injected, and how the runs ended."""
+    """Report, after `pytest -m faults`, how many faults were injected and how the runs ended."""
     outcomes: dict[str, Counter[str]] = {}
     for result in terminalreporter.getreports("passed"):
         for name, value in result.user_properties:
@@ -57,7 +57,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Bundle:
-    """A bundle without a database yet."""
+    """A bundle with no database yet."""
     return Bundle(tmp_path)
 
 
@@ -71,7 +71,7 @@ def bundle(tmp_path: Path) -> Bundle:
 
 @pytest.fixture(params=["file", "memory"])
 async def db(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    """An initialized `Database`: once in a file, once in memory."""
+    """An initialized `Database`, once in a file and once in memory."""
     path = tmp_path / "swarm.db" if request.param == "file" else ":memory:"
     async with Database(path) as database:
         yield database
@@ -86,13 +86,13 @@ async def file_db(tmp_path: Path) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def invoke(tmp_path: Path) -> Invoke:
-    """Run `invoke ARGUMENTS` in `tmp_path` as a user would; nothing is checked."""
+    """Run `invoke ARGUMENTS` in `tmp_path` as a user would, without checking the result."""
     return invoke_from(tmp_path)
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the checkout, whose `sql/` and `checks/` a test may change."""
+    """A copy of the checkout whose `sql/` and `checks/` a test may change."""
     copy = tmp_path / "checkout"
     copy.mkdir()
     shutil.copy(ROOT / "tasks.py", copy)
@@ -109,8 +109,8 @@ def invoke_in(tmp_path: Path, checkout: Path) -> Invoke:
 
 @pytest.fixture
 def faulty(tmp_path: Path) -> Faulty:
-    """Run `invoke` with a fault in its system calls, such as `fsync:error=EIO:when=2+`; with `on`,
-    only in calls on that file. Returns the result, and how many calls were hit.
+    """Run `invoke` with a fault injected into its system calls, such as `fsync:error=EIO:when=2+`;
+    with `on`, only into calls on that file. Return the result and the number of calls hit.
     """
     need_strace()
 
@@ -130,7 +130,7 @@ def faulty(tmp_path: Path) -> Faulty:
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
-    """A folder that another user can reach, with `out/` in it, which everybody may write."""
+    """A folder that another user can reach, containing a world-writable `out/`."""
     need("setpriv")
     probe = subprocess.run(
         ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", "import invoke"],

@@ -1,1 +1,1 @@
-"""Campaigns against damaged and hostile files. `README.md` here says how to run them."""
+"""Campaigns with damaged and hostile files; `README.md` in this folder says how to run them."""

@@ -1,4 +1,4 @@
-"""Damaged databases made by others: the files that SQLite itself is tested with.
+"""Read damaged databases made by others: the files that SQLite itself is tested with.
 
 They are in SQLite's source, in `test/fuzzdata3.db` (2,316 files) and `test/fuzzdata7.db` (8,145,
 each made by a fuzzer looking for crashes). On Debian: `apt-get source sqlite3`.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names such collections."""
+    """Add the option `--corpus`, which names such collections."""
     parser.add_argument(
         "--corpus",
         type=Path,
@@ -23,10 +23,10 @@ def add_option(parser: argparse.ArgumentParser) -> None:
 
 
 def files(collections: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
-    """Each database file in the collections, with the name of its collection.
+    """Yield each database file in the collections, after the name of its collection.
 
     A collection has the format of SQLite's `fuzzcheck`: a table `db` with the columns `dbid` and
-    `dbcontent`. Raises sqlite3.Error if one has not.
+    `dbcontent`. Raises sqlite3.Error if one does not.
     """
     for collection in collections:
         uri = f"{collection.absolute().as_uri()}?mode=ro"

@@ -1,10 +1,10 @@
-"""Does `verify` find all that SQLite's whole-file integrity_check and foreign_key_check find?
+"""Test that `verify` finds all that SQLite's whole-file integrity_check and foreign_key_check do.
 
     .venv/bin/python -m tests.campaigns.damage --cases 6000
     .venv/bin/python -m tests.campaigns.damage --corpus fuzzdata3.db fuzzdata7.db
 
-The first damages copies of four sound databases, each case from its own seed; the second takes
-files that others damaged. docs/reliability.md has the tables that they print.
+The first damages copies of four sound databases, with a seed for each case; the second uses files
+that others damaged. The tables that they print are in docs/reliability.md.
 """
 
 import argparse
@@ -23,12 +23,12 @@ from tests.campaigns import corpus
 from tests.campaigns.kinds_of_damage import KINDS, damaged, images, write
 
 PROOFS = ("integrity_check", "foreign_key_check", "the database can be read")
-"""The checks of `verify` that stand for SQLite's two. Findings of others do not count here."""
+"""The checks of `verify` that correspond to SQLite's two. Findings of others do not count here."""
 
 
 def put(cases: int, collections: Sequence[Path] | None, path: Path) -> Iterator[str]:
-    """Put one damaged file after another at `path`, and yield its kind: `cases` files damaged here,
-    or all files of the collections. Every other one is read as if it were large: by several
+    """Write one damaged file after another to `path`, and yield its kind: `cases` files damaged
+    here, or all files in the collections. Half of them are read as if they were large: by several
     connections, and memory-mapped if sound.
     """
     if collections:
@@ -47,7 +47,7 @@ def put(cases: int, collections: Sequence[Path] | None, path: Path) -> Iterator[
 
 
 def found_by_sqlite(path: Path) -> bool:
-    """Whether SQLite's whole-file checks find anything, or cannot finish."""
+    """Return whether SQLite's whole-file checks find anything, or cannot finish."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             whole = connection.execute("PRAGMA integrity_check").fetchall()
@@ -59,13 +59,13 @@ def found_by_sqlite(path: Path) -> bool:
 
 
 def found_by_verify(path: Path) -> bool:
-    """Whether `verify` finds anything by the checks that stand for SQLite's."""
+    """Return whether the checks of `verify` that correspond to SQLite's find anything."""
     checks, _ = verify(path, declared(), Progress(None))
     return any(check.status == "fail" and check.name in PROOFS for check in checks)
 
 
 def main() -> int:
-    """Damage, compare, and print the table; 1 if `verify` misses what SQLite finds."""
+    """Damage, compare, and print the table; return 1 if `verify` misses what SQLite finds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=6000, help="how many (default: 6000)")
     corpus.add_option(parser)

@@ -1,10 +1,10 @@
-"""Do `init`, `plan` and `verify` survive damaged and malicious files, and do no harm?
+"""Test that `init`, `plan` and `verify` survive damaged and malicious files, and do no harm.
 
     .venv/bin/python -m tests.campaigns.hostile --cases 5000
     .venv/bin/python -m tests.campaigns.hostile --corpus fuzzdata3.db fuzzdata7.db
 
-Each task runs in a process that is watched. A failure is a crash, a hang, a stack trace, an exit
-code that is not ours, a byte changed by `verify` or `plan`, or any other file touched.
+Each task runs in a monitored process. A failure is a crash, a hang, a stack trace, an exit code
+that is not ours, a byte changed by `verify` or `plan`, or any other file touched.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from tests.campaigns import corpus, kinds_of_damage
 from tests.campaigns.hostile_files import MADE
 
 BOUND = 300.0
-"""Seconds that a task may take on files of this size (some 200 KB)."""
+"""Seconds that a task may take on files of this size (about 200 KB)."""
 
 EXITS = {"init": {0, 1, 3}, "verify": {0, 1, 2}, "plan": {0, 1, 2}}
 TASKS = ("verify", "plan", "init", "verify")
@@ -43,9 +43,9 @@ def sound() -> list[kinds_of_damage.Image]:
 
 
 def make(number: int, path: Path) -> str:
-    """Make the file with this number at `path`, and return its kind.
+    """Create the file with this number at `path`, and return its kind.
 
-    One in four is malicious: each kind first as it is, then again with a few bytes changed. The
+    One in four is malicious: each kind first unmodified, then again with a few bytes changed. The
     others are damaged.
     """
     chance = random.Random(number)
@@ -66,8 +66,8 @@ def make(number: int, path: Path) -> str:
 
 
 def files(cases: int, collections: Sequence[Path] | None) -> Iterator[Callable[[Path], str]]:
-    """Functions that each put one file at a path and return its kind: `cases` files made here, or
-    all files of the collections.
+    """Yield functions that each write one file to a path and return its kind: `cases` files made
+    here, or all files in the collections.
     """
     if not collections:
         yield from (partial(make, number) for number in range(cases))
@@ -82,7 +82,7 @@ def files(cases: int, collections: Sequence[Path] | None) -> Iterator[Callable[[
 
 
 def work(orders: Connection) -> None:
-    """Run each task ordered, on its path, and send back the exit code and the output."""
+    """Run each task ordered on its path, and send back the exit code and the output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while order := orders.recv():
         task, path = order
@@ -108,7 +108,7 @@ class Worker:
         theirs.close()
 
     def run(self, task: str, path: Path) -> tuple[int | None, str, float]:
-        """Returns the exit code (None: it crashed or hung), what was printed, and the seconds."""
+        """Run a task; return the exit code (None: it crashed or hung), the output, the seconds."""
         self._orders.send((task, path))
         begin = time.monotonic()
         try:
@@ -130,14 +130,14 @@ class Worker:
 
 
 def digest(path: Path) -> list[str]:
-    """Hashes of a database, and of its `-wal` and `-journal` unless empty."""
+    """Return hashes of a database, and of its `-wal` and `-journal` unless empty."""
     files = (path.with_name(path.name + suffix) for suffix in ("", "-wal", "-journal"))
     contents = (file.read_bytes() for file in files if file.exists())
     return [hashlib.sha256(content).hexdigest() for content in contents if content]
 
 
 def faults(worker: Worker, path: Path, slowest: list[float]) -> Iterator[str]:
-    """What goes wrong when the tasks run on the file at `path`."""
+    """Yield what goes wrong when the tasks run on the file at `path`; add seconds to `slowest`."""
     for task in TASKS:
         before = digest(path)
         code, output, seconds = worker.run(task, path)
@@ -158,7 +158,7 @@ def faults(worker: Worker, path: Path, slowest: list[float]) -> Iterator[str]:
 
 
 def main() -> int:
-    """Run all and print the table; 1 if anything went wrong."""
+    """Run all cases and print the table; return 1 if anything went wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=5000, help="how many files (default: 5000)")
     corpus.add_option(parser)

@@ -1,4 +1,4 @@
-"""Database files made to harm whoever reads them."""
+"""Database files designed to harm whoever reads them."""
 
 import shutil
 import sqlite3
@@ -10,7 +10,7 @@ NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE 
 
 
 def schema(sql: str) -> Callable[[Path], None]:
-    """A database with what `sql` makes."""
+    """Return a function that creates a database by running `sql`."""
 
     def make(path: Path) -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -20,7 +20,7 @@ def schema(sql: str) -> Callable[[Path], None]:
 
 
 def changed(sql: str, change: str, *parameters: str) -> Callable[[Path], None]:
-    """The same, with the rows of sqlite_schema changed behind SQLite's back."""
+    """Like `schema`, with the rows of sqlite_schema changed behind SQLite's back."""
 
     def make(path: Path) -> None:
         schema(sql)(path)
@@ -32,14 +32,14 @@ def changed(sql: str, change: str, *parameters: str) -> Callable[[Path], None]:
 
 
 def edited(sql: str, old: str, new: str) -> Callable[[Path], None]:
-    """The same, with some text of the schema replaced."""
+    """Like `schema`, with some text of the schema replaced."""
     return changed(sql, "sql = replace(sql, ?, ?)", old, new)
 
 
 def endless_tree(path: Path) -> None:
-    """A table whose pages point to each other so that a scan would never end: on each of sixteen
-    levels, all seven children of a page are the same page. With more children SQLite would find a
-    hundred faults and stop; with more levels it would find the tree too deep.
+    """Create a table whose pages point to each other so that a scan would never end: on each of
+    sixteen levels, all seven children of a page are the same page. With more children, SQLite would
+    find a hundred faults and stop; with more levels, it would find the tree too deep.
     """
     size, levels, children = 4096, 16, 6
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -53,7 +53,7 @@ def endless_tree(path: Path) -> None:
         ).fetchone()
     content = bytearray(path.read_bytes())
     leaf = content[(root - 1) * size : root * size]
-    pages = [root, *range(root + 1, root + levels)]  # free pages, of the dropped table
+    pages = [root, *range(root + 1, root + levels)]  # free pages of the dropped table
     for level, page in enumerate(pages[:-1]):
         start, child = (page - 1) * size, pages[level + 1]
         cells = b"".join(child.to_bytes(4, "big") + bytes([n + 1]) for n in range(children))
@@ -68,7 +68,7 @@ def endless_tree(path: Path) -> None:
 
 
 def planted_journal(path: Path) -> None:
-    """A hot `-journal` that has SQLite delete another file."""
+    """Create a hot `-journal` that makes SQLite delete another file."""
     victim = path.parent / "victim"
     source = path.with_name("source.db")
     with closing(sqlite3.connect(source, isolation_level=None)) as connection:
@@ -85,7 +85,7 @@ def planted_journal(path: Path) -> None:
 
 
 def huge_page_count(path: Path) -> None:
-    """The header promises a file of 4 billion pages."""
+    """Create a database whose header claims a file of 4 billion pages."""
     schema("CREATE TABLE tasks (id)")(path)
     content = bytearray(path.read_bytes())
     content[28:32] = b"\xff\xff\xff\xfe"
@@ -200,4 +200,4 @@ MADE: dict[str, Callable[[Path], None]] = {
     "a journal that has a file deleted": planted_journal,
     "a header that promises too much": huge_page_count,
 }
-"""By kind, the function that makes the file at a path."""
+"""The function that creates the file at a path, by kind."""

@@ -1,4 +1,4 @@
-"""Sound databases, and twenty ways to damage their bytes, each repeatable from a seed."""
+"""Sound databases, and twenty ways to damage their bytes, each reproducible from a seed."""
 
 import random
 import sqlite3
@@ -41,7 +41,7 @@ class Image(NamedTuple):
 
 
 def images(folder: Path) -> list[Image]:
-    """The sound databases: with and without auto_vacuum, each with and without a `-wal`."""
+    """Return the sound databases: with and without auto_vacuum, each with and without a `-wal`."""
     found = []
     for auto_vacuum in (0, 1):
         path = folder / f"sound{auto_vacuum}.db"
@@ -60,12 +60,12 @@ Damage = Callable[[random.Random, bytearray, bytearray], None]
 
 
 def page(chance: random.Random, file: bytearray) -> int:
-    """The offset of a random page, but never the first."""
+    """Return the offset of a random page other than the first."""
     return PAGE * chance.randrange(1, len(file) // PAGE)
 
 
 def pages_of(file: bytearray, *kinds: int) -> list[int]:
-    """The offsets of all b-tree pages of these kinds (2, 5: interior; 10, 13: leaf)."""
+    """Return the offsets of all b-tree pages of these kinds (2, 5: interior; 10, 13: leaf)."""
     return [start for start in range(PAGE, len(file), PAGE) if file[start] in kinds]
 
 
@@ -96,7 +96,7 @@ def cell_pointer(chance: random.Random, file: bytearray, _: bytearray) -> None:
 
 def child_pointer(chance: random.Random, file: bytearray, _: bytearray) -> None:
     start = chance.choice(pages_of(file, 2, 5))
-    place = start + 8  # the rightmost child; the others are at the start of their cells
+    place = start + 8  # the rightmost child; each other one is at the start of its cell
     cells = struct.unpack_from(">H", file, start + 3)[0]
     if cells and chance.random() < 0.7:
         place = start + struct.unpack_from(">H", file, start + 12 + 2 * chance.randrange(cells))[0]
@@ -104,7 +104,7 @@ def child_pointer(chance: random.Random, file: bytearray, _: bytearray) -> None:
 
 
 def overflow_pointer(chance: random.Random, file: bytearray, _: bytearray) -> None:
-    # A page that begins with a page number is in an overflow chain, the free list or a map.
+    # A page that begins with a page number is in an overflow chain, the free list or a pointer map.
     chained = [
         start for start in range(PAGE, len(file), PAGE) if file[start : start + 2] == b"\0\0"
     ]
@@ -114,7 +114,7 @@ def overflow_pointer(chance: random.Random, file: bytearray, _: bytearray) -> No
 
 def free_list(chance: random.Random, file: bytearray, _: bytearray) -> None:
     trunk, count = struct.unpack_from(">II", file, 32)
-    match chance.randrange(4) if trunk else 0:  # auto_vacuum leaves no free page
+    match chance.randrange(4) if trunk else 0:  # auto_vacuum leaves no free pages
         case 0:
             struct.pack_into(">I", file, 32, chance.randrange(len(file) // PAGE + 3))
         case 1:
@@ -155,14 +155,14 @@ def truncated(chance: random.Random, file: bytearray, _: bytearray) -> None:
 
 
 def extended(chance: random.Random, file: bytearray, _: bytearray) -> None:
-    """Pages at the end that nothing owns, as if another program than SQLite had crashed."""
+    """Append pages that nothing owns, as if a program other than SQLite had crashed."""
     extra = chance.randrange(1, 4)
     file += chance.randbytes(extra * PAGE)
     struct.pack_into(">I", file, 28, len(file) // PAGE)
 
 
 def pointer_map(chance: random.Random, file: bytearray, _: bytearray) -> None:
-    """Page 2 is the pointer map of an auto_vacuum database, and any page of others."""
+    """Damage page 2: the pointer map of an auto_vacuum database, an arbitrary page of others."""
     file[PAGE + chance.randrange(PAGE // 2)] ^= chance.randrange(1, 256)
 
 
@@ -177,13 +177,13 @@ def wal_cut(chance: random.Random, _: bytearray, wal: bytearray) -> None:
 
 
 def wal_of_another(chance: random.Random, file: bytearray, wal: bytearray) -> None:
-    """The file without the `-wal` that belongs to it, as if only one of them had been copied."""
+    """Change the file but not its `-wal`, as if only one of the two had been copied."""
     one_byte(chance, file, wal)
     swapped_pages(chance, file, wal)
 
 
 def shared_root(chance: random.Random, file: bytearray, wal: bytearray) -> None:
-    """Two b-trees with one root page, as an application with writable_schema could leave them."""
+    """Give two b-trees one root page, as an application with writable_schema could do."""
     query = "SELECT name FROM sqlite_schema WHERE rootpage > 1 AND sql IS NOT NULL ORDER BY name"
     edit = (
         "UPDATE sqlite_schema SET rootpage ="
@@ -193,7 +193,7 @@ def shared_root(chance: random.Random, file: bytearray, wal: bytearray) -> None:
 
 
 def lost_entries(chance: random.Random, file: bytearray, wal: bytearray) -> None:
-    """Rows changed while an index was hidden, as if a program had written without it."""
+    """Change rows while an index is hidden, as if a program had not maintained the index."""
 
     def edits(names: list[str]) -> list[tuple[str, tuple[str, ...]]]:
         return [("DELETE FROM sqlite_schema WHERE name = ?", (chance.choice(names),))]
@@ -216,7 +216,7 @@ def _edited(
     query: str,
     rows: Sequence[str] = (),
 ) -> None:
-    """Change the schema by SQL; with `rows`, run these statements under it, then put it back."""
+    """Change the schema with SQL; run the statements `rows`, if any, under it, then restore it."""
     del wal[:]
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "edited.db"
@@ -252,14 +252,14 @@ KINDS: dict[str, Damage] = {
 
 
 def damaged(image: Image, kind: str, seed: int, path: Path) -> None:
-    """Write `image` to `path` and its `-wal`, damaged as `kind` and `seed` say."""
+    """Write `image` to `path` and its `-wal`, damaged as `kind` and `seed` specify."""
     file, wal = bytearray(image.file), bytearray(image.wal)
     KINDS[kind](random.Random(f"{kind} {seed}"), file, wal)
     write(path, file, wal)
 
 
 def write(path: Path, file: bytes | bytearray, wal: bytes | bytearray = b"") -> None:
-    """Write a database and its `-wal` over the last one."""
+    """Write a database and its `-wal`, replacing the last ones."""
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     path.write_bytes(file)

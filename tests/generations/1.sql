@@ -1,4 +1,4 @@
--- Generation 1: what the first applications ran at every start.
+-- Generation 1: run by the first applications at every start.
 
 CREATE TABLE IF NOT EXISTS tasks (
     id TEXT PRIMARY KEY,

@@ -1,4 +1,4 @@
-/* Generation 2: made once, while PRAGMA user_version is below 2. */
+/* Generation 2: run once, while PRAGMA user_version is below 2. */
 
 create table "tasks" (
   "id" text primary key,

@@ -1,4 +1,4 @@
--- Generation 4: run at every start. The columns of tasks that came last were added by ALTER TABLE.
+-- Generation 4: run at every start. The newest columns of tasks were added by ALTER TABLE.
 
 CREATE TABLE IF NOT EXISTS sessions (
     id TEXT PRIMARY KEY,

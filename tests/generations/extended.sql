@@ -1,4 +1,4 @@
--- What an application adds of its own. In generation 1, `prompt` is read as `template_name`.
+-- An application's own objects and columns. For generation 1, `prompt` becomes `template_name`.
 
 
 -- Tables
@@ -23,7 +23,7 @@ INSERT INTO app_costs SELECT id, rowid * 0.1 FROM tasks WHERE id IS NOT NULL ORD
 CREATE TABLE app_log (at INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT, which TEXT);
 
 
--- Columns that ALTER TABLE can add; those of tasks that it cannot are in support/older.py
+-- Columns that ALTER TABLE can add; support/older.py has the columns of tasks that it cannot
 
 ALTER TABLE tasks ADD COLUMN label TEXT NOT NULL DEFAULT 'it''s (none), yet' COLLATE NOCASE;
 ALTER TABLE tasks ADD COLUMN "order by" VARCHAR(80) CHECK (length("order by") < 80);

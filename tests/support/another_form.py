@@ -1,4 +1,4 @@
-"""Tables in another form than the declared one, as applications or hand edits leave them."""
+"""Tables that differ from their declared form, as applications or hand edits leave them."""
 
 import sqlite3
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from abathur_schema.declared.declaration import declared
 from tests.support.bundle import Bundle
 
 TASKS = "'a', 'do', 'general', 5, 'ready', '{}', NULL, NULL, 0, 3, 3600, 's', NULL, NULL, 'u'"
-"""The values of a row of tasks; the columns after them may be NULL."""
+"""The values of a row of tasks; the columns after these may be NULL."""
 
 
 def create(table: str, *changes: tuple[str, str]) -> str:
-    """The declared CREATE TABLE with some of its text replaced."""
+    """Return the declared CREATE TABLE with some of its text replaced."""
     sql = declared().schema.tables[table].sql
     for old, new in changes:
         assert old in sql
@@ -21,7 +21,7 @@ def create(table: str, *changes: tuple[str, str]) -> str:
 
 
 def remake(bundle: Bundle, table: str, change: Callable[[str], str], values: str = "") -> None:
-    """Replace a table of a finished database with one in another form, indexes included."""
+    """Replace a table of a finished database with one in another form, and recreate its indexes."""
     text = declared().schema.tables[table].sql
     other = change(text)
     assert other != text
@@ -45,6 +45,6 @@ def rewrite(bundle: Bundle, name: str, old: str, new: str) -> None:
 
 
 def sql_of(bundle: Bundle, name: str) -> str:
-    """The text of a table or an index."""
+    """Return the text of a table or an index."""
     ((sql,),) = bundle.rows(f"SELECT sql FROM sqlite_schema WHERE name = '{name}'")
     return str(sql)

@@ -1,4 +1,4 @@
-"""A database and its reports, made by the real tasks inside this process."""
+"""A database and its reports, created by the real tasks inside this process."""
 
 import json
 import sqlite3
@@ -24,13 +24,13 @@ def _validator() -> Draft202012Validator:
 
 
 def valid(report: Report) -> Report:
-    """The report, once it has passed the project's JSON Schema."""
+    """Validate a report against the project's JSON Schema, and return it."""
     _validator().validate(report)
     return report
 
 
 def reports(folder: Path) -> list[Report]:
-    """The reports in a folder, oldest first, each checked against the JSON Schema."""
+    """Return the reports in a folder, oldest first, each validated against the JSON Schema."""
     return [valid(json.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*.json"))]
 
 
@@ -46,17 +46,17 @@ class Bundle:
         return run_task(task, str(self.path), str(self.reports), as_json=False)
 
     def report(self) -> Report:
-        """The newest report."""
+        """Return the newest report."""
         return reports(self.reports)[-1]
 
     def sql(self, script: str) -> None:
-        """Change the database behind the project's back, with foreign keys not enforced."""
+        """Change the database behind the project's back, without enforcing foreign keys."""
         connection = sqlite3.connect(self.path)
         connection.executescript(script)
         connection.close()
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """The result of a query."""
+        """Return the result of a query."""
         connection = sqlite3.connect(self.path)
         try:
             return connection.execute(query).fetchall()
@@ -64,12 +64,12 @@ class Bundle:
             connection.close()
 
     def failed(self) -> dict[str, list[str]]:
-        """The findings of the checks that failed in the newest report, by name."""
+        """Return the findings of the checks that failed in the newest report, by check name."""
         checks = self.report()["checks"]
         return {check["name"]: check["findings"] for check in checks if check["status"] == "fail"}
 
     def unchanged_by_init(self) -> bool:
-        """Run `init`: whether every step finds nothing to do, and does nothing."""
+        """Run `init`; return whether every step found nothing to do and changed nothing."""
         before = self.rows(OBJECTS)
         assert self.run("init") == 0
         statuses = {step["status"] for step in self.report()["steps"]}

@@ -1,6 +1,6 @@
-/* A system clock that a test controls. Loaded before the C library (LD_PRELOAD), it answers for
+/* A system clock under a test's control. Loaded before the C library (LD_PRELOAD), it replaces
  * CLOCK_REALTIME: the first reading is CLOCK_STARTS, in microseconds since 1970, and each later one
- * adds CLOCK_STEP, which may be 0 or negative. The monotonic clock stays the system's.
+ * adds CLOCK_STEP, which may be 0 or negative. The monotonic clock is left alone.
  */
 
 #define _GNU_SOURCE
@@ -20,7 +20,7 @@ static struct timespec reading(void) {
     long long now = number("CLOCK_STARTS") +
                     number("CLOCK_STEP") * __atomic_fetch_add(&readings, 1, __ATOMIC_RELAXED);
     if (now < 0)
-        now = 0; /* no system clock is before 1970 */
+        now = 0; /* a system clock is never before 1970 */
     return (struct timespec){.tv_sec = now / 1000000, .tv_nsec = now % 1000000 * 1000};
 }
 

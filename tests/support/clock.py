@@ -1,4 +1,4 @@
-"""System clocks that stand still, jump, or are centuries off: `clock.c`, compiled here."""
+"""System clocks that stand still, jump or are centuries off, compiled from `clock.c`."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,7 @@ SECOND = 1_000_000
 DAY = 24 * 3600 * SECOND
 TODAY = 20_783 * DAY
 LATEST = 95_694 * DAY
-"""1 January 2232: Linux does not let a clock be set much later (2262, less 30 years to run)."""
+"""1 January 2232: Linux does not let a clock be set much later (2262, less 30 years of uptime)."""
 
 CLOCKS = {
     "stands still": (TODAY, 0),
@@ -20,11 +20,11 @@ CLOCKS = {
     "an hour back at each reading": (TODAY, -3600 * SECOND),
     "a year ahead at each reading": (TODAY, 365 * DAY),
 }
-"""The first reading, and the step from each reading to the next, in microseconds."""
+"""The first reading, and the step from each reading to the next; both in microseconds."""
 
 
 def variables(name: str, folder: Path) -> dict[str, str]:
-    """The environment of a process with this clock. The library is built in `folder`, once."""
+    """Return variables that give a process this clock; build the library in `folder` once."""
     need("gcc")
     library = folder / "clock.so"
     if not library.exists():

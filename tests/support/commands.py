@@ -1,4 +1,4 @@
-"""Real commands in processes of their own: `invoke`, the script, a shell, `sqlite3`."""
+"""Run real commands in separate processes: `invoke`, the script, a shell, `sqlite3`."""
 
 import os
 import shlex
@@ -12,14 +12,14 @@ from tests.support.machine import need
 ROOT = Path(__file__).parent.parent.parent
 
 Invoke = Callable[..., subprocess.CompletedProcess[str]]
-"""What the fixtures `invoke` and `invoke_in` are."""
+"""The type of the fixtures `invoke` and `invoke_in`."""
 
 Faulty = Callable[..., tuple[subprocess.CompletedProcess[str], int]]
-"""What the fixture `faulty` is."""
+"""The type of the fixture `faulty`."""
 
 
 def invoke_command(*arguments: str, root: Path = ROOT) -> list[str]:
-    """The command line that runs `invoke` on the tasks of a checkout."""
+    """Return the command line that runs `invoke` with the tasks of a checkout."""
     return [sys.executable, "-m", "invoke", "--search-root", str(root), *arguments]
 
 
@@ -27,7 +27,7 @@ INVOKE_INIT = shlex.join(invoke_command("init"))
 
 
 def environment(root: Path = ROOT, **variables: str) -> dict[str, str]:
-    """The environment of this process, without the user's own Invoke configuration."""
+    """Return the environment of this process without the user's own Invoke configuration."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("INVOKE_")}
     return {**kept, "PYTHONPATH": str(root), **variables}
 
@@ -48,14 +48,14 @@ def run(
 
 
 def invoke_from(folder: Path, root: Path = ROOT) -> Invoke:
-    """A function that runs `invoke ARGUMENTS` in `folder`, with the tasks of `root`."""
+    """Return a function that runs `invoke ARGUMENTS` in `folder`, with the tasks of `root`."""
     return lambda *arguments, **variables: run(
         invoke_command(*arguments, root=root), folder, root, **variables
     )
 
 
 def as_nobody(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run `invoke` as a user who may only read."""
+    """Run `invoke` as a user with read access only."""
     user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     return run([*user, *invoke_command(*arguments)], cwd, HOME="/")
 
@@ -72,7 +72,7 @@ def in_shell(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def command_line(database: Path, sql: str) -> subprocess.CompletedProcess[str]:
-    """Feed SQL to the `sqlite3` command line, which uses the system's own library."""
+    """Feed SQL to the `sqlite3` command line, which uses the system's SQLite library."""
     need("sqlite3")
     return subprocess.run(
         ["sqlite3", str(database)],

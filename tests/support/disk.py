@@ -1,21 +1,21 @@
-"""What a disk may hold after a power loss, given the system calls that a process really made.
+"""Model what a disk may hold after a power loss, given the system calls a process actually made.
 
-Only what was synced is certain. The assumptions are the weaker ones of "Atomic Commit In SQLite"
+Only synced data is certain. The assumptions are the weaker of those in "Atomic Commit In SQLite"
 (SQLite documentation) and ALICE (Pillai et al., "All File Systems Are Not Created Equal", OSDI
 2014):
 
-- `fsync` and `fdatasync` of a file make its content durable, not its name. Those of a folder make
-  the names in it durable (created, renamed, removed), not its own name.
-- Of unsynced writes any part may be there, in any order, by sectors of 512 bytes. A file may have
-  its new size before its new content, with zeros or anything in between. Bytes beside a write stay
-  as they were (SQLite's "powersafe overwrite").
-- Of unsynced changes to the names in a folder any may be there, in any order. A single rename
-  happens completely or not at all.
-- `-shm` files are memory, and gone.
+- `fsync` and `fdatasync` of a file make its content durable, but not its name. On a folder, they
+  make the names in it durable (created, renamed, removed), but not its own name.
+- Any part of the unsynced writes may survive, in any order, in sectors of 512 bytes. A file may get
+  its new size before its new content, with zeros or garbage until then. Bytes next to a write are
+  unchanged (SQLite's "powersafe overwrite").
+- Any of the unsynced changes to the names in a folder may survive, in any order. A single rename is
+  atomic.
+- `-shm` files are memory, and are lost.
 
-Not modelled: a disk that claims to have synced and has not, sectors that rot or are torn
-internally, owners and modes of files, and writes through a memory map (only `-shm` is written that
-way here; any call that is not known ends the test).
+Not modelled: a disk that falsely claims to have synced, sectors that decay or are torn internally,
+owners and modes of files, and writes through a memory map (only `-shm` is written that way here;
+any unknown call ends the test).
 """
 
 import re
@@ -36,16 +36,16 @@ UNKNOWN = (
     *("unlinkat", "mkdirat"),
 )
 TRACE = ("-xx", "-s", "100000000", "-e", f"trace={','.join(f'?{one}' for one in KNOWN + UNKNOWN)}")
-"""The options of strace for a trace that `Disk.follow` can read: with all bytes, in hex."""
+"""The strace options for a trace that `Disk.follow` can read: with all bytes, in hex."""
 
 State = Mapping[str, bytes | None]
 """The content of files by path; None for a folder."""
 
 
 class Loss(NamedTuple):
-    """A power loss: which share of the unsynced writes and of the changed names is there.
+    """A power loss, and the shares of unsynced writes and of changed names that survive it.
 
-    None: a share for each file and folder of its own, at random by `seed`.
+    None: a separate share for each file and folder, at random, seeded by `seed`.
     """
 
     writes: float | None
@@ -59,13 +59,13 @@ class Loss(NamedTuple):
         return f"{share[self.writes]} of the writes and {share[self.names]} of the names are there"
 
     def chance(self, share: float | None, path: str) -> Chance:
-        """The chance for one file or folder."""
+        """Return the chance for one file or folder."""
         seed = f"{self.seed} {re.sub('[0-9]{2,}', 'N', path)}"
         return Chance(Random(seed).choice((0, 0.5, 0.9, 1)) if share is None else share, seed)
 
 
 class Disk:
-    """The files below `root`; those in `start` are durable already."""
+    """The files below `root`; those in `start` are already durable."""
 
     def __init__(self, root: Path, start: Path) -> None:
         self.root = root
@@ -73,7 +73,7 @@ class Disk:
         self._at: dict[str, int] = {}  # where the next `write` goes, by descriptor
 
     def left(self, loss: Loss) -> State:
-        """What is there if the power fails now."""
+        """Return what is left if the power fails now."""
         return dict(self._left(self.top, "", loss))
 
     def _left(self, folder: Folder, path: str, loss: Loss) -> Iterator[tuple[str, bytes | None]]:
@@ -86,8 +86,8 @@ class Disk:
                 yield below, node.left(loss.chance(loss.writes, below))
 
     def follow(self, lines: Sequence[str]) -> Iterator[tuple[str, bool]]:
-        """Replay a trace of strace. Before each call that may change what a power loss leaves,
-        yields the call and whether it is a sync.
+        """Replay a trace from strace. Before each call that may change what a power loss leaves,
+        yield the call and whether it is a sync.
         """
         for line in whole(lines):
             found = re.match(r"\d+ +(\w+)\((.*)\) += (\d+)", line)
@@ -141,7 +141,7 @@ class Disk:
         return Write(self._at[descriptor] - len(data), data)
 
     def _path(self, arguments: str) -> str | None:
-        """The first path among the arguments of a call, relative to the root; None if it is
+        """Return the first path in the arguments of a call, relative to the root; None if it is
         elsewhere, or the file has no name.
         """
         found = re.match(
@@ -169,8 +169,8 @@ class Disk:
 
 
 def whole(lines: Sequence[str]) -> Iterator[str]:
-    """The lines of a trace, with the calls joined that strace split because another thread made one
-    in between.
+    """Yield the lines of a trace, rejoining the calls that strace split because another thread made
+    a call in between.
     """
     begun: dict[str, str] = {}
     for line in lines:
@@ -195,7 +195,7 @@ def _bytes(text: str) -> bytes:
 
 
 def put(state: State, folder: Path) -> None:
-    """Make `folder` with these files in it."""
+    """Create `folder` with these files in it."""
     folder.mkdir()
     for path, content in state.items():
         if content is None:

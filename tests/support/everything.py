@@ -1,4 +1,4 @@
-"""Everything that a database holds, read with SQLite alone."""
+"""Read everything that a database holds, using SQLite alone."""
 
 import re
 import sqlite3
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 Cell = tuple[str, Any]
-"""A value with its storage class; text as bytes, since it may not be UTF-8."""
+"""A storage class and a value; text as bytes, since it may not be valid UTF-8."""
 
 NOW = re.compile(rb"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d")
 SETTINGS = ("encoding", "page_size", "auto_vacuum", "user_version", "application_id")
@@ -24,7 +24,7 @@ class Object(NamedTuple):
 
 
 class ColumnForm(NamedTuple):
-    """What SQLite says about a column."""
+    """What SQLite reports about a column."""
 
     type: str
     notnull: int
@@ -34,7 +34,7 @@ class ColumnForm(NamedTuple):
 
 
 class IndexForm(NamedTuple):
-    """What SQLite says of an index: columns as (name, DESC, collation); no name: an expression."""
+    """What SQLite reports about an index; columns: (name, or None: expression; DESC; collation)."""
 
     table: str
     unique: int
@@ -45,10 +45,10 @@ class IndexForm(NamedTuple):
 
 @dataclass(frozen=True)
 class Everything:
-    """All of one database.
+    """Everything in one database.
 
     `rows`: by table, then by rowid (by position in a WITHOUT ROWID table), the values by column.
-    `orphans`: the foreign-key violations. `mismatched`: tables where SQLite cannot look for them.
+    `orphans`: foreign key violations. `mismatched`: tables that SQLite cannot check for them.
     """
 
     settings: Mapping[str, object]
@@ -65,7 +65,7 @@ class Everything:
 
 
 def everything(path: Path) -> Everything:
-    """Read all of a database."""
+    """Read everything in a database."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.text_factory = _readable
         objects = {
@@ -107,7 +107,7 @@ def everything(path: Path) -> Everything:
 
 
 def quoted(name: str) -> str:
-    """A name, quoted for a statement."""
+    """Quote a name for use in a statement."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -141,7 +141,7 @@ def _readable(text: bytes) -> str:
 
 
 def _exact(value: object) -> object:
-    """Floats with all their digits; any time that CURRENT_TIMESTAMP may have written as `now`."""
+    """Return floats with all digits, and `now` for times CURRENT_TIMESTAMP may have written."""
     if isinstance(value, bytes) and NOW.fullmatch(value):
         return b"now"
     return repr(value) if isinstance(value, float) else value
@@ -152,9 +152,7 @@ def _columns(
 ) -> dict[str, ColumnForm]:
     with closing(sqlite3.connect(":memory:")) as copy:
         sql = str(objects["table", table].sql)
-        copy.execute(
-            re.sub("[\udc80-\udcff]", "_", sql)
-        )  # execute() takes no text that is not UTF-8
+        copy.execute(re.sub("[\udc80-\udcff]", "_", sql))  # execute() accepts only valid UTF-8
         return {
             name: ColumnForm(type_, notnull, default, hidden, _collation(copy, table, name))
             for name, type_, notnull, default, hidden in connection.execute(
@@ -165,7 +163,7 @@ def _columns(
 
 
 def _collation(copy: sqlite3.Connection, table: str, column: str) -> str:
-    """The collation of a column, which SQLite reports only for an index."""
+    """Return the collation of a column, which SQLite reports only for indexes."""
     copy.execute(f"CREATE INDEX one ON {quoted(table)} ({quoted(column)})")
     (found,) = copy.execute("SELECT coll FROM pragma_index_xinfo('one') WHERE seqno = 0").fetchone()
     copy.execute("DROP INDEX one")
@@ -184,7 +182,7 @@ def _indexes(connection: sqlite3.Connection, tables: list[str]) -> Iterator[tupl
 
 
 def _keys(rows: sqlite3.Cursor) -> Iterator[tuple[object, ...]]:
-    """For each foreign key: parent, actions, columns."""
+    """Yield the parent, actions and columns of each foreign key."""
     pairs: dict[int, list[tuple[str, str]]] = {}
     keys: dict[int, tuple[object, ...]] = {}
     for number, _, parent, ours, theirs, *actions in rows:

@@ -1,4 +1,4 @@
-"""Hashes that tell whether rows or files are still the same, byte for byte."""
+"""Hashes that show whether rows or files are unchanged, byte for byte."""
 
 import hashlib
 import sqlite3
@@ -9,13 +9,13 @@ from tests.support import older
 
 
 def files_below(folder: Path) -> dict[str, str]:
-    """A hash of every file below a folder."""
+    """Return a hash of every file below a folder, by path."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def digests(path: Path) -> dict[str, str]:
-    """A hash of all rows of each table, SQLite's own included, over the columns it has now."""
+    """Return a hash of each table's rows over its current columns, SQLite's own tables included."""
     with closing(sqlite3.connect(path)) as connection:
         tables = connection.execute(
             "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
@@ -28,13 +28,13 @@ def digests(path: Path) -> dict[str, str]:
 
 
 def old_digests(path: Path, columns: dict[str, list[str]]) -> dict[str, str]:
-    """The same over the given columns only: what an upgrade must leave as it was."""
+    """Return the same hashes over the given columns only, which an upgrade must leave unchanged."""
     with closing(sqlite3.connect(path)) as connection:
         return {table: older.digest(connection, table, of) for table, of in columns.items()}
 
 
 def columns(path: Path) -> dict[str, list[str]]:
-    """The columns of each table, SQLite's own left out."""
+    """Return the columns of each table except SQLite's own."""
     with closing(sqlite3.connect(path)) as connection:
         tables = connection.execute(
             "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
@@ -44,5 +44,5 @@ def columns(path: Path) -> dict[str, list[str]]:
 
 
 def renamed(names: list[str]) -> list[str]:
-    """The names that these columns have after the upgrade."""
+    """Return the names of these columns after the upgrade."""
     return ["prompt" if name == "template_name" else name for name in names]

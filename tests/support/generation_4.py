@@ -1,7 +1,7 @@
 """The application of generation 4: what it creates and migrates at each start, and its daily work.
 
 `python -m tests.support.generation_4 DATABASE LOG [ROUNDS]` works until its standard input ends,
-and logs each transaction that SQLite has acknowledged. After ROUNDS rounds it kills itself.
+and logs each transaction once SQLite has acknowledged it. After ROUNDS rounds it kills itself.
 """
 
 import json
@@ -29,18 +29,18 @@ from tests.support.generation_4_tables import (
 )
 
 Row = tuple[str, int, dict[str, Any] | None]
-"""A table, a rowid, and the values that the row has now; None if it is gone."""
+"""A table, a rowid, and the current values of the row; None if it was deleted."""
 
 Tell = Callable[[list[Row]], None]
 
 
 def ignore(done: list[Row]) -> None:
-    """Tell nobody."""
+    """Discard the rows."""
 
 
 class Application:
-    """The application, connected to one database. Each verb is one transaction; its rows are passed
-    to `tell` as soon as SQLite has acknowledged it.
+    """The application, connected to one database. Each operation is one transaction, whose rows are
+    passed to `tell` as soon as SQLite has acknowledged it.
     """
 
     def __init__(self, path: Path, tell: Tell) -> None:
@@ -52,7 +52,7 @@ class Application:
         self.touched: dict[tuple[str, int], None] = {}
 
     def start(self) -> list[str]:
-        """What it does at each start; returns what it migrated."""
+        """Create and migrate the schema, as at each start; return what was migrated."""
         for create in CREATES.values():
             self.connection.execute(create)
         migrated = []
@@ -98,7 +98,7 @@ class Application:
         self.tell(done)
 
     def _find(self, table: str, where: str, *given: object) -> list[int]:
-        """The rowids of the rows found, noted as changed by this transaction."""
+        """Return the rowids of the rows found, and note them as changed by this transaction."""
         query = f"SELECT rowid FROM {table} WHERE {where}"
         found = [rowid for (rowid,) in self.connection.execute(query, given)]
         self.touched |= {(table, rowid): None for rowid in found}
@@ -122,12 +122,12 @@ class Application:
         self.connection.execute(f"DELETE FROM {table} WHERE {where}", given)
 
     def add(self, table: str, **row: object) -> None:
-        """Add one row: an agent, a checkpoint, a metric, a session, an entry of the audit trail."""
+        """Add one row: an agent, a checkpoint, a metric, a session or an audit entry."""
         with self._transaction():
             self._insert(table, **row)
 
     def add_task(self, after: str | None = None, **row: object) -> str:
-        """Add a task, which may wait for another one; returns its id."""
+        """Add a task, which may have to wait for another one; return its id."""
         task = str(uuid.uuid4())
         with self._transaction():
             self._insert("tasks", id=task, status="blocked" if after else "ready", **row)
@@ -138,7 +138,7 @@ class Application:
         return task
 
     def finish(self, task: str) -> None:
-        """Complete a task, and let those that waited for it go on."""
+        """Complete a task, and unblock the tasks that were waiting for it."""
         with self._transaction():
             change = f"status = 'completed', completed_at = '{NOW}', result_data = '{{}}'"
             self._update("tasks", change, "id = ?", task)
@@ -160,7 +160,7 @@ class Application:
             self._find("state", "task_id = ? AND key = 'k'", task)
 
     def remember(self, key: str, kind: str = "semantic") -> int:
-        """Add the next version of a memory, outside of any task; returns its id."""
+        """Add the next version of a memory, outside any task; return its id."""
         query = "SELECT max(version) FROM memory_entries WHERE namespace = ? AND key = ?"
         with self._transaction():
             (last,) = self.connection.execute(query, (NAMESPACE, key)).fetchone()
@@ -192,7 +192,7 @@ class Application:
             self._update("sessions", event, "id = ?", session)
 
     def close_session(self, session: str) -> None:
-        """Delete a session; what was made in it stays."""
+        """Delete a session, but keep what was created in it."""
         with self._transaction():
             for table in ("tasks", "agents", "checkpoints"):
                 self._find(table, "session_id = ?", session)
@@ -207,8 +207,8 @@ class Application:
             self._insert("document_embedding_metadata", document_id=document, file_path=path)
 
     def prune(self, task: str) -> int:
-        """Delete a task and all below it, with their agents and checkpoints; the audit trail
-        stays. Returns the number of tasks.
+        """Delete a task and all its descendants, with their agents and checkpoints, but keep the
+        audit trail. Return the number of tasks deleted.
         """
         with self._transaction():
             below = self.connection.execute(
@@ -228,7 +228,7 @@ class Application:
         return len(json.loads(below))
 
     def look(self) -> list[Any]:
-        """What it reads in its daily work."""
+        """Run the queries of its daily work."""
         queries = (
             "SELECT id FROM tasks WHERE status = 'ready' ORDER BY calculated_priority DESC",
             "SELECT t.id FROM tasks t JOIN task_dependencies d ON d.dependent_task_id = t.id"
@@ -240,7 +240,7 @@ class Application:
         return [self.connection.execute(query).fetchall() for query in queries]
 
     def work(self) -> None:
-        """Do everything once."""
+        """Run every operation once."""
         session = str(uuid.uuid4())
         self.add("sessions", id=session)
         self.say(session)
@@ -271,14 +271,14 @@ class Application:
 
 @contextmanager
 def running(path: Path, tell: Tell = ignore) -> Iterator[Application]:
-    """The application, with its connection open."""
+    """Yield the application with its connection open."""
     application = Application(path, tell)
     with closing(application.connection):
         yield application
 
 
 def main() -> None:
-    """Work until standard input ends, or for so many rounds."""
+    """Work until standard input ends, or for the given number of rounds."""
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else None
     with Path(sys.argv[2]).open("w") as log:
 

@@ -1,4 +1,4 @@
-"""The tables of generation 4, and which of them its application finds out of date."""
+"""The tables of generation 4, and which of them its application considers out of date."""
 
 import re
 import sqlite3
@@ -10,7 +10,7 @@ STATEMENTS = [sql.strip() for sql in SCHEMA.split(";") if sql.strip()]
 CREATES = {found[1]: sql for sql in STATEMENTS if (found := re.search(r"TABLE .*?(\w+) \(", sql))}
 
 REMADE = ["idx_memory_episodic_ttl", "idx_document_sync_status"]
-"""The indexes that the declared schema has in another form."""
+"""The indexes that differ from the declared schema."""
 
 NOW = "2025-10-20T12:00:00+00:00"
 NAMESPACE = "user:alice:preferences"
@@ -39,11 +39,11 @@ USUAL: dict[str, dict[str, Any]] = {
     "document_index": {"title": "t", "content_hash": "h", "embedding_blob": b"\0\0\x80?"},
     "document_embedding_metadata": {"namespace": NAMESPACE, "embedding_model": "m"},
 }
-"""What the application writes into a new row unless told otherwise."""
+"""The values that the application writes into a new row by default."""
 
 
 def definitions(connection: sqlite3.Connection, table: str) -> dict[str, str]:
-    """The columns of a table by name, as ALTER TABLE ADD COLUMN takes them."""
+    """Return the column definitions of a table by name, as ALTER TABLE ADD COLUMN takes them."""
     keys = {
         row[3]: f" REFERENCES {row[2]}({row[4]}) ON DELETE {row[6]}"
         for row in connection.execute(f"PRAGMA foreign_key_list({table})")
@@ -57,8 +57,8 @@ def definitions(connection: sqlite3.Connection, table: str) -> dict[str, str]:
 
 
 def unfit(connection: sqlite3.Connection) -> list[str]:
-    """The tables that the application rebuilds: agents and checkpoints that are not deleted with
-    their task, and an audit that references tasks or must have one.
+    """Return the tables that the application rebuilds: agents and checkpoints if their rows are not
+    deleted with the task, and audit if it references tasks or requires a task.
     """
     found = []
     for table in ("agents", "checkpoints", "audit"):
@@ -73,7 +73,7 @@ def unfit(connection: sqlite3.Connection) -> list[str]:
 def rows(
     connection: sqlite3.Connection, table: str, where: str = "1", *given: object
 ) -> dict[int, dict[str, Any]]:
-    """The rows of a table by rowid, in a form that JSON can hold."""
+    """Return the rows of a table by rowid, in a form that JSON can represent."""
     cursor = connection.execute(f"SELECT rowid AS at, * FROM {table} WHERE {where}", given)
     names = [column[0] for column in cursor.description[1:]]
     return {

@@ -1,4 +1,4 @@
-"""INSERTs for the tests of `Database`, and counting rows."""
+"""INSERT statements and a row count for the tests of `Database`."""
 
 from abathur_schema import Database
 
@@ -12,7 +12,7 @@ STATE = (
 
 
 async def count(database: Database, table: str = "tasks") -> int:
-    """The number of rows in a table."""
+    """Return the number of rows in a table."""
     async with database.connection() as conn:
         rows = list(await conn.execute_fetchall(f"SELECT count(*) FROM {table}"))
     number: int = rows[0][0]

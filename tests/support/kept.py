@@ -1,4 +1,4 @@
-"""What `init` must keep of an older database: every row, value and object."""
+"""Check that `init` keeps every row, value and object of an older database."""
 
 import sqlite3
 from collections import Counter
@@ -13,11 +13,11 @@ from abathur_schema.schema.text import normal
 from tests.support.everything import Cell, Everything, IndexForm, quoted
 
 OLD_NAMES = {("tasks", "template_name"): "prompt"}
-"""The columns that `sql/upgrades/` renames."""
+"""The columns that `sql/upgrades/` renames, and their new names."""
 
 
 def lost(before: Everything, after: Everything, dropped: Set[str]) -> Iterator[str]:
-    """What was not kept, a line each; `dropped` are the indexes that the report names so."""
+    """Yield a line for each thing not kept; `dropped` are the indexes reported as dropped."""
     for name, value in before.settings.items():
         if after.settings[name] != value:
             yield f"{name} was {value}, is {after.settings[name]}"
@@ -33,7 +33,7 @@ def lost(before: Everything, after: Everything, dropped: Set[str]) -> Iterator[s
 
 
 def new_name(before: Everything, table: str, column: str) -> str:
-    """The name that a column has afterwards, folded."""
+    """Return the name of a column after the upgrade, folded to lower case."""
     has = {name.lower() for name in before.columns.get(table, ())}
     renamed = OLD_NAMES.get((table.lower(), column.lower()))
     return renamed if renamed and renamed not in has else _folded(column)
@@ -81,8 +81,8 @@ def _frozen(cells: dict[str, Cell]) -> frozenset[tuple[str, Cell]]:
 
 
 def _gets_new_rowids(before: Everything, after: Everything, table: str) -> bool:
-    """Whether rowids cannot stay: a WITHOUT ROWID table has none, and where `id` becomes the rowid,
-    the id is what stays.
+    """Return whether rowids cannot be kept: a WITHOUT ROWID table has none, and where `id` becomes
+    the rowid, the id is kept instead.
     """
     if "WITHOUT ROWID" in str(before.objects["table", table].sql).upper():
         return True
@@ -97,7 +97,7 @@ def _gets_new_rowids(before: Everything, after: Everything, table: str) -> bool:
 
 @cache
 def converted(cell: Cell, declared_type: str) -> Cell:
-    """The value that SQLite stores for `cell` in a column of this type."""
+    """Return the value that SQLite stores for `cell` in a column of this type."""
     kind, value = cell
     if value == b"now":
         return cell
@@ -114,7 +114,7 @@ def converted(cell: Cell, declared_type: str) -> Cell:
 
 @cache
 def converts_back(old: Cell, new: Cell) -> bool:
-    """Whether nothing of `old` is lost in `new`."""
+    """Return whether `new` preserves all of `old`."""
     if old == new:
         return True
     if "blob" in (old[0], new[0]) or "null" in (old[0], new[0]):
@@ -159,7 +159,7 @@ def _constraints(before: Everything, after: Everything, table: str) -> Iterator[
 
 
 def _texts(before: Everything, after: Everything, table: str) -> Iterator[str]:
-    """The text of CHECKs, and of references to tables that are not ours, which no pragma shows."""
+    """Compare the text of CHECKs and of references to tables not ours, which no pragma reports."""
     made = normal(after.objects["table", table].sql)
     for definition in definitions(str(before.objects["table", table].sql)):
         for clause in definition.clauses:
@@ -205,7 +205,7 @@ def _objects(before: Everything, after: Everything, dropped: Set[str]) -> Iterat
 
 
 def _is_repeated(index: IndexForm, after: Everything) -> bool:
-    """Whether what is there serves every query that the index did."""
+    """Return whether the live schema serves every query that the index did."""
     columns = [_compared(column) for column in index.columns]
     if any(
         [_compared(column) for column in other.columns] == columns
@@ -232,7 +232,7 @@ def _beside(before: Everything, after: Everything) -> Iterator[str]:
         if same:
             yield f"statistics {row} are gone"
     kept = {table for table in before.rows if not _gets_new_rowids(before, after, table)}
-    # One is enough of a foreign key that was there twice.
+    # A foreign key that existed twice need only be kept once.
     more = {row for row in after.orphans if row[0] in kept}
     less = {row for row in before.orphans if row[0] in kept}
     changed = {
@@ -250,6 +250,6 @@ def _beside(before: Everything, after: Everything) -> Iterator[str]:
 
 
 def differences(one: Everything, other: Everything, fields: Iterable[str] = ()) -> list[str]:
-    """The parts in which two databases differ at all."""
+    """Return the parts in which two databases differ, among `fields` or all."""
     names = tuple(fields) or tuple(Everything.__dataclass_fields__)
     return [name for name in names if getattr(one, name) != getattr(other, name)]

@@ -1,6 +1,6 @@
-"""What a test needs of the machine: commands, root, strace, a disk of its own.
+"""What a test needs from the machine: commands, root, strace, a separate disk.
 
-Where it is missing, the test is skipped.
+A test is skipped where what it needs is missing.
 """
 
 import os
@@ -23,7 +23,7 @@ def need(*commands: str) -> None:
 
 
 def need_strace() -> None:
-    """Skip the test unless strace is installed and may trace."""
+    """Skip the test unless strace is installed and permitted to trace."""
     need("strace")
     trial = ["strace", "-o", os.devnull, "true"]
     if subprocess.run(trial, capture_output=True, check=False).returncode:
@@ -32,7 +32,7 @@ def need_strace() -> None:
 
 @contextmanager
 def disk_of(size: int, folder: Path) -> Iterator[Path]:
-    """A file system of `size` bytes, mounted at `folder`."""
+    """Mount a file system of `size` bytes at `folder`, and unmount it afterwards."""
     need("mount", "umount")
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]

@@ -1,6 +1,6 @@
 """Databases as older applications left them: small or large, extended, or with violations.
 
-`python -m tests.support.older --generation 1 --tasks 300000 --audit 600000 out.db` makes one.
+`python -m tests.support.older --generation 1 --tasks 300000 --audit 600000 out.db` creates one.
 """
 
 import argparse
@@ -43,7 +43,7 @@ OWN_COLUMNS = """
     ticket INTEGER UNIQUE,
     tries SMALLINT DEFAULT (1 + 2) NOT NULL,
     """
-"""What an application with a CREATE TABLE of its own added in the middle of tasks."""
+"""Columns that an application with its own CREATE TABLE added in the middle of tasks."""
 
 
 def make(
@@ -56,8 +56,8 @@ def make(
     extended: bool = False,
     violating: bool = False,
 ) -> None:
-    """Make a database of a generation, with rows in it; optionally extended, or with rows that
-    violate foreign keys. The same arguments make the same rows.
+    """Create a database of a generation and fill it with rows; optionally extend it, or add rows
+    that violate foreign keys. The same arguments produce the same rows.
     """
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
@@ -72,8 +72,8 @@ def make(
 
 
 def violate(connection: sqlite3.Connection) -> int:
-    """Add rows without parents, as applications that do not enforce foreign keys left them: one of
-    state, two of audit, two of tasks. Returns the number of violations.
+    """Add rows without parents, as left by applications that do not enforce foreign keys: one to
+    state, two to audit, two to tasks. Return the number of violations.
     """
     application = APPLICATIONS[generation_of(connection)]
     (task,) = connection.execute("SELECT id FROM tasks WHERE id IS NOT NULL LIMIT 1").fetchone()
@@ -89,9 +89,9 @@ def violate(connection: sqlite3.Connection) -> int:
 
 
 def extend(connection: sqlite3.Connection) -> None:
-    """Add what applications have of their own, beside the core tables and in them:
-    `generations/extended.sql`, `OWN_COLUMNS`, and a full-text table where SQLite has FTS5. Call it
-    once on a database of any generation.
+    """Add an application's own objects, beside the core tables and in them:
+    `generations/extended.sql`, `OWN_COLUMNS`, and a full-text table where SQLite has FTS5. Call
+    this once, on a database of any generation.
     """
     old_name = "template_name" if generation_of(connection) == 1 else "prompt"
     with _unenforced(connection):
@@ -113,7 +113,7 @@ def extend(connection: sqlite3.Connection) -> None:
 
 
 def _add_own_columns(connection: sqlite3.Connection) -> None:
-    """Put `OWN_COLUMNS` before tasks.input_data, which needs a new table."""
+    """Insert `OWN_COLUMNS` before tasks.input_data, which requires rebuilding the table."""
     (create,) = connection.execute(
         "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'tasks'"
     ).fetchone()
@@ -139,8 +139,8 @@ def _add_own_columns(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def _without_indexes(connection: sqlite3.Connection) -> Iterator[None]:
-    """Drop all indexes, and create them again afterwards: far faster than maintaining them while
-    many rows are inserted.
+    """Drop all indexes, and recreate them afterwards: far faster than maintaining them while many
+    rows are inserted.
     """
     indexes = connection.execute(
         "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql > '' ORDER BY rowid"
@@ -154,7 +154,7 @@ def _without_indexes(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def _unenforced(connection: sqlite3.Connection) -> Iterator[None]:
-    """Do not enforce foreign keys inside the block."""
+    """Turn off the enforcement of foreign keys inside the block."""
     (before,) = connection.execute("PRAGMA foreign_keys").fetchone()
     connection.execute("PRAGMA foreign_keys = OFF")
     try:
@@ -164,14 +164,14 @@ def _unenforced(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def digest(connection: sqlite3.Connection, table: str, columns: Iterable[str]) -> str:
-    """A hash of all rows with their rowids and types, bit for bit, in the order of the rowids (of
-    the columns in a WITHOUT ROWID table).
+    """Return a hash of all rows with their rowids and types, bit for bit, ordered by rowid (by the
+    columns in a WITHOUT ROWID table).
 
-    Column names are not part of it: renaming a column does not change the hash.
+    Column names are not included: renaming a column does not change the hash.
     """
     (without,) = connection.execute("SELECT max(wr) FROM pragma_table_list(?)", (table,)).fetchone()
     names = ['"' + name.replace('"', '""') + '"' for name in columns]
-    # As a blob, because text may hold NUL, or bytes that are not UTF-8.
+    # Text is read as a blob because it may contain NUL or invalid UTF-8.
     values = [
         f"typeof({name}), CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END"
         for name in names
@@ -189,7 +189,7 @@ def digest(connection: sqlite3.Connection, table: str, columns: Iterable[str]) -
 
 
 def main() -> None:
-    """Make one database, by command line."""
+    """Create one database from the command line."""
     parser = argparse.ArgumentParser(description="Make a database of an older generation.")
     parser.add_argument("path", type=Path)
     parser.add_argument("--generation", type=int, choices=GENERATIONS, default=1)

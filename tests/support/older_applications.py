@@ -1,6 +1,6 @@
-"""The applications that left older databases behind: their schemas and their own INSERTs.
+"""The applications that created older databases: their schemas and their own INSERTs.
 
-The SQL of each generation is in `generations/`, written as an application of its time would have.
+The SQL of each generation is in `generations/`, as an application of its time would write it.
 """
 
 import re
@@ -85,7 +85,7 @@ ORDINARY = {
     "metric_value": 0.5,
     "iteration": 1,
 }
-"""What `Application.add` writes into a column unless told otherwise; NULL into all others."""
+"""The values that `Application.add` writes by default; all other columns get NULL."""
 
 PLACEHOLDER = re.compile(r":(\w+)")
 
@@ -100,18 +100,18 @@ class Application:
 
     @property
     def schema(self) -> str:
-        """The SQL that makes its tables."""
+        """The SQL that creates its tables."""
         return (FOLDER / f"{self.generation}.sql").read_text("utf-8")
 
     def start(self, connection: sqlite3.Connection) -> None:
-        """What it does at each start: make the database, or what is missing of it."""
+        """Do what it does at each start: create the database, or whatever is missing from it."""
         connection.execute(f"PRAGMA journal_mode = {self.journal_mode}")
         made_once = self.generation == 2
         if not (made_once and connection.execute("PRAGMA user_version").fetchone()[0]):
             connection.executescript(self.schema)
 
     def add(self, connection: sqlite3.Connection, table: str, **values: Any) -> int:
-        """Insert one row and return its rowid; pass `task_id` where the table has it.
+        """Insert one row and return its rowid; pass `task_id` where the table has that column.
 
         Raises ValueError for a column that this generation does not write.
         """
@@ -126,13 +126,13 @@ class Application:
         return rowid
 
     def columns(self, table: str) -> list[str]:
-        """The columns that its INSERT names."""
+        """Return the columns that its INSERT names."""
         return PLACEHOLDER.findall(self.inserts[table])
 
     def insert_many(
         self, connection: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]]
     ) -> None:
-        """Insert rows of `columns(table)`."""
+        """Insert rows of values in the order of `columns(table)`."""
         connection.executemany(PLACEHOLDER.sub("?", self.inserts[table]), rows)
 
 
@@ -144,7 +144,7 @@ APPLICATIONS = {
 
 @cache
 def old_columns(generation: int, table: str) -> Mapping[str, str]:
-    """The columns of a core table of that generation, in order: name -> name after the upgrade."""
+    """Map each column of a generation's core table, in order, to its name after the upgrade."""
     with closing(sqlite3.connect(":memory:")) as connection:
         APPLICATIONS[generation].start(connection)
         names = columns_of(connection, table)
@@ -152,13 +152,13 @@ def old_columns(generation: int, table: str) -> Mapping[str, str]:
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
-    """The columns that a table has now, generated ones included."""
+    """Return the current columns of a table, generated ones included."""
     query = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden IN (0, 2, 3) ORDER BY cid"
     return [name for (name,) in connection.execute(query, (table,))]
 
 
 def generation_of(connection: sqlite3.Connection) -> int:
-    """The newest generation whose INSERTs the table `tasks` accepts; 3 if it is up to date."""
+    """Return the newest generation whose INSERTs `tasks` accepts; 3 if the table is up to date."""
     names = columns_of(connection, "tasks")
     if "template_name" in names:
         return 1

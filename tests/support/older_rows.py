@@ -1,4 +1,4 @@
-"""Rows of every kind that SQLite accepts, written by the INSERTs of the older applications."""
+"""Rows of every kind that SQLite accepts, inserted as the older applications did."""
 
 import random
 import sqlite3
@@ -10,8 +10,8 @@ from tests.support.older_applications import APPLICATIONS
 
 Values = tuple[Any, ...]
 
-# SQLite stores whatever it is given, unless the affinity of the column converts it: text and blobs
-# stay in an INTEGER column, and blobs in a TEXT column.
+# SQLite stores any value as it is, unless the affinity of the column converts it: an INTEGER column
+# can hold text and blobs, and a TEXT column can hold blobs.
 TEXTS: Values = (
     *("", " ", "naïve 日本語 🐝", "a\0b", "\0", "it's", 'say "no"', "line\nline\r\n\t"),
     *("NULL", "x" * 300, "é", "e\u0301", 42, 0.1, b"\x00\xff\xfe"),
@@ -72,11 +72,11 @@ POOLS: Mapping[str, tuple[Values, int]] = {
     "metric_value": (REALS, 59),
     "labels": ((None, *JSON), 61),
 }
-"""The values of each column, and after how many rows they start over: a prime, so that the values
-of different columns meet in all combinations."""
+"""The values of each column, and the number of rows after which they repeat: a prime, so that the
+values of different columns occur in all combinations."""
 
 ITERATIONS = (0, 1, 2, -1, 2**62, "last", 2.5, b"\x00", 7)
-"""A multiple of three, no two alike: any three rows in a row may belong to one task."""
+"""A multiple of three, all different: any three consecutive rows may belong to one task."""
 
 
 def fill(
@@ -87,11 +87,11 @@ def fill(
     audit: int = 120,
     seed: int = 0,
 ) -> None:
-    """Add rows to all six tables by the INSERTs of a generation, in one transaction.
+    """Add rows to all six tables with the INSERTs of a generation, in one transaction.
 
-    At least 20 tasks, and a quarter as many rows in each of the other four tables; no foreign key
-    is violated. A database can be filled again with another seed. A few rows are deleted again,
-    which leaves gaps, and AUTOINCREMENT counters above any id.
+    Adds at least 20 tasks, and a quarter as many rows to every other table except audit; no foreign
+    key is violated. A database can be filled again with another seed. A few rows are deleted again,
+    leaving gaps, and AUTOINCREMENT counters above any id.
     """
     application = APPLICATIONS[generation]
     some = random.Random(seed)
@@ -101,7 +101,7 @@ def fill(
     number = max(len(ids) // 4, 12)
     referenced = ids[: len(ids) * 3 // 4]
     columns: Mapping[str, Mapping[str, Iterable[Any]]] = {
-        # Of every ten, nine form a chain, each the parent of the next; the tenth is alone.
+        # Of every ten, nine form a chain, each the parent of the next; the tenth stands alone.
         "tasks": {
             "id": ids,
             "parent_task_id": (ids[at - 1] if 0 < at % 10 < 9 else None for at in range(len(ids))),
@@ -131,7 +131,7 @@ def fill(
 
 
 def _pool(values: Values, length: int, some: random.Random) -> list[Any]:
-    """All values, some of them repeated, in random order."""
+    """Return all values, some of them repeated, in random order."""
     pool = [*values, *some.choices(values, k=length - len(values))]
     some.shuffle(pool)
     return pool
@@ -144,7 +144,7 @@ def _ids(some: random.Random, number: int) -> Iterator[str]:
 
 
 def _odd_ids(seed: int) -> list[Any]:
-    """Keys that differ only in their bytes; a careless comparison takes many pairs for one."""
+    """Return keys that differ only in their bytes; to a careless comparison, many are equal."""
     texts = ["Task {}", "task {}", "task {} ", "a\0{}", "a\0{}b", "é{}", "e\u0301{}", "{}", "0{}"]
     return [*(text.format(seed) for text in texts), f"{seed}".encode() + b"\xff"]
 
@@ -156,7 +156,7 @@ def _newest(connection: sqlite3.Connection, table: str) -> int:
 
 
 def _leave_marks(connection: sqlite3.Connection, since: Mapping[str, int], seed: int) -> None:
-    """Leave marks of age in the rows after `since`: gaps, odd rowids, broken UTF-8, NULL keys.
+    """Give the rows after `since` signs of age: gaps, odd rowids, invalid UTF-8, NULL keys.
 
     A PRIMARY KEY that is not INTEGER may be NULL (SQLite documentation, "CREATE TABLE").
     """

@@ -1,6 +1,6 @@
-"""What a command promises, whatever fault hits it, and how that is run and checked.
+"""Run a command under a fault, and check what it promises whatever fault hits it.
 
-`scenarios.py` has the commands; `test_faults.py`, `test_power_loss.py` and `test_full_disk.py`
+`scenarios.py` defines the commands; `test_faults.py`, `test_power_loss.py` and `test_full_disk.py`
 inject the faults.
 """
 
@@ -21,7 +21,7 @@ from tests.support.bundle import Report, reports, valid
 from tests.support.commands import run
 
 FAST = "--seccomp-bpf"
-"""Makes strace stop only at the traced calls; it cannot kill a process at one then."""
+"""Makes strace stop only at the traced calls; it then cannot kill a process at one."""
 
 Columns = Mapping[str, Sequence[str]]
 
@@ -36,8 +36,8 @@ class Content(NamedTuple):
 
 
 def content(database: Path, columns: Columns | None = None) -> Content | None:
-    """What a database holds once SQLite has recovered it, in all tables or in these `columns`; None
-    if there is no file. It reads a copy, so that the next run finds what the fault left.
+    """Return what a database holds after SQLite has recovered it, in all tables or only in these
+    `columns`; None if there is no file. Reads a copy, so the next run finds what the fault left.
     """
     if not database.exists():
         return None
@@ -58,7 +58,7 @@ def content(database: Path, columns: Columns | None = None) -> Content | None:
 
 
 def columns_of(connection: sqlite3.Connection) -> Columns:
-    """The columns of every table."""
+    """Return the columns of every table."""
     tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
     return {name: older.columns_of(connection, name) for (name,) in tables}
 
@@ -72,7 +72,7 @@ def _digest(connection: sqlite3.Connection, table: str, wanted: Columns) -> str:
 
 
 class Outcome(NamedTuple):
-    """How a run ended. `killed`: by the fault. `signalled`: told to stop by SIGINT or SIGTERM."""
+    """How a run ended. `killed`: by the fault. `signalled`: it received SIGINT or SIGTERM."""
 
     code: int
     output: str
@@ -88,8 +88,8 @@ class Outcome(NamedTuple):
 class Scenario:
     """A command, where it runs, and what it promises if a fault hits it.
 
-    `start` is the folder as it is before the run; `before` and `after` are what the database holds
-    then, and after a run without a fault. `database` and `reports` are paths inside the folder.
+    `start` is the folder before the run; `before` and `after` are what the database holds then, and
+    after a run without a fault. `database` and `reports` are paths inside the folder.
     """
 
     start: Path
@@ -102,51 +102,51 @@ class Scenario:
     ends_with = 0
     exit_codes: ClassVar[Sequence[int]] = (0, 2, 3)
     done = "finished"
-    """The state that `check` returns once all is done; the report is there then, too."""
+    """The state that `check` returns once everything is done and the report is written."""
 
     def prepare(self) -> None:
-        """Make what is in `start`."""
+        """Create the content of `start`."""
 
     def look(self, folder: Path) -> Content | None:
-        """What the database holds."""
+        """Return what the database holds."""
         return content(folder / self.database)
 
     def check(self, folder: Path, outcome: Outcome) -> str:
-        """Check the promises on what the fault left; returns the state it is in."""
+        """Check the promises against what the fault left; return the state found."""
         raise NotImplementedError
 
     def again(self, folder: Path) -> None:
-        """Run it again without a fault, which must end well."""
+        """Run the command again without a fault; it must succeed."""
         assert run_task("init", *self.paths(folder), as_json=False) == 0
         assert self.look(folder) == self.after
         assert run_plan(*self.paths(folder), as_json=False) == 0
 
     def paths(self, folder: Path) -> tuple[str, str]:
-        """The paths of the database and the reports, for a task."""
+        """Return the paths of the database and the reports, as arguments of a task."""
         return str(folder / self.database), str(folder / self.reports)
 
     def said(self, folder: Path) -> list[Report]:
-        """The reports, each checked against the JSON Schema."""
+        """Return the reports, each validated against the JSON Schema."""
         return reports(folder / self.reports)
 
     def kept(self, folder: Path, columns: Columns | None = None) -> list[Content | None]:
-        """The contents of the databases kept in the reports folder."""
+        """Return the contents of the databases kept in the reports folder."""
         found = (folder / self.reports).glob("*/database.db")
         return [content(path, columns) for path in found]
 
     def command(self) -> list[str]:
-        """The command line that runs the task without Invoke, which saves its start."""
+        """Return the command line that runs the task without Invoke, to save its startup time."""
         names = "from abathur_schema.commands.tasks import run_restore, run_task"
         code = f"import sys; {names}; sys.exit({self.task.format(self)})"
         return [sys.executable, "-c", code]
 
     def run(self, folder: Path, *before: str) -> Outcome:
-        """Run it in `folder`; `before` goes in front of the command line."""
+        """Run the command in `folder`, with `before` in front of the command line."""
         result = run([*before, *self.command()], folder, PYTHONDONTWRITEBYTECODE="1")
         return Outcome(result.returncode, result.stdout, result.stderr)
 
     def traced(self, folder: Path, *options: str) -> tuple[Outcome, list[str]]:
-        """Run it under strace in a copy of `start`; also returns the lines of the trace."""
+        """Run the command under strace in a copy of `start`; also return the trace lines."""
         shutil.copytree(self.start, folder)
         trace = folder.with_name(f"{folder.name} trace")
         outcome = self.run(folder, "strace", "-f", "-y", "-o", str(trace), *options)
@@ -156,25 +156,25 @@ class Scenario:
         return outcome._replace(signalled=signalled), lines
 
     def set_up(self, folder: Path, *options: str) -> tuple[Outcome, list[str]]:
-        """Make `start`, and run it once in `folder` without a fault, traced."""
+        """Create `start`, and run the command once in `folder`, traced and without a fault."""
         self.make()
         outcome, lines = self.traced(folder, FAST, *options)
         self.ended(folder, outcome)
         return outcome, lines
 
     def make(self) -> None:
-        """Make `start`, and look at it."""
+        """Create `start`, and record what its database holds."""
         self.start.mkdir()
         self.prepare()
         self.before = self.look(self.start)
 
     def ended(self, folder: Path, outcome: Outcome) -> None:
-        """Take note of how a run without a fault ended."""
+        """Check how a run without a fault ended, and record what its database holds."""
         assert outcome.code == self.ends_with, outcome.error
         self.after = self.look(folder)
 
     def check_reports(self, folder: Path, outcome: Outcome | None) -> None:
-        """Check that each report is complete and true, and each kept database sound."""
+        """Check that each report is complete and true, and that each kept database is sound."""
         for path in (folder / self.reports).rglob("*.json"):
             valid(json.loads(path.read_text("utf-8")))
         assert all(self.kept(folder))
@@ -186,8 +186,8 @@ class Scenario:
                 assert self.look(folder) == self.after
 
     def hold(self, folder: Path, outcome: Outcome) -> str:
-        """Check all promises on what a fault left, and run it again; returns the state that the
-        fault left.
+        """Check all promises against what a fault left, run the command again, and return the state
+        that the fault left.
         """
         self.check_reports(folder, outcome)
         state = self.check(folder, outcome)
@@ -204,12 +204,12 @@ class Scenario:
             assert self.look(folder) == self.before, "exit code 2, and something was touched"
 
     def left_behind(self, folder: Path) -> list[Path]:
-        """Temporary files that were left behind."""
+        """Return the temporary files that were left behind."""
         return [*(folder / self.reports).rglob(".*"), *folder.glob(".*")]
 
 
 def hold_all(faults: Iterable[T], hold: Callable[[T], str]) -> Counter[str]:
-    """Check the promises for each fault; returns how often a run ended in which way. All broken
+    """Check the promises for each fault; return how many runs ended in each way. All broken
     promises are reported together, by fault.
     """
     outcomes: Counter[str] = Counter()

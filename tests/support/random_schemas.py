@@ -1,7 +1,7 @@
-"""Random older databases: hypothesis strategies for the SQL statements that make one.
+"""Hypothesis strategies for random older databases, as the SQL statements that create them.
 
-A statement need not be legal: what SQLite refuses is left out. So SQLite itself sets the limits,
-and anything that it accepts can come up.
+Statements need not be legal: those that SQLite refuses are skipped. SQLite itself thus sets the
+limits, and anything it accepts can occur.
 """
 
 import sqlite3
@@ -36,11 +36,11 @@ USUAL = {
     "memory_entry_id": "1",
     "parent_task_id": "NULL",
 }
-"""The value of a column in an ordinary row; those missing here get an id or a JSON text."""
+"""The value of a column in an ordinary row; columns not listed get an id or a JSON text."""
 
 
 def _rows(draw: DrawFn, table: Older) -> list[str]:
-    """INSERT statements: ordinary rows, with some odd values."""
+    """Return INSERT statements for ordinary rows with some odd values."""
     count = draw(st.integers(0, 3))
     columns = [column for column in table.columns if " AS (" not in str(column)]
     if not count or not columns:
@@ -103,7 +103,7 @@ def _index(draw: DrawFn, tables: dict[str, Older]) -> str:
 
 
 def _beside(draw: DrawFn, tables: dict[str, Older]) -> str:
-    """Something of the application's own (view, trigger, table, counter), or drift by ALTER."""
+    """Return SQL for an application's own view, trigger, table or counter, or drift by ALTER."""
     table = tables[draw(st.sampled_from(sorted(tables)))]
     name, other = table.name, name_in(draw, table)
     return draw(
@@ -156,15 +156,15 @@ def indexes(draw: DrawFn) -> str:
 
 @st.composite
 def references(draw: DrawFn) -> list[str]:
-    """Statements that make two tables, one referencing the other, with values that may be equal to
-    SQLite or not, and identical or not.
+    """Statements that create two tables, one referencing the other, whose values may or may not be
+    equal to SQLite, and may or may not be identical.
     """
     types, collations = st.sampled_from(TYPES), st.sampled_from(("", *COLLATIONS))
     key = draw(st.sampled_from(("PRIMARY KEY", "UNIQUE", "PRIMARY KEY DESC", "", "NOT NULL")))
     collate = [
         f" COLLATE {name}" if name else "" for name in draw(st.tuples(collations, collations))
     ]
-    # The parent may have columns of any name; "value" has the same values as the key.
+    # The parent may have columns of any name; "value" holds the same values as the key.
     parent = f"CREATE TABLE parent (other, k {draw(types)} {key}{collate[0]}, value)"
     index = draw(
         st.sampled_from(("", "(k)", "(k COLLATE NOCASE)", "(k) WHERE k > 0", "(k, other)"))
@@ -183,7 +183,7 @@ def references(draw: DrawFn) -> list[str]:
 
 @st.composite
 def older_databases(draw: DrawFn) -> list[str]:
-    """The statements that make a database as an application may have left it."""
+    """The statements that create a database as an application may have left it."""
     encoding = draw(st.sampled_from(("UTF-8", "UTF-8", "UTF-16le", "UTF-16be")))
     vacuum, page = draw(st.sampled_from((0, 0, 1, 2))), draw(st.sampled_from((4096, 512, 65536)))
     statements = [
@@ -218,7 +218,7 @@ def older_databases(draw: DrawFn) -> list[str]:
 
 @contextmanager
 def made(statements: Iterable[str], path: Path | str = ":memory:") -> Iterator[sqlite3.Connection]:
-    """A database made by those of the statements that SQLite accepts, with foreign keys off."""
+    """Create a database from the statements that SQLite accepts, with foreign keys off."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         for statement in statements:

@@ -1,4 +1,4 @@
-"""Random older tables: the declared form, mutated, in one of many spellings."""
+"""Random older tables: declared tables, mutated and written in one of many spellings."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from tests.support.spellings import (
 
 @dataclass
 class Column:
-    """A column as it will be written; `name` has its quotes."""
+    """A column as it will be written; `name` includes its quotes."""
 
     name: str
     type: str
@@ -45,7 +45,7 @@ class Older:
 
     @classmethod
     def of(cls, table: Table) -> "Older":
-        """A table in its declared form."""
+        """Return a table in its declared form."""
         parts = definitions(table.sql)
         columns = [
             Column(
@@ -210,13 +210,13 @@ MUTATIONS = (
 
 
 def written(draw: DrawFn, table: Older) -> str:
-    """The CREATE TABLE statement, in one of many spellings."""
+    """Return the CREATE TABLE statement in one of many spellings."""
     quote = draw(st.sampled_from(("{}", "{}", '"{}"', "[{}]", "`{}`", "'{}'")))
     for column in table.columns:
         if column.name == column.declared_name:
             column.name = quote.format(column.name)
     comment = draw(st.sampled_from(COMMENTS))
-    # SQLite needs no comma between the constraints of a table.
+    # SQLite does not require commas between table constraints.
     comma = draw(st.sampled_from((",", ",", "")))
     constraints = f"{comma}{comment} ".join(table.constraints)
     parts = f",{comment} ".join([*map(str, table.columns), *filter(None, [constraints])])

@@ -1,4 +1,4 @@
-"""The commands that faults are injected into, and what each one promises."""
+"""The commands to inject faults into, and what each one promises."""
 
 import shutil
 import sqlite3
@@ -13,20 +13,18 @@ from tests.support.promises import Columns, Content, Outcome, Scenario, columns_
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """The content of each file in a folder."""
+    """Return the content of each file in a folder, by name."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 class Fresh(Scenario):
-    """`init` where there is nothing yet."""
+    """`init` with no database yet."""
 
     def check(self, folder: Path, outcome: Outcome) -> str:
         found = self.look(folder)
         if found is None:
             return "no file"
-        if (
-            outcome.signalled
-        ):  # all tables that the report names are there, and no step is half done
+        if outcome.signalled:  # every table the report names exists, and no step is half done
             (report,) = self.said(folder)
             made = report["deliverables"]["tables_created"]
             assert sorted(made) == sorted(set(found.rows) - {"sqlite_sequence"})
@@ -34,7 +32,7 @@ class Fresh(Scenario):
 
 
 class Upgrade(Scenario):
-    """`init` on an extended database of generation 1: tasks is rebuilt."""
+    """`init` on an extended database of generation 1: `tasks` is rebuilt."""
 
     columns: Columns
     generation = 1
@@ -135,7 +133,7 @@ class Verify(Scenario):
 
 
 class Restore(Scenario):
-    """`restore` of the copy from before an upgrade; the last row replaced is only in the `-wal`."""
+    """`restore` of the copy from before an upgrade; the last row it replaces is only in `-wal`."""
 
     task = "run_restore('state', {0.database!r}, {0.reports!r}, as_json=False)"
     done = "restored"

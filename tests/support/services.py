@@ -1,6 +1,6 @@
-"""Services as other people write them, on `Database._get_connection()`.
+"""Services as third parties write them, on top of `Database._get_connection()`.
 
-They expect rows by name, `execute` and `commit`, and know nothing else of the database.
+They expect rows by name, `execute` and `commit`, and know nothing else about the database.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from abathur_schema import Database
 
 
 class SessionService:
-    """Conversations; an event is appended by reading and writing the array in one transaction."""
+    """Conversations; appending an event reads and writes the array in one transaction."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
@@ -81,18 +81,18 @@ class SessionService:
         async with self.db._get_connection() as conn:
             cursor = await conn.execute("SELECT id FROM sessions WHERE user_id = ?", (user,))
             async for row in cursor:
-                session = await self.get(row["id"])  # a block inside a block
+                session = await self.get(row["id"])  # a nested block
                 assert session
                 found.append(session["id"])
         return found
 
 
 class ConflictError(Exception):
-    """Another writer came first."""
+    """Another writer got there first."""
 
 
 class MemoryService:
-    """Versioned memories; a writer names the version that it has seen (optimistic locking)."""
+    """Versioned memories; a writer names the version it last saw (optimistic locking)."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
@@ -150,7 +150,7 @@ class MemoryService:
 
 
 class DocumentService:
-    """Documents by path; the embedding comes later."""
+    """Documents by path; their embeddings are added later."""
 
     def __init__(self, db: Database) -> None:
         self.db = db

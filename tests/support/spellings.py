@@ -1,4 +1,4 @@
-"""What random tables are written with: legal SQL that is easy to misread."""
+"""The parts of random tables: legal SQL that is easy to misread."""
 
 TYPES = (
     *("", "TEXT", "INTEGER", "REAL", "BLOB", "NUMERIC", "INT", "VARCHAR(80)", "DATETIME"),

@@ -1,4 +1,4 @@
-"""A terminal, to see what `invoke` shows a person."""
+"""Run `invoke` on a terminal, to see what it shows a person."""
 
 import os
 import pty
@@ -11,7 +11,7 @@ from tests.support.commands import ROOT, environment, invoke_command
 def start_on_terminal(
     folder: Path, task: str, root: Path = ROOT
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Start `invoke TASK` on a new terminal; returns the process and our end of the terminal."""
+    """Start `invoke TASK` on a new terminal; return the process and our end of the terminal."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         invoke_command(task, root=root),
@@ -27,7 +27,7 @@ def start_on_terminal(
 
 
 def read_all(terminal: int) -> str:
-    """All that is shown until the process ends; closes the terminal."""
+    """Return everything shown until the process ends, and close the terminal."""
     shown = b""
     try:
         while part := os.read(terminal, 4096):

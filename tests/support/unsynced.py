@@ -1,4 +1,4 @@
-"""Files and folders, and what may be left in them if the power fails before a sync."""
+"""Model what may be left in files and folders if the power fails before a sync."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Resize(NamedTuple):
 
 @dataclass(eq=False)
 class File:
-    """The durable content of a file, and the changes since."""
+    """The durable content of a file, and the changes made since."""
 
     synced: bytes = b""
     later: list[Write | Resize] = field(default_factory=list)
@@ -34,7 +34,7 @@ class File:
         self.later.clear()
 
     def left(self, chance: "Chance") -> bytes:
-        """What may be left in it."""
+        """Return the content that may be left."""
         content, size = bytearray(self.synced), len(self.synced)
         for change in self.later:
             if isinstance(change, Resize):
@@ -54,7 +54,7 @@ class File:
 
 
 def sectors(write: Write) -> Iterator[Write]:
-    """The parts of a write, one for each sector."""
+    """Split a write into parts, one for each sector."""
     start, last = write.offset, write.offset + len(write.data)
     while start < last:
         end = min(last, (start // SECTOR + 1) * SECTOR)
@@ -64,20 +64,20 @@ def sectors(write: Write) -> Iterator[Write]:
 
 @dataclass(eq=False)
 class Folder:
-    """The durable names in a folder, and the changes since: each dict happens as one; None marks a
-    name that was removed.
+    """The durable names in a folder, and the changes made since: each dict is applied atomically;
+    None marks a removed name.
     """
 
     synced: "dict[str, File | Folder]" = field(default_factory=dict)
     later: "list[dict[str, File | Folder | None]]" = field(default_factory=list)
 
     def sync(self) -> None:
-        """Make the names durable, not what they stand for."""
+        """Make the names durable, but not the files and folders they refer to."""
         self.synced = self.left(Chance.all())
         self.later.clear()
 
     def left(self, chance: "Chance") -> "dict[str, File | Folder]":
-        """The names that may be left in it."""
+        """Return the names that may be left."""
         names: dict[str, File | Folder | None] = {**self.synced}
         for change in self.later:
             if chance.keeps():
@@ -87,8 +87,8 @@ class Folder:
 
 @dataclass
 class Chance:
-    """How much of the unsynced changes to one file or folder is there: each part with a probability
-    of `share`, at random by `seed`.
+    """How much of the unsynced changes to one file or folder survives: each part with a probability
+    of `share`, at random, seeded by `seed`.
     """
 
     share: float
@@ -101,15 +101,15 @@ class Chance:
 
     @classmethod
     def all(cls) -> "Chance":
-        """All parts are there."""
+        """Return a chance that keeps every part."""
         return cls(1)
 
     def keeps(self) -> bool:
-        """Whether the next part is there."""
+        """Return whether the next part survives."""
         return self.share == 1 or self._random.random() < self.share
 
     def resize(self, content: bytearray, size: int) -> None:
-        """Truncate the content, or extend it by bytes that nobody wrote."""
+        """Truncate the content, or extend it with bytes that were never written."""
         more = max(0, size - len(content))
         garbage = self._garbage and self.tears
         content.extend(self._random.randbytes(more) if garbage else bytes(more))

@@ -1,4 +1,4 @@
-"""An upgrade, planned and run."""
+"""Plan an upgrade, run it, and compare the two."""
 
 import json
 import sqlite3
@@ -14,7 +14,7 @@ from tests.support.kept import differences
 
 
 def planned(database: Path, invoke: Invoke) -> list[dict[str, Any]]:
-    """The steps of `invoke plan --json` that have something to do."""
+    """Return the steps of `invoke plan --json` that have something to do."""
     result = invoke("plan", "--json", "-d", str(database))
     steps = json.loads(result.stdout)["steps"]
     busy = [step for step in steps if step["statements"] or step["blocked"]]
@@ -23,14 +23,14 @@ def planned(database: Path, invoke: Invoke) -> list[dict[str, Any]]:
 
 
 def start(bundle: Bundle, generation: int, sql: str = "") -> None:
-    """Make an empty database of a generation, and run `sql` on it."""
+    """Create an empty database of a generation, and run `sql` on it."""
     with closing(sqlite3.connect(bundle.path)) as connection:
         older.APPLICATIONS[generation].start(connection)
         connection.executescript(sql)
 
 
 def planned_as_run(bundle: Bundle, invoke: Invoke, code: int = 0) -> None:
-    """Check that `sqlite3`, fed with the plan, does exactly what `init` does, or fails as well."""
+    """Check that `sqlite3`, fed the plan, does exactly what `init` does, or fails if it fails."""
     copy = bundle.path.with_name("copy.db")
     copy.write_bytes(bundle.path.read_bytes())
     ran = command_line(copy, invoke("plan").stdout)

@@ -2,7 +2,7 @@
 
 `python -m tests.support.writing_application GENERATION PAUSE DATABASE LOG` runs until its standard
 input ends, pausing PAUSE seconds between transactions. Each line of the log is one transaction,
-written once SQLite has acknowledged it: its rows, as `[table, rowid, values]`, what was refused,
+written after SQLite has acknowledged it: its rows as `[table, rowid, values]`, what was refused,
 and the error if it was rolled back.
 """
 
@@ -24,7 +24,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "metrics": (),
     "checkpoints": ("task_id", "iteration"),
 }
-"""The tables besides `tasks`, and the columns that a row gets a value for here."""
+"""The tables besides `tasks`, and the columns that `write` sets in them."""
 
 Row = tuple[str, int, dict[str, Any]]
 
@@ -36,9 +36,9 @@ def write(
     task: str,
     done: list[Row],
 ) -> str:
-    """One transaction: insert a task and a row in each other table, then update the task.
+    """Run one transaction: insert a task and a row in each other table, then update the task.
 
-    Returns why the task was refused, if it was; the rows then belong to `task`, an earlier one.
+    Return why the task was refused, if it was; the rows then belong to `task`, an earlier one.
     """
     refused = ""
     try:
