@@ -126,6 +126,19 @@ def memory_indexes(
 
 
 @task(help=OPTIONS)
+def search(
+    c: Context,
+    database: str | None = None,
+    reports: str | None = None,
+    schema: str | None = None,
+    json: bool = False,
+) -> None:
+    """Make the full-text search of memories and documents; optional (sql/search.sql)."""
+    asked = _asked(c, json, database=database, reports=reports, schema=schema)
+    _end(run_task("search", **asked))
+
+
+@task(help=OPTIONS)
 def verify(
     c: Context,
     database: str | None = None,
@@ -166,6 +179,6 @@ def restore(
 
 exit_2_on_wrong_usage()
 namespace = Collection(
-    init, pragma, core, core_indexes, memory, memory_indexes, verify, plan, restore
+    init, pragma, core, core_indexes, memory, memory_indexes, search, verify, plan, restore
 )
 namespace.configure(DEFAULTS)

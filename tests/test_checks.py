@@ -163,7 +163,7 @@ WRONG_FILES = {
     "sql/core.sql": ("CREATE TABLE t (a TEXT", "no semicolon ends the statement"),
     "sql/memory.sql": ("CREATE TABLE t (a TEXT,);", "sql/memory.sql: near"),
     "sql/core-indexes.sql": ("INSERT INTO tasks VALUES (1);", "sql/core-indexes.sql: "),
-    "sql/memory-indexes.sql": ("SELECT 1;", "only CREATE TABLE and CREATE INDEX go here"),
+    "sql/memory-indexes.sql": ("SELECT 1;", "only CREATE statements go here"),
     "sql/pragma.sql": ("PRAGMA foreign_keys(1);", "not of the form PRAGMA name = value"),
 }
 

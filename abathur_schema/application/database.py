@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
+from ..declared.declaration import SEARCH
 from ..errors import NoQueryError, UsageError
 from ..progress import Progress
 from ..proof.findings import Check
@@ -42,15 +43,19 @@ class Database:
         path: str | Path,
         reports: str | Path | None = None,
         schema: str | Path | None = None,
+        *,
+        search: bool = False,
     ) -> None:
         """`path` is the file, or `:memory:`; nothing is opened yet. When a step of `initialize`
         fails, its report and the state go to the folder `reports`, by default one of that name
         beside the file, because the working directory of an application may be anywhere. `schema`
-        is the folder of a schema of one's own, declared on top of ours.
+        is the folder of a schema of one's own, declared on top of ours. With `search`, `initialize`
+        also makes the full-text search, as `invoke search` does; a database that has it keeps it.
 
-        Raises UsageError when a declaration cannot be read.
+        Raises UsageError when a declaration cannot be read, or this SQLite lacks FTS5 for `search`.
         """
-        self._declared = read_declared(schema) if schema else bundled_declaration()
+        own = schema or search
+        self._declared = read_declared(schema, search=search) if own else bundled_declaration()
         settings = self._declared.settings
         self._lender: Lender
         self._reports: Path | None = None  # an in-memory database has nothing to keep
@@ -89,8 +94,10 @@ class Database:
                 return
             paths = str(self.path), str(self._reports)
             database, reports = await asyncio.to_thread(preflight.check_paths, "init", *paths)
-            await asyncio.to_thread(preflight.check_database, "init", database, self._declared)
-            begun = Initialization(database, reports, self._declared)
+            look = preflight.check_database
+            seen = await asyncio.to_thread(look, "init", database, self._declared)
+            declared = self._declared.chosen(seen.schema) if seen else self._declared
+            begun = Initialization(database, reports, declared)
             conn = await open_connection(begun.open)
             try:
                 await self._make(begun, conn)
@@ -106,6 +113,7 @@ class Database:
                 self._create_core_indexes,
                 self._create_memory_tables,
                 self._create_memory_indexes,
+                *([self._create_search] if SEARCH in begun.declared.steps else []),
             ):
                 await part(conn)
                 await conn.commit()  # rows added by the overriding method
@@ -130,6 +138,10 @@ class Database:
     async def _create_memory_indexes(self, conn: aiosqlite.Connection) -> None:
         """The step `memory-indexes`: `sql/memory-indexes.sql`."""
         await self._step("memory-indexes", conn)
+
+    async def _create_search(self, conn: aiosqlite.Connection) -> None:
+        """The optional step `search`: `sql/search.sql`, only for a database that has it."""
+        await self._step(SEARCH, conn)
 
     async def _step(self, name: str, conn: aiosqlite.Connection) -> None:
         begun = self._begun or Initialization(self.path, self._reports, self._declared)

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
-from ..declared.declaration import PRAGMA, STEPS, Declared
+from ..declared.declaration import PRAGMA, Declared, chain
 from ..errors import InitializationError, UsageError
 from ..planning.statement import Step
 from ..record.chain import run_in
@@ -88,7 +88,8 @@ class Initialization:
     def _failure(self, failed: Step) -> InitializationError:
         """Preserve the state and write the report."""
         run = self.run
-        run.steps += [Step(name, skipped=True) for name in STEPS[STEPS.index(failed.name) + 1 :]]
+        steps = chain(run.task, run.declared)[:-1]  # without verify
+        run.steps += [Step(name, skipped=True) for name in steps[steps.index(failed.name) + 1 :]]
         report, lost = None, []
         if self.reports:
             run.live = read_back(self.path, self.declared.settings)

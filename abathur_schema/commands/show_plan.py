@@ -219,6 +219,7 @@ def _read(database: Path, declared: Declared) -> Plan:
 def _plan(connection: sqlite3.Connection, database: Path, declared: Declared) -> Plan:
     connection.execute("BEGIN")
     live = read_schema(connection)
+    declared = declared.chosen(live)
     modes = unsettled(connection, declared.settings)
     if not database.exists():
         modes = [(setting, "delete") for setting in declared.settings]  # the mode of a new file

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from functools import wraps
 from typing import ParamSpec
 
-from ..declared.declaration import CHAINS, PLAN, RESTORE, VERIFY
+from ..declared.declaration import PLAN, RESTORE
 from ..errors import AbathurError
 from ..interruption import interrupted, listening
 from ..planning.statement import Step
@@ -60,9 +60,10 @@ def run_task(
     with Draft(folder, task, datetime.now(timezone.utc)) as draft:
         preflight.check_format(task, path)
         seen = preflight.check_database(task, path, declared)
+        declared = declared.chosen(seen.schema) if seen else declared
         run = Run(task, path, declared)
         progress = Progress(sys.stderr)
-        target = Target(path, declared, run.made, progress, VERIFY in CHAINS[task], seen=seen)
+        target = Target(path, declared, run.made, progress, task == "init", seen=seen)
         copy_to = (lambda: draft.folder(BEFORE)) if backup else None
         with closing(target), closing(run_chain(run, target, copy_to)) as events:
             for event in events:

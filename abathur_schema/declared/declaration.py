@@ -3,13 +3,14 @@
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import UsageError
 from ..schema import text as sql_text
+from ..schema.difference import differences
 from ..schema.model import Schema
 from ..schema.reading import read_schema
 from ..schema.text import fold
@@ -21,6 +22,9 @@ PRAGMA = "pragma"
 SCHEMA_STEPS = ("core", "core-indexes", "memory", "memory-indexes")
 STEPS = (PRAGMA, *SCHEMA_STEPS)
 """The steps in the order of `init`; each has a file of its name in `sql/`."""
+
+SEARCH = "search"
+"""The optional step. It belongs to a database from the run on that chooses it: `invoke search`."""
 
 IN_THE_FILE = "journal_mode"
 """The only setting stored in the file, set once by the step `pragma`; all others end with their
@@ -51,6 +55,8 @@ class Setting(NamedTuple):
     statement: str
 
 
+NO_FTS5 = f"this SQLite ({sqlite3.sqlite_version}) has no FTS5, which full-text search needs"
+
 Settings = tuple[Setting, ...]
 
 
@@ -58,22 +64,46 @@ Settings = tuple[Setting, ...]
 class Declared:
     """What must exist: the schema, the statement that creates each object, and the step it is in.
 
-    `creates` is keyed by the folded name of a table or index; `steps` lists, for each step, the
-    names its files declare, in order. `own` is the folder of a schema of one's own, if any.
+    `creates` is keyed by the folded name of an object; `contents` has the statement that fills a
+    virtual table; `steps` lists, for each step, the names its files declare, in order. `own` is the
+    folder of a schema of one's own, if any; `left_out` says why the optional step of a database is
+    not among the steps, if so.
     """
 
     schema: Schema
     creates: Mapping[str, str]
+    contents: Mapping[str, str]
     steps: Mapping[str, tuple[str, ...]]
     settings: Settings
     upgrades: tuple[Upgrade, ...]
     fills: Fills
     own: Path | None = None
+    left_out: str = ""
 
     @cached_property
     def checks(self) -> Checks:
         """The files of `checks/` by kind, read on first use. Raises UsageError naming the file."""
-        return read_checks(bundled("checks"), self.own and self.own / "checks")
+        return read_checks(bundled("checks"), self.own and self.own / "checks", self.steps)
+
+    def chosen(self, live: Schema) -> "Declared":
+        """What is declared for a database with the schema `live`: the optional step belongs to it
+        if any of its objects exists as declared. Where this SQLite lacks what the step needs,
+        `left_out` says so.
+        """
+        virtual = [table for table in live.tables.values() if table.kind == "virtual"]
+        if SEARCH in self.steps or not (virtual or live.views or live.triggers):
+            return self
+        if not _has_fts5():
+            words = {
+                token.text
+                for token in sql_text.tokens((bundled("sql") / f"{SEARCH}.sql").read_text())
+            }
+            is_ours = any(fold(table.name) in words for table in virtual)
+            return replace(self, left_out=NO_FTS5) if is_ours else self
+        whole = declared(self.own, search=True)
+        names = whole.steps[SEARCH]
+        is_chosen = len(differences(whole.schema, live, names)) < len(names)
+        return whole if is_chosen else self
 
     def objects(self, step: str) -> tuple[str, ...]:
         """The objects that `step` creates, in order: its own tables, each after its parents.
@@ -104,10 +134,12 @@ class Declared:
         return next(step for step, names in self.steps.items() if fold(name) in names)
 
 
-def declared(own: Path | None = None) -> Declared:
-    """Read `sql/`, and on top of it the `sql/` of the folder `own`.
+def declared(own: Path | None = None, *, search: bool = False) -> Declared:
+    """Read `sql/`, and on top of it the `sql/` of the folder `own`; with `search`, the file of the
+    optional step as well.
 
-    Raises UsageError, naming the file, when there is an error in it.
+    Raises UsageError, naming the file, when there is an error in it, and when this SQLite lacks
+    what the optional step needs.
     """
     if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
         needed = ".".join(map(str, MINIMUM_SQLITE))
@@ -116,16 +148,19 @@ def declared(own: Path | None = None) -> Declared:
             " that is linked with a newer SQLite; nothing was touched."
         )
     ours = bundled("sql")
+    if search and not _has_fts5():
+        raise UsageError(f"{NO_FTS5}. Use a Python whose SQLite has it. Nothing was touched.")
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        made = SqlFiles(connection, SCHEMA_STEPS)
+        steps = (*SCHEMA_STEPS, SEARCH) if search else SCHEMA_STEPS
+        made = SqlFiles(connection, steps)
         # Tables first: the file of an index may sort before the file of its table.
-        order = sorted(SCHEMA_STEPS, key=lambda step: step.endswith("indexes"))
+        order = sorted(steps, key=lambda step: step.endswith("indexes"))
         for step in order:
             made.run(ours / f"{step}.sql", step)
         for step, path in _own_files(own, order):
             made.run_on_top(path, step)
         folders = [folder / "upgrades" for folder in (ours, own and own / "sql") if folder]
-        upgrades, fills, former = read_upgrades(folders, SCHEMA_STEPS)
+        upgrades, fills, former = read_upgrades(folders, steps)
         schema = read_schema(connection)
         texts = read_statements(ours / f"{PRAGMA}.sql")
         settings = tuple(_setting(connection, text) for text in texts)
@@ -136,7 +171,15 @@ def declared(own: Path | None = None) -> Declared:
         if not (table := schema.tables.get(key.table)):
             raise UsageError(f"{key.path} is about a table that sql/ does not declare. Fix it.")
         table.former_keys.add(key.reference)
-    return Declared(schema, made.creates, made.steps, settings, upgrades, fills, own)
+    parts = made.creates, made.contents, made.steps
+    return Declared(schema, *parts, settings, upgrades, fills, own)
+
+
+@cache
+def _has_fts5() -> bool:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        found = "SELECT 1 FROM pragma_module_list WHERE name = 'fts5'"
+        return connection.execute(found).fetchone() is not None
 
 
 def _own_files(own: Path | None, steps: Sequence[str]) -> Iterator[tuple[str, Path]]:
@@ -179,5 +222,8 @@ def _setting(connection: sqlite3.Connection, statement: str) -> Setting:
 VERIFY = "verify"
 PLAN = "plan"
 RESTORE = "restore"
-CHAINS = {"init": (*STEPS, VERIFY), **{name: (name,) for name in (*STEPS, VERIFY)}}
-"""The steps of each task that runs steps, in order."""
+
+
+def chain(task: str, declared: Declared) -> tuple[str, ...]:
+    """The steps that a task runs, in order."""
+    return (PRAGMA, *declared.steps, VERIFY) if task == "init" else (task,)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import UsageError
 from ..schema import text as sql_text
 from ..schema.create_table import plain
-from ..schema.difference import differences
+from ..schema.difference import differences, kind_of
 from ..schema.reading import read_schema
 from ..schema.text import fold, quoted
 
@@ -37,19 +37,28 @@ def _first_line(lines: Sequence[str]) -> int:
 class SqlFiles:
     """What the files that have run so far declare; the result is in `connection`.
 
-    `creates` has the statement for each table and index, by folded name, and `steps` the names that
-    each step creates.
+    `creates` has the statement for each object, by folded name, `contents` the statement that fills
+    a virtual table (the INSERT below it), and `steps` the names that each step creates.
     """
 
     def __init__(self, connection: sqlite3.Connection, steps: Sequence[str]) -> None:
         self.connection = connection
         self.creates: dict[str, str] = {}
+        self.contents: dict[str, str] = {}
         self.steps: dict[str, tuple[str, ...]] = dict.fromkeys(steps, ())
         self._homes: dict[str, Path] = {}
 
     def run(self, path: Path, step: str) -> None:
         """Run the file that declares the objects of `step`. Raises UsageError naming the file."""
-        self.steps[step] += tuple(self._create(path, text) for text in read_statements(path))
+        for text in read_statements(path):
+            match sql_text.tokens(text):
+                case [("word", "insert"), ("word", "into"), (_, name), *_] if self.steps[step][
+                    -1:
+                ] == (name,):
+                    self._run(path, text)
+                    self.contents[name] = text
+                case _:
+                    self.steps[step] += (self._create(path, text),)
 
     def run_on_top(self, path: Path, step: str) -> None:
         """Run a file of a schema of one's own. It may repeat a declaration in the same form, and
@@ -70,12 +79,13 @@ class SqlFiles:
         before = self.connection.execute(newest).fetchone()[0]
         self._run(path, statement)
         made = self.connection.execute(
-            "SELECT name FROM sqlite_schema WHERE rowid > ? AND sql IS NOT NULL"
-            " AND type IN ('table', 'index') AND name NOT LIKE 'sqlite!_%' ESCAPE '!'",
+            "SELECT s.name FROM sqlite_schema AS s LEFT JOIN pragma_table_list(s.name) AS t"
+            " WHERE s.rowid > ? AND s.sql IS NOT NULL AND t.type IS NOT 'shadow'"
+            "   AND s.name NOT LIKE 'sqlite!_%' ESCAPE '!'",
             (before,),
         ).fetchall()
         if len(made) != 1:
-            raise UsageError(f"{path}: only CREATE TABLE and CREATE INDEX go here:\n{statement}")
+            raise UsageError(f"{path}: only CREATE statements go here:\n{statement}")
         name = fold(made[0][0])
         self.creates[name], self._homes[name] = statement, path
         return name
@@ -88,13 +98,13 @@ class SqlFiles:
 
     def _again(self, rest: Sequence[sql_text.Token]) -> str:
         """The name that a CREATE statement declares once more; empty when it is new."""
-        words = ("unique", "table", "index", "if", "not", "exists")
+        words = ("unique", "virtual", "table", "index", "view", "trigger", "if", "not", "exists")
         name = next((text.strip('"') for _, text in rest if text not in words), "")
         return name if name in self.creates else ""
 
     def _hold_same(self, path: Path, statement: str, name: str) -> None:
         before = read_schema(self.connection)
-        kind = "TABLE" if name in before.tables else "INDEX"
+        kind = kind_of(before.named(name)).split()[-1]
         self._run(path, "SAVEPOINT again")
         self._run(path, f"DROP {kind} {quoted(name)}")
         self._run(path, statement)

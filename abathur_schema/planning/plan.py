@@ -1,25 +1,29 @@
 """Plan a step: from the differences to the cheapest statements that remove them."""
 
-import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import closing
-from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from ..declared.declaration import SCHEMA_STEPS, Declared, Setting
-from ..declared.upgrades import Upgrade
-from ..errors import ApplicationNeededError, CannotReconcileError, StepError, UpgradeError
-from ..schema.difference import Difference, Missing, OtherIndex, OtherTable, differences, kind_of
-from ..schema.model import Schema, Trigger, View
-from ..schema.reading import read_schema
-from ..schema.scratch import copy_of
-from ..schema.stand_ins import Lacking, lacking
-from ..schema.text import ended, fold, quoted, tokens
+from ..declared.declaration import Declared, Setting
+from ..errors import ApplicationNeededError, CannotReconcileError, StepError
+from ..schema.difference import (
+    Difference,
+    Missing,
+    NameTaken,
+    Object,
+    OtherIndex,
+    OtherTable,
+    OtherText,
+    differences,
+    kind_of,
+)
+from ..schema.model import Schema, Trigger
+from ..schema.stand_ins import lacking
+from ..schema.text import fold, quoted, tokens
 from ..schema.undeclared import repeated
+from .outcome import after
 from .statement import Statement
-
-T = TypeVar("T")
+from .upgrade_plan import plan_upgrades
 
 NOTHING = Schema({}, {}, {}, {})
 
@@ -32,19 +36,20 @@ NOT_ENFORCED = Statement(
     "PRAGMA foreign_keys = OFF;", "or DROP TABLE would delete the rows first, with their children"
 )
 
-_ALTERS = re.compile(r"\s*(ALTER|CREATE)\b", re.IGNORECASE)
-
 
 def plan(declared: Declared, live: Schema, step: str) -> list[Statement]:
     """The statements by which `step` gives `live` its declared form; empty if it has it already.
 
     Raises StepError when none could do so without losing something.
     """
-    upgrades = list(_upgrade(declared, live, step))
+    upgrades = list(plan_upgrades(declared, live, step))
     if upgrades:
         live = after(live, upgrades)
     found = differences(declared.schema, live, declared.objects(step))
-    blocked = [str(one) for one in found if not isinstance(one, Missing | OtherIndex | OtherTable)]
+    # A view or trigger in another form is ours, and made anew, only where the step has run.
+    is_new = len(found) == len(declared.objects(step))
+    taken = NameTaken | OtherText if is_new else NameTaken
+    blocked = [str(one) for one in found if isinstance(one, taken)]
     if blocked:
         raise CannotReconcileError(step, blocked)
     return [
@@ -65,7 +70,7 @@ class StepPlan(NamedTuple):
 
 def plan_all(declared: Declared, live: Schema) -> Iterator[StepPlan]:
     """The plans of all steps, each based on the outcome of the steps before it."""
-    for step in SCHEMA_STEPS:
+    for step in declared.steps:
         try:
             statements = plan(declared, live, step)
         except StepError as error:
@@ -113,104 +118,19 @@ def changes_text(statements: Sequence[Statement]) -> bool:
     return any(one.sql.startswith("PRAGMA writable_schema") for one in statements)
 
 
-def after(live: Schema, statements: Sequence[Statement]) -> Schema:
-    """The schema after `statements`, which run on an empty copy of `live` in memory.
-
-    What cannot be created there, because it needs a function, collation or module of the
-    application, keeps its form, or is dropped.
-    """
-    if not statements:
-        return live
-    copy, apart = copy_of(live)
-    with closing(copy):
-        for statement in statements:
-            if found := _names_lacking(copy.lacks, statement):
-                raise sqlite3.OperationalError(f"no such {found.kind}: {found.name}")
-            drops = {fold(name) for made, name in statement.made if made == "indexes_dropped"}
-            if not statement.only_rows and not drops & apart:
-                copy.execute(statement.sql)
-            apart -= drops
-        made = read_schema(copy)
-    return replace(
-        made,
-        tables=_with(made.tables, live.tables, apart),
-        indexes=_with(made.indexes, live.indexes, apart),
-        views=_with(made.views, live.views, apart),
-        triggers=_with(made.triggers, live.triggers, apart),
-        statistics=live.statistics,
-    )
-
-
-def _names_lacking(lacks: Set[Lacking], statement: Statement) -> Lacking | None:
-    """What a statement needs that only the application has; it fails only in the copy."""
-    if not lacks:
-        return None
-    words = {token.text for token in tokens(statement.sql) if token.kind in ("word", "quoted")}
-    return next((one for one in sorted(lacks) if fold(one.name) in words), None)
-
-
-def _with(made: Mapping[str, T], live: Mapping[str, T], apart: Set[str]) -> Mapping[str, T]:
-    return {**{name: thing for name, thing in live.items() if name in apart}, **made}
-
-
 def problems(declared: Declared, live: Schema, step: str) -> list[str]:
     """What still differs in the objects of `step`, one line each."""
     return [str(one) for one in differences(declared.schema, live, declared.objects(step))]
 
 
-def _upgrade(declared: Declared, live: Schema, step: str) -> Iterator[Statement]:
-    for upgrade in declared.upgrades:
-        if upgrade.step == step and upgrade.applies(live):
-            reason = f"{upgrade.name} (sql/upgrades/{upgrade.path.name})"
-            statements = [
-                Statement(sql, reason, rewrites=not _ALTERS.match(sql))
-                for sql in upgrade.statements
-            ]
-            statements[-1] = statements[-1]._replace(made=(("upgrades_run", upgrade.path.name),))
-            statements, live = _applied(live, upgrade, statements)
-            if upgrade.applies(live):
-                raise UpgradeError(f"{upgrade.path} would apply again after it ran")
-            yield from statements
-
-
-def _applied(
-    live: Schema, upgrade: Upgrade, statements: Sequence[Statement]
-) -> tuple[list[Statement], Schema]:
-    """The statements of an upgrade, and the schema after them. SQLite renames something only if it
-    can parse every view and trigger: one that it cannot parse, and that does not mention what is
-    renamed, is dropped and recreated around it.
-    """
-    names = {part for name in (*upgrade.has, *upgrade.lacks) for part in name.split(".")[1:]}
-    before: list[Statement] = []
-    again: list[Statement] = []
-    while True:
-        every = [*before, *statements, *reversed(again)]
-        try:
-            return every, after(live, every)
-        except sqlite3.Error as error:
-            found = _in_the_way(live, str(error))
-            is_related = found and names & {token.text for token in tokens(found.sql)}
-            if not found or is_related or any(found.name in one.reason for one in before):
-                raise UpgradeError(f"{upgrade.path} cannot be applied: {error}") from error
-            kind = "VIEW" if isinstance(found, View) else "TRIGGER"
-            reason = f"{found.name} cannot be parsed, and blocks the renaming"
-            before.append(Statement(f"DROP {kind} {quoted(found.name)};", reason))
-            again += (
-                Statement(ended(one.sql), f"trigger {one.name} was there")
-                for one in live.triggers.values()
-                if isinstance(found, View) and fold(one.table) == fold(found.name)
-            )
-            again.append(Statement(ended(found.sql), f"{found.name} was there"))
-
-
-def _in_the_way(live: Schema, error: str) -> View | Trigger | None:
-    """The view or trigger that SQLite cannot parse."""
-    things: list[View | Trigger] = [*live.views.values(), *live.triggers.values()]
-    for one in sorted(things, key=lambda thing: -len(thing.name)):
-        kind = "view" if isinstance(one, View) else "trigger"
-        if error.startswith(f"error in {kind} {one.name}"):
-            return one
-    return None
+MADE = {
+    "table": "tables_created",
+    "virtual table": "tables_created",
+    "index": "indexes_created",
+    "view": "views_created",
+    "trigger": "triggers_created",
+}
+"""The deliverable of each kind of object."""
 
 
 def _statements(
@@ -229,12 +149,36 @@ def _statements(
             continue
         if isinstance(difference, OtherIndex):
             yield _drop(difference.live.name, reason)
+        if isinstance(difference, OtherText):
+            yield Statement(f"DROP {kind.upper()} {quoted(difference.live.name)};", reason)
         if (home := declared.step_of(name)) != step:
             reason += f"; it is declared in {home}, but tables of {step} reference it"
-        made = "tables_created" if kind == "table" else "indexes_created"
-        table = "" if kind == "table" else declared.schema.indexes[fold(name)].table
+        table = declared.schema.indexes[fold(name)].table if kind == "index" else ""
         sql = declared.creates[fold(name)]
-        yield Statement(sql, reason, ((made, name),), table=table)
+        yield Statement(sql, reason, ((MADE[kind], name),), table=table)
+    yield from _contents(declared, live, step, found)
+
+
+def _contents(
+    declared: Declared, live: Schema, step: str, found: Sequence[Difference]
+) -> Iterator[Statement]:
+    """Fill the virtual tables of `step` that are new, or whose triggers were missing."""
+    missing = [one.declared for one in found if isinstance(one, Missing | OtherText)]
+    for name in declared.steps[step]:
+        if sql := declared.contents.get(name):
+            is_new = name not in live.tables
+            if not is_new and any(_mentions(one, name) for one in missing):
+                reason = f"what kept virtual table {name} right was missing: it is filled again"
+                yield Statement(f"DELETE FROM {quoted(name)};", reason, only_rows=True)
+            elif not is_new:
+                continue
+            else:
+                reason = f"virtual table {name} is filled with what exists"
+            yield Statement(sql, reason, only_rows=True)
+
+
+def _mentions(thing: Object, name: str) -> bool:
+    return isinstance(thing, Trigger) and any(one.text == name for one in tokens(thing.sql))
 
 
 def _is_of_older_application(declared: Declared, live: Schema, step: str) -> bool:
@@ -271,12 +215,13 @@ def _drop(index: str, reason: str) -> Statement:
 
 def needed_first(declared: Declared, live: Schema, step: str) -> str | None:
     """The step that must run before `step`, or None: the one that declares the missing table of one
-    of its indexes.
+    of its indexes or triggers.
     """
     for name in declared.steps[step]:
-        index = declared.schema.indexes.get(name)
-        if index and fold(index.table) not in live.tables:
-            return declared.step_of(index.table)
+        schema = declared.schema
+        on = schema.indexes.get(name) or schema.triggers.get(name)
+        if on and fold(on.table) not in live.tables and declared.step_of(on.table) != step:
+            return declared.step_of(on.table)
     return None
 
 

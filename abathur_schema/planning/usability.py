@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..schema.model import Schema
 from ..schema.usability import unusable
-from .plan import after
+from .outcome import after
 from .statement import Statement
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from ..declared.check_files import CheckFile
 from ..declared.declaration import Declared
-from ..schema.model import Index, Schema, Table
-from ..schema.scratch import scratch
+from ..schema.difference import Object
+from ..schema.model import Schema, Table
+from ..schema.scratch import scratch, trust
 from ..schema.text import fold
 from ..schema.undeclared import undeclared_indexes
 from ..storage.connection import settle
@@ -29,13 +30,21 @@ def on_copy(connection: sqlite3.Connection, declared: Declared, live: Schema) ->
         for name, table in live.tables.items()
         if name in wanted.tables and table.kind == "table"
     ]
-    ours = [index for name, index in live.indexes.items() if index.sql and name in wanted.indexes]
+    ours: list[Object] = [
+        one for name, one in live.indexes.items() if one.sql and name in wanted.indexes
+    ]
+    ours += (one for name, one in live.views.items() if name in wanted.views)
+    ours += (
+        one for name, one in live.tables.items() if name in wanted.tables and one.kind == "virtual"
+    )
+    ours += (one for name, one in live.triggers.items() if name in wanted.triggers)
     others = undeclared_indexes(wanted, live)
     with closing(scratch()) as copy:
+        trust(copy)  # it has nothing but what is declared
         # The same encoding, because UTF-16 text sorts differently.
         (encoding,) = connection.execute("PRAGMA encoding").fetchone()
         copy.execute(f"PRAGMA encoding = '{encoding}'")
-        missing = list(_make(copy, [*tables, *ours], {*wanted.tables, *wanted.indexes}))
+        missing = list(_make(copy, [*tables, *ours], declared.creates.keys()))
         if missing:
             yield check("the schema can be copied", "schema", iter(missing), remedy=BY_INIT)
             return
@@ -84,9 +93,7 @@ def _subtrees(copy: sqlite3.Connection, declared: Declared) -> Iterator[Check]:
             yield check(name, "namespaces", faults, remedy=remedy_of(file))
 
 
-def _make(
-    copy: sqlite3.Connection, things: Sequence[Table | Index], needed: Set[str]
-) -> Iterator[str]:
+def _make(copy: sqlite3.Connection, things: Sequence[Object], needed: Set[str]) -> Iterator[str]:
     """Create `things` in `copy`; yield a line for each that fails and is `needed`."""
     for thing in things:
         try:

@@ -50,7 +50,12 @@ def _rows(cursor: sqlite3.Cursor) -> Iterator[list[str]]:
         yield str(row[0]).splitlines() if len(names) == 1 else [", ".join(pairs)]
 
 
-# plans/: a query. `index:` names the indexes it must use; `sorts:` says why it has to sort.
+# plans/: a query. `index:` names the indexes (FTS5 tables are some) that it must use; `sorts:` says
+# why it has to sort.
+
+
+_FULL_TEXT = re.compile(r"SCAN (?:TABLE )?(\w+) VIRTUAL TABLE INDEX \d+:.*M.*")
+"""The line of a query plan for a MATCH (`fts5BestIndexMethod` in SQLite's source)."""
 
 
 def plan_faults(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
@@ -59,7 +64,9 @@ def plan_faults(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
     used = set()
     for (line,) in (row[3:] for row in _explain(copy, file)):
         verb, _, rest = line.partition(" ")
-        if verb == "SCAN":
+        if match := _FULL_TEXT.fullmatch(line):
+            used.add(fold(match[1]))
+        elif verb == "SCAN":
             yield f"scans: {line}"
         elif verb == "SEARCH":
             by = re.search(r" USING (?:COVERING )?INDEX (.+?)(?: \(|$)", rest)
@@ -82,11 +89,14 @@ def _explain(copy: sqlite3.Connection, file: CheckFile) -> list[tuple[int, int, 
 
 
 def unused_indexes(declared: Declared) -> Iterator[str]:
-    """The declared indexes that no query of `plans/` names."""
+    """The declared indexes and virtual tables that no query of `plans/` names."""
     named = {fold(name) for file in declared.checks["plans"] for name in indexes_of(file)}
     for name, index in declared.schema.indexes.items():
         if index.origin == "c" and name not in named:
             yield f"no query in checks/plans/ names {index.name}"
+    for name, table in declared.schema.tables.items():
+        if table.kind == "virtual" and name not in named:
+            yield f"no query in checks/plans/ names {table.name}"
 
 
 # plans/ with `subtree: COLUMN`: a query for everything below :namespace. `with:` sets the other

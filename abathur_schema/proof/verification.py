@@ -14,7 +14,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from ..declared.declaration import SCHEMA_STEPS, Declared, Settings
+from ..declared.declaration import Declared, Settings
 from ..diagnosis import NOT_OPENED, explain
 from ..errors import AbathurError
 from ..progress import Progress
@@ -28,6 +28,7 @@ from ..schema.usability import unusable
 from ..storage.connection import undisturbed, unsettled
 from ..storage.foreign_keys import all_hold
 from ..storage.snapshot import Job, map_file, side_by_side, snapshot
+from . import full_text
 from . import trials as trial
 from .findings import BY_INIT, EACH, IN_SQL, Check, Part, check, draw, joined
 from .on_copy import on_copy
@@ -51,7 +52,7 @@ def _verify(
     try:
         with snapshot(database, declared.settings) as connections:
             live = read_schema(connections[0])
-            found.extend(_all(connections, declared, live, progress))
+            found.extend(_all(connections, declared.chosen(live), live, progress))
             return found, live
     except AbathurError:
         raise
@@ -70,7 +71,7 @@ def _all(
     connection = connections[0]
     settings = _settings(connection, wanted.settings)
     yield check("settings of sql/pragma.sql", "settings", settings, remedy=BY_INIT)
-    for step in SCHEMA_STEPS:
+    for step in wanted.steps:
         found_ = _differences(wanted, live, step)
         yield check(f"{step}: as declared", "schema", found_, remedy=BY_INIT)
     names = [name for name, index in wanted.schema.indexes.items() if index.origin == "c"]
@@ -79,11 +80,14 @@ def _all(
     unserved = without_index(wanted.schema, live)
     yield check("every foreign key has an index", "schema", unserved, remedy=BY_INIT)
     yield from _holding(connections, wanted, live, progress)
+    yield from full_text.sound(connection, wanted, live)
     progress.at("constraints and query plans")
     yield from on_copy(connection, wanted, live)
     others = [fold(index.name) for index in undeclared_indexes(wanted.schema, live)]
     yield check("redundant indexes", "info", _redundant(live, others), info=True)
     yield check("does not work", "info", _unusable(live), info=True)
+    if wanted.left_out:
+        yield check("left out: full-text search", "info", iter([wanted.left_out]), info=True)
     yield check("not managed here", "info", map(str, undeclared(wanted.schema, live)), info=True)
 
 

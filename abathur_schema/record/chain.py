@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 
-from ..declared.declaration import CHAINS, VERIFY
+from ..declared.declaration import VERIFY, chain
 from ..diagnosis import explain
 from ..errors import Interrupted, UsageError
 from ..planning.statement import Attempt, Step
@@ -33,7 +33,7 @@ def run_chain(
     """
     progress = target.progress
     try:
-        for name in CHAINS[run.task]:
+        for name in chain(run.task, run.declared):
             progress.now(name)
             if run.failed:
                 run.steps.append(Step(name, skipped=True))
@@ -85,6 +85,7 @@ def _verified(run: Run, progress: Progress) -> Step:
     attempt = Attempt()
     try:
         run.checks, run.live = verify(run.database, run.declared, progress)
+        run.declared = run.declared.chosen(run.live) if run.live else run.declared
     except Interrupted as error:
         attempt.error = error
     except sqlite3.OperationalError as error:

@@ -46,6 +46,8 @@ def compose(run: Run) -> Document:
             "columns_added": run.delivered("columns_added"),
             "indexes_created": run.delivered("indexes_created"),
             "indexes_dropped": run.delivered("indexes_dropped"),
+            "views_created": run.delivered("views_created"),
+            "triggers_created": run.delivered("triggers_created"),
             "upgrades_run": run.delivered("upgrades_run"),
             "validation_results": list(_validation(run)),
         },

@@ -154,6 +154,8 @@ def what_changed(ran: list[Statement]) -> str:
         "columns_added": ("column", "added"),
         "indexes_dropped": ("index", "dropped"),
         "indexes_created": ("index", "made"),
+        "views_created": ("view", "made"),
+        "triggers_created": ("trigger", "made"),
     }
     all_made = [pair for statement in ran for pair in statement.made]
     parts = [name for made, name in all_made if made == "settings_changed"]

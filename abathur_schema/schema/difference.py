@@ -7,26 +7,29 @@ to the application, and `undeclared` lists it.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from .model import Index, Schema, Table
-from .text import fold
+from .model import Index, Schema, Table, Trigger, View
+from .text import fold, normal
 
 if TYPE_CHECKING:  # only a table in another form imports it
     from .table_changes import TableChange
 
 
-class Missing(NamedTuple):
-    """A declared table or index that does not exist."""
+Object = Table | Index | View | Trigger
 
-    declared: Table | Index
+
+class Missing(NamedTuple):
+    """A declared object that does not exist."""
+
+    declared: Object
 
     def __str__(self) -> str:
         return f"{kind_of(self.declared)} {self.declared.name} is missing"
 
 
 class NameTaken(NamedTuple):
-    """The name of a declared table or index belongs to something else, described by `found`."""
+    """The name of a declared object belongs to something else, described by `found`."""
 
-    declared: Table | Index
+    declared: Object
     found: str
 
     def __str__(self) -> str:
@@ -56,12 +59,24 @@ class OtherIndex(NamedTuple):
         return f"index {name} is on {self.live}; declared is {self.declared}"
 
 
-Difference = Missing | NameTaken | OtherTable | OtherIndex
+class OtherText(NamedTuple):
+    """A view or trigger that exists under its name with another definition."""
+
+    declared: View | Trigger
+    live: View | Trigger
+
+    def __str__(self) -> str:
+        return f"{kind_of(self.declared)} {self.declared.name} has another definition"
 
 
-def kind_of(thing: Table | Index) -> str:
-    """`table` or `index`."""
-    return "table" if isinstance(thing, Table) else "index"
+Difference = Missing | NameTaken | OtherTable | OtherIndex | OtherText
+
+
+def kind_of(thing: Object) -> str:
+    """`table`, `virtual table`, `index`, `view` or `trigger`."""
+    if isinstance(thing, Table):
+        return "virtual table" if thing.kind == "virtual" else "table"
+    return type(thing).__name__.lower()
 
 
 def differences(declared: Schema, live: Schema, names: Iterable[str]) -> list[Difference]:
@@ -71,9 +86,17 @@ def differences(declared: Schema, live: Schema, names: Iterable[str]) -> list[Di
 
 
 def _difference(declared: Schema, live: Schema, name: str) -> Difference | None:
-    wanted: Table | Index = declared.tables.get(name) or declared.indexes[name]
+    wanted = declared.named(name)
     table, index = live.tables.get(name), live.indexes.get(name)
-    if isinstance(wanted, Table) and table and table.kind == "table":
+    if isinstance(wanted, View | Trigger):
+        there = (live.views if isinstance(wanted, View) else live.triggers).get(name)
+        if there or isinstance(wanted, Trigger):  # whose names no other objects share
+            same = there and normal(there.sql) == normal(wanted.sql)
+            return None if same else OtherText(wanted, there) if there else Missing(wanted)
+    elif isinstance(wanted, Table) and table and wanted.kind == table.kind == "virtual":
+        is_same = normal(table.sql) == normal(wanted.sql)
+        return None if is_same else NameTaken(wanted, "one with another definition")
+    elif isinstance(wanted, Table) and table and wanted.kind == table.kind == "table":
         if table.sql == wanted.sql:  # identical text: an identical table
             return None
         from .table_changes import table_changes

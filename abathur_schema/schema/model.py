@@ -189,6 +189,13 @@ class Schema:
     triggers: Mapping[str, Trigger]
     statistics: tuple[str, ...] = ()
 
+    def named(self, name: str) -> "Table | Index | View | Trigger":
+        """The object with this folded name. Raises KeyError."""
+        kinds: tuple[Mapping[str, Table | Index | View | Trigger], ...] = (
+            *(self.tables, self.indexes, self.views, self.triggers),
+        )
+        return next(kind[name] for kind in kinds if name in kind)
+
     def indexes_on(self, table: str) -> list[Index]:
         """The indexes of one table."""
         return self._of_table.get(fold(table), [])

@@ -59,7 +59,7 @@ def _read(connection: sqlite3.Connection) -> Schema:
     ):
         if ("table", name) not in text:
             raise _malformed(name)
-        # A virtual table cannot be queried without its module, and none of ours is virtual.
+        # A virtual table cannot be queried without its module.
         is_virtual = kind == "virtual"
         tables[fold(name)] = Table(
             name=name,

@@ -23,15 +23,20 @@ def undeclared(declared: Schema, live: Schema) -> Iterator[Undeclared]:
         if name not in declared.tables and table.kind != "shadow":
             kind = "virtual table" if table.kind == "virtual" else "table"
             yield Undeclared(kind, table.name)
-        elif (wanted := declared.tables.get(name)) and table.sql != wanted.sql:
+        elif (
+            (wanted := declared.tables.get(name))
+            and table.sql != wanted.sql
+            and wanted.kind == "table"
+        ):
             yield from undeclared_in(declared, live, wanted, table)
     for index in undeclared_indexes(declared, live):
         yield Undeclared("index", f"{index.name} on {index}")
     for name, view in live.views.items():
-        if name not in declared.tables:
+        if name not in declared.tables and name not in declared.views:
             yield Undeclared("view", view.name)
-    for trigger in live.triggers.values():
-        yield Undeclared("trigger", f"{trigger.name} on {trigger.table}")
+    for name, trigger in live.triggers.items():
+        if name not in declared.triggers:
+            yield Undeclared("trigger", f"{trigger.name} on {trigger.table}")
 
 
 def undeclared_indexes(declared: Schema, live: Schema) -> list[Index]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from .model import Schema
-from .scratch import copy_of
+from .scratch import copy_of, trust
 from .text import fold, quoted
 
 
@@ -16,6 +16,7 @@ def unusable(live: Schema) -> dict[str, str]:
     """What SQLite cannot prepare, with the reason for each."""
     copy, _ = copy_of(live)
     with closing(copy):
+        trust(copy)
         copy.execute("PRAGMA foreign_keys = ON")
         return dict(_unusable(copy, live))
 

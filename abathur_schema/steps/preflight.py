@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
-from ..declared.declaration import CHAINS, PLAN, PRAGMA, RESTORE, VERIFY, Declared, declared
+from ..declared.declaration import PLAN, PRAGMA, RESTORE, SEARCH, VERIFY, Declared, declared
 from ..errors import UsageError, out_of_order
 from ..schema.model import Schema
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect
@@ -66,8 +66,8 @@ def check(task: str, database: object, reports: object, schema: object = None) -
     """What `task` is to work on; `schema` is the folder of a schema of one's own, or None. Raises
     UsageError when it cannot.
     """
-    wanted = read_declared(schema)
-    if VERIFY in CHAINS.get(task, ()):
+    wanted = read_declared(schema, search=task == SEARCH)
+    if task in ("init", VERIFY):
         _ = wanted.checks  # errors in these files surface before anything is touched
     return Request(*check_paths(task, database, reports), wanted)
 
@@ -92,15 +92,15 @@ def check_paths(task: str, database: object, reports: object) -> tuple[Path, Pat
     return found, folder
 
 
-def read_declared(schema: object) -> Declared:
+def read_declared(schema: object, *, search: bool = False) -> Declared:
     """Read the declared schema, with the one in the folder `schema` on top unless it is None or
-    empty. Raises UsageError.
+    empty; with `search`, the optional step as well. Raises UsageError.
     """
     if schema is None or schema == "":
-        return declared()
+        return declared(search=search)
     if isinstance(schema, Path):
         schema = str(schema)
-    return declared(_path("schema", schema, "its folder, with --schema DIR"))
+    return declared(_path("schema", schema, "its folder, with --schema DIR"), search=search)
 
 
 def _path(setting: str, value: object, remedy: str) -> Path:

@@ -1,0 +1,73 @@
+"""Plan what older databases need first: the files of `sql/upgrades/`."""
+
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+from ..declared.declaration import Declared
+from ..declared.upgrades import Upgrade
+from ..errors import UpgradeError
+from ..schema.model import Schema, Trigger, View
+from ..schema.text import ended, fold, quoted, tokens
+from .outcome import after
+from .statement import Statement
+
+_ALTERS = re.compile(r"\s*(ALTER|CREATE)\b", re.IGNORECASE)
+
+
+def plan_upgrades(declared: Declared, live: Schema, step: str) -> Iterator[Statement]:
+    """The statements of the upgrades of `step` that apply to `live`, in order. Raises UpgradeError
+    when one cannot be applied.
+    """
+    for upgrade in declared.upgrades:
+        if upgrade.step == step and upgrade.applies(live):
+            reason = f"{upgrade.name} (sql/upgrades/{upgrade.path.name})"
+            statements = [
+                Statement(sql, reason, rewrites=not _ALTERS.match(sql))
+                for sql in upgrade.statements
+            ]
+            statements[-1] = statements[-1]._replace(made=(("upgrades_run", upgrade.path.name),))
+            statements, live = _applied(live, upgrade, statements)
+            if upgrade.applies(live):
+                raise UpgradeError(f"{upgrade.path} would apply again after it ran")
+            yield from statements
+
+
+def _applied(
+    live: Schema, upgrade: Upgrade, statements: Sequence[Statement]
+) -> tuple[list[Statement], Schema]:
+    """The statements of an upgrade, and the schema after them. SQLite renames something only if it
+    can parse every view and trigger: one that it cannot parse, and that does not mention what is
+    renamed, is dropped and recreated around it.
+    """
+    names = {part for name in (*upgrade.has, *upgrade.lacks) for part in name.split(".")[1:]}
+    before: list[Statement] = []
+    again: list[Statement] = []
+    while True:
+        every = [*before, *statements, *reversed(again)]
+        try:
+            return every, after(live, every)
+        except sqlite3.Error as error:
+            found = _in_the_way(live, str(error))
+            is_related = found and names & {token.text for token in tokens(found.sql)}
+            if not found or is_related or any(found.name in one.reason for one in before):
+                raise UpgradeError(f"{upgrade.path} cannot be applied: {error}") from error
+            kind = "VIEW" if isinstance(found, View) else "TRIGGER"
+            reason = f"{found.name} cannot be parsed, and blocks the renaming"
+            before.append(Statement(f"DROP {kind} {quoted(found.name)};", reason))
+            again += (
+                Statement(ended(one.sql), f"trigger {one.name} was there")
+                for one in live.triggers.values()
+                if isinstance(found, View) and fold(one.table) == fold(found.name)
+            )
+            again.append(Statement(ended(found.sql), f"{found.name} was there"))
+
+
+def _in_the_way(live: Schema, error: str) -> View | Trigger | None:
+    """The view or trigger that SQLite cannot parse."""
+    things: list[View | Trigger] = [*live.views.values(), *live.triggers.values()]
+    for one in sorted(things, key=lambda thing: -len(thing.name)):
+        kind = "view" if isinstance(one, View) else "trigger"
+        if error.startswith(f"error in {kind} {one.name}"):
+            return one
+    return None

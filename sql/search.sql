@@ -1,0 +1,97 @@
+-- Full-text search over current memories and documents (SQLite documentation, "SQLite FTS5 Extension").
+-- An optional step: `invoke search` chooses it, because its triggers make writing a memory slower.
+
+-- The text of every current memory: the last version of each, unless it was forgotten.
+CREATE VIEW memory_texts AS
+SELECT m.id, m.namespace, m.key,
+       (SELECT group_concat(atom, ' ') FROM json_tree(m.value) WHERE type = 'text') AS strings
+  FROM memory_entries AS m
+ WHERE m.is_deleted = 0
+   AND NOT EXISTS (SELECT 1
+                     FROM memory_entries AS later
+                    WHERE later.namespace = m.namespace AND later.key = m.key
+                      AND later.version > m.version AND later.is_deleted = 0);
+
+-- What is remembered: found by key and by the strings in value; a namespace only narrows.
+CREATE VIRTUAL TABLE memory_search USING fts5(namespace, key, strings);
+INSERT INTO memory_search (rowid, namespace, key, strings)
+SELECT id, namespace, key, strings FROM memory_texts;
+
+-- A new version takes the place of the one before it. (It may replace a row: INSERT OR REPLACE.)
+CREATE TRIGGER memory_search_insert AFTER INSERT ON memory_entries
+BEGIN
+    DELETE FROM memory_search
+     WHERE rowid = (SELECT id FROM memory_entries
+                     WHERE namespace = new.namespace AND key = new.key AND is_deleted = 0
+                       AND version < new.version AND new.is_deleted = 0
+                     ORDER BY version DESC LIMIT 1);
+    INSERT INTO memory_search (rowid, namespace, key, strings)
+    SELECT id, namespace, key, strings
+      FROM memory_texts
+     WHERE id = (SELECT id FROM memory_entries
+                  WHERE namespace = new.namespace AND key = new.key AND is_deleted = 0
+                  ORDER BY version DESC LIMIT 1)
+       AND NOT EXISTS (SELECT 1 FROM memory_search WHERE rowid = memory_texts.id);
+END;
+
+-- The version before a deleted one is current again.
+CREATE TRIGGER memory_search_delete AFTER DELETE ON memory_entries WHEN old.is_deleted = 0
+BEGIN
+    DELETE FROM memory_search WHERE rowid = old.id;
+    INSERT INTO memory_search (rowid, namespace, key, strings)
+    SELECT id, namespace, key, strings
+      FROM memory_texts
+     WHERE id = (SELECT id FROM memory_entries
+                  WHERE namespace = old.namespace AND key = old.key AND is_deleted = 0
+                  ORDER BY version DESC LIMIT 1)
+       AND NOT EXISTS (SELECT 1 FROM memory_search WHERE rowid = memory_texts.id);
+END;
+
+-- What is changed, forgotten or moved: both the memory that it was and the one that it is.
+CREATE TRIGGER memory_search_update
+AFTER UPDATE OF id, namespace, key, value, version, is_deleted ON memory_entries
+WHEN (old.id, old.namespace, old.key, old.value, old.version, old.is_deleted)
+  IS NOT (new.id, new.namespace, new.key, new.value, new.version, new.is_deleted)
+BEGIN
+    DELETE FROM memory_search WHERE rowid = old.id;
+    DELETE FROM memory_search WHERE rowid = new.id;
+    DELETE FROM memory_search
+     WHERE rowid = (SELECT id FROM memory_entries
+                     WHERE namespace = new.namespace AND key = new.key AND is_deleted = 0
+                       AND version < new.version AND new.is_deleted = 0
+                     ORDER BY version DESC LIMIT 1);
+    INSERT INTO memory_search (rowid, namespace, key, strings)
+    SELECT id, namespace, key, strings
+      FROM memory_texts
+     WHERE id IN ((SELECT id FROM memory_entries
+                    WHERE namespace = old.namespace AND key = old.key AND is_deleted = 0
+                    ORDER BY version DESC LIMIT 1),
+                  (SELECT id FROM memory_entries
+                    WHERE namespace = new.namespace AND key = new.key AND is_deleted = 0
+                    ORDER BY version DESC LIMIT 1))
+       AND NOT EXISTS (SELECT 1 FROM memory_search WHERE rowid = memory_texts.id);
+END;
+
+-- Documents: found by the words of title and path.
+CREATE VIRTUAL TABLE document_search USING fts5(title, file_path);
+INSERT INTO document_search (rowid, title, file_path)
+SELECT id, title, file_path FROM document_index;
+
+CREATE TRIGGER document_search_insert AFTER INSERT ON document_index
+BEGIN
+    DELETE FROM document_search WHERE rowid = new.id;
+    INSERT INTO document_search (rowid, title, file_path) VALUES (new.id, new.title, new.file_path);
+END;
+
+CREATE TRIGGER document_search_delete AFTER DELETE ON document_index
+BEGIN
+    DELETE FROM document_search WHERE rowid = old.id;
+END;
+
+CREATE TRIGGER document_search_update AFTER UPDATE OF id, title, file_path ON document_index
+WHEN (old.id, old.title, old.file_path) IS NOT (new.id, new.title, new.file_path)
+BEGIN
+    DELETE FROM document_search WHERE rowid = old.id;
+    DELETE FROM document_search WHERE rowid = new.id;
+    INSERT INTO document_search (rowid, title, file_path) VALUES (new.id, new.title, new.file_path);
+END;
