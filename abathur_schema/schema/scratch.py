@@ -26,6 +26,9 @@ LONGEST = 16 * 1024 * 1024
 """The longest value allowed, in bytes, unless the file itself is larger: far below the 1 GB that an
 expression in a hostile schema could have SQLite allocate for each row."""
 
+LARGEST_INT = 2**31 - 1
+"""The largest limit that can be given to SQLite, whose own is 1 GB unless it was built otherwise."""
+
 
 def guard(connection: sqlite3.Connection, size: int) -> None:
     """Protect a connection from the schema and the pages of a file of `size` bytes, whoever made it
@@ -40,7 +43,8 @@ def guard(connection: sqlite3.Connection, size: int) -> None:
     connection.execute("PRAGMA cell_size_check = ON")
     bound(connection, size)
     if sys.version_info >= (3, 11):  # older Pythons cannot set it; SQLite's limit is 1 GB
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(size, LONGEST))
+        longest = min(max(size, LONGEST), LARGEST_INT)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
 
 
 _BYTES = {0xDC00 + byte: 0x10F700 + byte for byte in range(0x80, 0x100)}
