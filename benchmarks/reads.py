@@ -53,6 +53,10 @@ def values(db: Swarm, chance: random.Random) -> dict[str, Callable[[], Any]]:
         "since": lambda: at(day),
         "task_id": lambda: db.task(chance),
         "user_id": lambda: db.user(chance),
+        "file_path": lambda: f"docs/{chance.randrange(db.documents)}.md",
+        "id": lambda: chance.randrange(db.documents) + 1,
+        "after": lambda: chance.choice(("", MODELS[0])),
+        "number": lambda: db.documents - LIMIT,
     }
 
 
@@ -61,6 +65,7 @@ def special(name: str, db: Swarm, chance: random.Random) -> dict[str, Any]:
     day = chance.uniform(1, DAYS - 1)
     owner = chance.choice((f"user:{db.user(chance)}", f"project:{db.project(chance)}"))
     memory = chance.randrange(db.memories // 3) * 3
+    of_a_memory = {"namespace": db.namespace(random.Random(memory)), "key": f"k{memory}"}
     by_name: dict[str, dict[str, Any]] = {
         # What existed on the first day, or was added on the last: what a daily task finds.
         "checkpoints-to-drop": {"before": at(1)},
@@ -73,10 +78,10 @@ def special(name: str, db: Swarm, chance: random.Random) -> dict[str, Any]:
         "live-sessions": {"status": chance.choice(("active", "paused"))},
         "documents-to-embed": {"sync_status": chance.choice(("pending", "stale"))},
         "next-task": {"status": "ready", "limit": 1},
-        "current-memory": {
-            "namespace": db.namespace(random.Random(memory)),
-            "key": f"k{memory}",
-        },
+        "current-memory": of_a_memory,
+        "versions-of-a-memory": of_a_memory,
+        "memories-with-words": {"words": f"k{memory}", "namespace": None},
+        "documents-with-words": {"words": f"document {chance.randrange(db.documents)}"},
         # Everything that belongs to a user or a project.
         "memories-below-a-namespace": {"namespace": owner},
         "memories-of-a-type-below-a-namespace": {"namespace": owner},

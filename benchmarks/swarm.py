@@ -34,7 +34,7 @@ class Swarm(Database):
     """
 
     def __init__(self, path: str, memories: int) -> None:
-        super().__init__(path)
+        super().__init__(path, search=True)
         self.memories = memories
         self.users = max(memories // 200, 2)
         self.projects = max(memories // 2000, 2)
@@ -45,6 +45,15 @@ class Swarm(Database):
         self.audit = memories // 2
         self.metrics = memories // 2
         self.checkpoints = max(memories // 10, 50)
+
+    async def initialize(self) -> None:
+        """Initialize, and change every document once after the change log has begun."""
+        await super().initialize()
+        changed = "SELECT count(*) FROM document_changes"
+        async with self.transaction() as conn:
+            row = await (await conn.execute(changed)).fetchone()
+            if row and row[0] == 0:
+                await conn.execute("UPDATE document_index SET document_type = document_type")
 
     async def _create_core_indexes(self, conn: aiosqlite.Connection) -> None:
         await super()._create_memory_tables(conn)

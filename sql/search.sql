@@ -1,5 +1,5 @@
--- Full-text search over current memories and documents (SQLite documentation, "SQLite FTS5 Extension").
--- An optional step: `invoke search` chooses it, because its triggers make writing a memory slower.
+-- Full-text search over current memories and documents (SQLite documentation, "SQLite FTS5
+-- Extension"). An optional step: `invoke search` chooses it, because its triggers make writing slower.
 
 -- The text of every current memory: the last version of each, unless it was forgotten.
 CREATE VIEW memory_texts AS
@@ -72,6 +72,14 @@ BEGIN
        AND NOT EXISTS (SELECT 1 FROM memory_search WHERE rowid = memory_texts.id);
 END;
 
+-- Which documents have changed, each with the number of its last change, larger than all before:
+-- what an application keeps in memory of their embeddings it brings up to date by this. The row of
+-- a document that was deleted stays.
+CREATE TABLE document_changes (
+    document_id INTEGER PRIMARY KEY,
+    number      INTEGER NOT NULL UNIQUE
+);
+
 -- Documents: found by the words of title and path.
 CREATE VIRTUAL TABLE document_search USING fts5(title, file_path);
 INSERT INTO document_search (rowid, title, file_path)
@@ -94,4 +102,38 @@ BEGIN
     DELETE FROM document_search WHERE rowid = old.id;
     DELETE FROM document_search WHERE rowid = new.id;
     INSERT INTO document_search (rowid, title, file_path) VALUES (new.id, new.title, new.file_path);
+END;
+
+-- The changes of what embeddings are compared by.
+CREATE TRIGGER document_changes_insert AFTER INSERT ON document_index
+BEGIN
+    UPDATE document_changes SET number = (SELECT max(number) + 1 FROM document_changes)
+     WHERE document_id = new.id;
+    INSERT INTO document_changes (document_id, number)
+    SELECT new.id, 1 + coalesce((SELECT max(number) FROM document_changes), 0)
+     WHERE NOT EXISTS (SELECT 1 FROM document_changes WHERE document_id = new.id);
+END;
+
+CREATE TRIGGER document_changes_delete AFTER DELETE ON document_index
+BEGIN
+    UPDATE document_changes SET number = (SELECT max(number) + 1 FROM document_changes)
+     WHERE document_id = old.id;
+    INSERT INTO document_changes (document_id, number)
+    SELECT old.id, 1 + coalesce((SELECT max(number) FROM document_changes), 0)
+     WHERE NOT EXISTS (SELECT 1 FROM document_changes WHERE document_id = old.id);
+END;
+
+CREATE TRIGGER document_changes_update
+AFTER UPDATE OF id, document_type, embedding_model, embedding_blob ON document_index
+BEGIN
+    UPDATE document_changes SET number = (SELECT max(number) + 1 FROM document_changes)
+     WHERE document_id = old.id;
+    INSERT INTO document_changes (document_id, number)
+    SELECT old.id, 1 + coalesce((SELECT max(number) FROM document_changes), 0)
+     WHERE NOT EXISTS (SELECT 1 FROM document_changes WHERE document_id = old.id);
+    UPDATE document_changes SET number = (SELECT max(number) + 1 FROM document_changes)
+     WHERE document_id = new.id;
+    INSERT INTO document_changes (document_id, number)
+    SELECT new.id, 1 + coalesce((SELECT max(number) FROM document_changes), 0)
+     WHERE NOT EXISTS (SELECT 1 FROM document_changes WHERE document_id = new.id);
 END;

@@ -49,7 +49,7 @@ def test_query_that_is_proven_is_the_query_that_runs(bundle: Bundle, file: Check
 
 
 def test_every_file_is_a_query() -> None:
-    assert list(queries()) == [file.path.stem for file in FILES]
+    assert list(queries()) == [file.path.stem for file in declared().all_checks["plans"]]
 
 
 async def test_sync_and_async_return_the_same(bundle: Bundle) -> None:

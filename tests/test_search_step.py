@@ -51,7 +51,7 @@ def test_search_is_made_by_choice_and_then_belongs_to_the_database(
         ).fetchall()
     made = invoke("search")
     assert made.returncode == 0, made.stderr
-    assert "2 tables made, 1 view made, 6 triggers made" in made.stdout
+    assert "3 tables made, 1 view made, 9 triggers made" in made.stdout
     assert "search          unchanged" in invoke("search").stdout
     again = invoke("init")
     assert "search          unchanged" in again.stdout
@@ -63,8 +63,9 @@ def test_search_is_made_by_choice_and_then_belongs_to_the_database(
     assert digests(database) == before
     report = reports(tmp_path / "reports")[1]
     assert report["deliverables"]["views_created"] == ["memory_texts"]
-    assert len(report["deliverables"]["triggers_created"]) == 6
-    assert {"memory_search", "document_search"} == set(report["deliverables"]["tables_created"])
+    assert len(report["deliverables"]["triggers_created"]) == 9
+    made_tables = {"memory_search", "document_search", "document_changes"}
+    assert set(report["deliverables"]["tables_created"]) == made_tables
 
 
 def test_search_comes_after_memory(invoke: Invoke, tmp_path: Path) -> None:
@@ -199,11 +200,11 @@ async def test_database_makes_it_by_choice_and_keeps_it(tmp_path: Path) -> None:
     async with Database(path):
         assert triggers() == 0
     async with Database(path, search=True) as db:
-        assert triggers() == 6
+        assert triggers() == 9
         async with db.transaction() as conn:
             await conn.execute("DROP TRIGGER memory_search_insert")
     async with Database(path) as db:  # it belongs to the database now
-        assert triggers() == 6
+        assert triggers() == 9
         assert {check.status for check in await db.verify()} == {"pass"}
     async with Database(":memory:", search=True) as db, db.connection() as conn:
         assert await conn.execute_fetchall("SELECT count(*) FROM memory_search")

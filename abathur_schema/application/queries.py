@@ -1,4 +1,6 @@
-"""The queries of `checks/plans/` by name: what `verify` proves is what the application runs."""
+"""The statements of `checks/plans/` and `checks/writes/` by name: what `verify` proves is what the
+application runs.
+"""
 
 import sqlite3
 from collections.abc import Mapping
@@ -15,8 +17,8 @@ if TYPE_CHECKING:  # synchronous callers do not need it
 
 
 class Query(NamedTuple):
-    """A query of `checks/plans/`: the stem of its file name, its title, its text and the names of
-    its parameters.
+    """A query of `checks/plans/` or a statement of `checks/writes/`: the stem of its file name, its
+    title, its text and the names of its parameters.
     """
 
     name: str
@@ -50,13 +52,15 @@ class Query(NamedTuple):
             raise UsageError(f"query {self.name} takes {takes}; given: {given}.")
 
 
-def queries_of(declared: Declared) -> Mapping[str, Query]:
-    """All queries by name. Raises UsageError when a file of `checks/plans/` cannot be read."""
+def queries_of(declared: Declared, kind: str = "plans") -> Mapping[str, Query]:
+    """All queries by name, or all files of another kind. Raises UsageError when a file of `checks/`
+    cannot be read.
+    """
     return {
         file.path.stem: Query(
             file.path.stem, file.name, file.statements[0], parameters(file.statements[0])
         )
-        for file in declared.checks["plans"]
+        for file in declared.all_checks[kind]
     }
 
 
@@ -82,3 +86,13 @@ def queries() -> Mapping[str, Query]:
 def query(name: str) -> Query:
     """The query in `checks/plans/NAME.sql`. Raises UsageError when there is none."""
     return find(name, queries())
+
+
+@cache
+def _writes() -> Mapping[str, Query]:
+    return queries_of(bundled_declaration(), "writes")
+
+
+def write(name: str) -> Query:
+    """The statement in `checks/writes/NAME.sql`."""
+    return _writes()[name]

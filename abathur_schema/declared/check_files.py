@@ -4,7 +4,7 @@ The first comment line of a file is the name of its check. The comment lines bel
 `key: value` pairs; `proof/trials.py` documents each key beside the function that uses it.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,17 +27,16 @@ class CheckFile(NamedTuple):
         return self.says.get("counts", "")
 
 
-KINDS = ("holds", "plans", "rejects", "accepts")
+KINDS = ("holds", "plans", "writes", "rejects", "accepts")
 
 
 Checks = Mapping[str, tuple[CheckFile, ...]]
 """The files by kind, that is, by the name of their folder."""
 
 
-def read_checks(ours: Path, own: Path | None, steps: Container[str]) -> Checks:
-    """Read the files of `checks/`, then those of `own`, sorted by name; not those whose `step:` is
-    none of `steps`. Raises UsageError naming the file at fault, or both files if they have the same
-    name.
+def read_checks(ours: Path, own: Path | None) -> Checks:
+    """Read the files of `checks/`, then those of `own`, sorted by name. Raises UsageError naming
+    the file at fault, or both files if they have the same name.
     """
     checks = {}
     for kind in KINDS:
@@ -49,9 +48,7 @@ def read_checks(ours: Path, own: Path | None, steps: Container[str]) -> Checks:
         if own:
             files += [_read(kind, path) for path in sorted((own / kind).glob("*.sql"))]
             _hold_apart(files)
-        checks[kind] = tuple(
-            file for file in files if file.says.get("step", "") in steps or "step" not in file.says
-        )
+        checks[kind] = tuple(files)
     return checks
 
 
@@ -76,5 +73,5 @@ def _read(kind: str, path: Path) -> CheckFile:
 
 
 def indexes_of(file: CheckFile) -> list[str]:
-    """The indexes named by a query of `plans/`."""
+    """The indexes named by a statement of `plans/` or `writes/`."""
     return [name.strip() for name in file.says.get("index", "").split(",") if name.strip()]

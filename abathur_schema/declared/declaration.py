@@ -81,9 +81,19 @@ class Declared:
     left_out: str = ""
 
     @cached_property
-    def checks(self) -> Checks:
+    def all_checks(self) -> Checks:
         """The files of `checks/` by kind, read on first use. Raises UsageError naming the file."""
-        return read_checks(bundled("checks"), self.own and self.own / "checks", self.steps)
+        return read_checks(bundled("checks"), self.own and self.own / "checks")
+
+    @property
+    def checks(self) -> Checks:
+        """The same without those whose `step:` is not among the steps. Raises UsageError."""
+        return {
+            kind: tuple(
+                file for file in files if "step" not in file.says or file.says["step"] in self.steps
+            )
+            for kind, files in self.all_checks.items()
+        }
 
     def chosen(self, live: Schema) -> "Declared":
         """What is declared for a database with the schema `live`: the optional step belongs to it

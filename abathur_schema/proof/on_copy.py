@@ -49,7 +49,7 @@ def on_copy(connection: sqlite3.Connection, declared: Declared, live: Schema) ->
             yield check("the schema can be copied", "schema", iter(missing), remedy=BY_INIT)
             return
         # Plans come before the application's own indexes, which SQLite might prefer.
-        for file in checks["plans"]:
+        for file in (*checks["plans"], *checks["writes"]):
             faults = trial.plan_faults(copy, file)
             yield check(file.name, file.kind, faults, remedy=remedy_of(file))
         yield check(

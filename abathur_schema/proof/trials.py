@@ -50,8 +50,8 @@ def _rows(cursor: sqlite3.Cursor) -> Iterator[list[str]]:
         yield str(row[0]).splitlines() if len(names) == 1 else [", ".join(pairs)]
 
 
-# plans/: a query. `index:` names the indexes (FTS5 tables are some) that it must use; `sorts:` says
-# why it has to sort.
+# plans/: a query; writes/: a statement that changes rows. `index:` names what it must use: indexes,
+# FTS5 tables, or `rowid` for the INTEGER PRIMARY KEY. `sorts:` says why it has to sort.
 
 
 _FULL_TEXT = re.compile(r"SCAN (?:TABLE )?(\w+) VIRTUAL TABLE INDEX \d+:.*M.*")
@@ -59,7 +59,7 @@ _FULL_TEXT = re.compile(r"SCAN (?:TABLE )?(\w+) VIRTUAL TABLE INDEX \d+:.*M.*")
 
 
 def plan_faults(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
-    """What is wrong with SQLite's plan for a query of `plans/`."""
+    """What is wrong with SQLite's plan for a statement of `plans/` or `writes/`."""
     wanted = {fold(name): name for name in indexes_of(file)}
     used = set()
     for (line,) in (row[3:] for row in _explain(copy, file)):
@@ -73,6 +73,8 @@ def plan_faults(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
             index = fold(by[1]) if by else ""
             if index in wanted:
                 used.add(index)
+            elif "USING INTEGER PRIMARY KEY" in rest and "rowid" in wanted:
+                used.add("rowid")
             elif "PRIMARY KEY" not in rest and not index.startswith("sqlite_autoindex_"):
                 yield f"does not use {', '.join(wanted.values())} alone: {line}"
         elif "TEMP B-TREE" in line and "sorts" not in file.says:

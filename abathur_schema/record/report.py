@@ -116,7 +116,7 @@ def _validation(run: Run) -> Iterator[str]:
 
 
 def _performance(run: Run) -> Iterator[str]:
-    plans = [check for check in run.checks or () if check.kind == "plans"]
+    plans = [check for check in run.checks or () if check.kind in ("plans", "writes")]
     if plans:
         good = sum(check.status == "pass" for check in plans)
         yield f"{good} of {len(plans)} checks of query plans pass: queries search by their index"

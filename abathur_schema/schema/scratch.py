@@ -27,7 +27,7 @@ LONGEST = 16 * 1024 * 1024
 expression in a hostile schema could have SQLite allocate for each row."""
 
 LARGEST_INT = 2**31 - 1
-"""The largest limit that can be given to SQLite, whose own is 1 GB unless it was built otherwise."""
+"""The largest limit that SQLite can be given, by the type of the argument: 2 GB."""
 
 
 def guard(connection: sqlite3.Connection, size: int) -> None:
