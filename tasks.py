@@ -18,9 +18,15 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 # Invoke disables the bytecode cache, so every start would compile the package again.
 sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
 
+# sqlite-utils imports numpy and pandas where they are installed, for values that no task has.
+hidden = {"numpy", "pandas"} - sys.modules.keys()
+sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: not to be found
+
 from abathur_schema.commands.tasks import run_plan, run_restore, run_task
 from abathur_schema.commands.usage import exit_2_on_wrong_usage
 
+for name in hidden:
+    del sys.modules[name]
 gc.freeze()  # exempts what is imported: scanning it for garbage takes a tenth of a short run
 
 DEFAULTS = {"database": "abathur.db", "reports": "reports", "schema": None}

@@ -10,14 +10,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .application.database import Database
     from .application.queries import query
+    from .application.records import Document, Memory, Task
+    from .application.searching import Nearest
+    from .application.words import Hit
     from .errors import AbathurError
 
 __version__ = "0.1.0"
-__all__ = ["AbathurError", "Database", "query"]
+__all__ = [
+    "AbathurError",
+    "Database",
+    "Document",
+    "Hit",
+    "Memory",
+    "Nearest",
+    "Task",
+    "query",
+]
 
 _HOMES = {
     "AbathurError": "errors",
     "Database": "application.database",
+    "Document": "application.records",
+    "Hit": "application.words",
+    "Memory": "application.records",
+    "Nearest": "application.searching",
+    "Task": "application.records",
     "query": "application.queries",
 }
 

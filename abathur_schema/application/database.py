@@ -21,8 +21,10 @@ from ..steps import preflight
 from ..steps.preflight import read_declared
 from .connection import in_its_thread, open_connection
 from .initialization import Initialization
-from .pool import Lender, Pool, Shared, Unfinished, busy_timeout_seconds
+from .pool import Lender, Pool, Shared, Unfinished, busy_timeout_seconds, identity
 from .queries import Query, bundled_declaration, find, queries, queries_of
+from .remembering import Remembering
+from .searching import Searching
 from .turns import Block, Turns
 
 IN_MEMORY = ":memory:"
@@ -30,7 +32,7 @@ IN_MEMORY = ":memory:"
 D = TypeVar("D", bound="Database")
 
 
-class Database:
+class Database(Remembering, Searching):
     """The database of an agent swarm, in a file or in `:memory:`.
 
     Use it as it is or derive from it: override one of the four parts of `initialize`, or add to it
@@ -54,9 +56,10 @@ class Database:
 
         Raises UsageError when a declaration cannot be read, or this SQLite lacks FTS5 for `search`.
         """
+        super().__init__()
         own = schema or search
         self._declared = read_declared(schema, search=search) if own else bundled_declaration()
-        settings = self._declared.settings
+        self._settings = settings = self._declared.settings
         self._lender: Lender
         self._reports: Path | None = None  # an in-memory database has nothing to keep
         if str(path) == IN_MEMORY:
@@ -146,6 +149,9 @@ class Database:
     async def _step(self, name: str, conn: aiosqlite.Connection) -> None:
         begun = self._begun or Initialization(self.path, self._reports, self._declared)
         await in_its_thread(conn, begun.do, name)
+
+    def _file(self) -> object:
+        return identity(self.path) if self._reports else None
 
     def connection(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
         """A connection for the block, with rows by name, the settings of `sql/pragma.sql` and

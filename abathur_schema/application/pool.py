@@ -61,7 +61,7 @@ class Pool:
         self._keep = True
         is_inside = Block.around(self) is not None
         async with self._turns.turn(0.0 if is_inside else PATIENCE_SECONDS):
-            file = _identity(self._path)
+            file = identity(self._path)
             connection = await self._idle_one(file) or await self._open(file)
             succeeded = False
             try:
@@ -206,7 +206,8 @@ class Unfinished:
             await asyncio.wait(self._tasks)
 
 
-def _identity(path: Path) -> Identity:
+def identity(path: Path) -> Identity:
+    """What tells a file from another one at its path; None if there is none."""
     try:
         found = path.stat()
     except OSError:

@@ -6,8 +6,9 @@ A test is skipped where what it needs is missing.
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,16 @@ def disk_of(size: int, folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+def python_with_extensions() -> str:
+    """A Python of the same version that can load SQLite's extensions; the test is skipped if there
+    is none.
+    """
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for command in (sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
+        trial = [command, "-c", "import sqlite3; sqlite3.Connection.enable_load_extension"]
+        with suppress(OSError):
+            if not subprocess.run(trial, capture_output=True, check=False).returncode:
+                return command
+    pytest.skip("no Python here can load SQLite's extensions")

@@ -1,0 +1,91 @@
+"""Search by words: what a user types as an FTS5 expression, and rankings merged into one."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from ..errors import UsageError
+from .queries import query
+from .records import Document, Memory, check_namespace, record
+
+T = TypeVar("T", Memory, Document)
+
+MOST_WORDS = 64
+"""How many different words of a text are searched for; the rest is left out."""
+
+FUSION = 60
+"""The constant of reciprocal rank fusion (Cormack, Clarke, Buettcher, SIGIR 2009)."""
+
+NOT_MADE = (
+    "this database has no full-text search. Make it by `invoke search`, or initialize it by"
+    " Database(path, search=True)"
+)
+
+
+class Hit(NamedTuple):
+    """A memory or document that was found. A larger `score` is better; it compares hits of one
+    search only. `snippet` is the part of the text around the words, which are [in brackets]; empty
+    if only the embedding found it.
+    """
+
+    found: Memory | Document
+    score: float
+    snippet: str
+
+
+def match_expression(text: str, match: str = "all", namespace: str | None = None) -> str:
+    """The FTS5 expression for a text that a user typed; empty if it has no words. With a
+    `namespace` it is for memories only, whose namespaces begin with the same words.
+
+    Raises UsageError when the arguments are wrong.
+    """
+    if not isinstance(text, str):
+        raise UsageError(f"the text to search for is {text!r}. Give a str.")
+    if match not in ("all", "any"):
+        raise UsageError(f"match is {match!r}. Give 'all' or 'any'.")
+    legal = text.encode("utf-8", "replace").decode().replace("\0", " ")
+    words = [*dict.fromkeys(legal.split())][:MOST_WORDS]
+    if not words:
+        return ""
+    joined = (" OR " if match == "any" else " ").join(map(_quoted, words))
+    if namespace is None:
+        return joined
+    check_namespace(namespace)
+    return f"{{key strings}} : ({joined}) AND namespace : ^{_quoted(namespace)}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def with_words(
+    connection: sqlite3.Connection, kind: type[T], values: Mapping[str, Any]
+) -> list[tuple[T, str]]:
+    """The records of a kind with words, best first, each with its snippet."""
+    name = f"{'memories' if kind is Memory else 'documents'}-with-words"
+    try:
+        rows = query(name).execute(connection, **values).fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error) or "no such module" in str(error):
+            raise UsageError(f"{NOT_MADE} ({error}).") from error
+        raise
+    return [(record(kind, row), row["snippet"] or "") for row in rows]
+
+
+def fused(
+    memories: Sequence[tuple[Memory, str]],
+    documents: Sequence[tuple[Document, str]],
+    near: Sequence[Document],
+) -> list[Hit]:
+    """Rankings merged by reciprocal rank fusion: a document in two of them gets both scores."""
+    hits: dict[tuple[type, int], Hit] = {}
+    rankings: tuple[Sequence[tuple[Memory | Document, str]], ...] = (
+        *(memories, documents, [(document, "") for document in near]),
+    )
+    for ranking in rankings:
+        for rank, (found, snippet) in enumerate(ranking, 1):
+            name = type(found), found.id
+            before = hits.get(name, Hit(found, 0.0, snippet))
+            # The later ranking is the one by embedding: its record has the distance.
+            hits[name] = Hit(found, before.score + 1 / (FUSION + rank), before.snippet)
+    return sorted(hits.values(), key=lambda hit: -hit.score)
