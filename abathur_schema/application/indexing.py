@@ -52,7 +52,7 @@ def index(connection: sqlite3.Connection, given: Given) -> tuple[sqlite3.Row, bo
         "document_type": given.document_type or (before and before["document_type"]),
         "content_hash": content_hash,
         "chunk_count": given.chunk_count or (before["chunk_count"] if before else 1),
-        "metadata": given.metadata or (before["metadata"] if before else "{}"),
+        "metadata": given.metadata or (before and before["metadata"]) or "{}",
         **_embedded(connection, given, before, content_hash),
     }
     if before and all(before[name] == value for name, value in values.items()):

@@ -85,7 +85,7 @@ class Remembering(ABC):
                 value=text,
                 version=before["version"] + 1 if before else 1,
                 memory_type=memory_type or (before["memory_type"] if before else "semantic"),
-                metadata=extra or (before["metadata"] if before else "{}"),
+                metadata=extra or (before and before["metadata"]) or "{}",
                 created_by=created_by,
             )
             memory = record(Memory, row)
