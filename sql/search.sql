@@ -1,9 +1,14 @@
 -- Full-text search over current memories and documents (SQLite documentation, "SQLite FTS5
 -- Extension"). An optional step: `invoke search` chooses it, because its triggers make writing slower.
 
--- The text of every current memory: the last version of each, unless it was forgotten.
+-- The text of every current memory: the last version of each, unless it was forgotten. `paths` has a
+-- word for its namespace and for each one above it, of hexadecimal digits: no text has such words.
 CREATE VIEW memory_texts AS
-SELECT m.id, m.namespace, m.key,
+SELECT m.id,
+       (SELECT group_concat(path, ' ')
+          FROM (SELECT group_concat('x' || hex(atom), '') OVER (ORDER BY key) AS path
+                  FROM json_each('[' || replace(json_quote(m.namespace), ':', '","') || ']'))) AS paths,
+       m.key,
        (SELECT group_concat(atom, ' ') FROM json_tree(m.value) WHERE type = 'text') AS strings
   FROM memory_entries AS m
  WHERE m.is_deleted = 0
@@ -12,10 +17,10 @@ SELECT m.id, m.namespace, m.key,
                     WHERE later.namespace = m.namespace AND later.key = m.key
                       AND later.version > m.version AND later.is_deleted = 0);
 
--- What is remembered: found by key and by the strings in value; a namespace only narrows.
-CREATE VIRTUAL TABLE memory_search USING fts5(namespace, key, strings);
-INSERT INTO memory_search (rowid, namespace, key, strings)
-SELECT id, namespace, key, strings FROM memory_texts;
+-- What is remembered: found by key and by the strings in value, below a namespace by its path.
+CREATE VIRTUAL TABLE memory_search USING fts5(paths, key, strings);
+INSERT INTO memory_search (rowid, paths, key, strings)
+SELECT id, paths, key, strings FROM memory_texts;
 
 -- A new version takes the place of the one before it. (It may replace a row: INSERT OR REPLACE.)
 CREATE TRIGGER memory_search_insert AFTER INSERT ON memory_entries
@@ -25,8 +30,8 @@ BEGIN
                      WHERE namespace = new.namespace AND key = new.key AND is_deleted = 0
                        AND version < new.version AND new.is_deleted = 0
                      ORDER BY version DESC LIMIT 1);
-    INSERT INTO memory_search (rowid, namespace, key, strings)
-    SELECT id, namespace, key, strings
+    INSERT INTO memory_search (rowid, paths, key, strings)
+    SELECT id, paths, key, strings
       FROM memory_texts
      WHERE id = (SELECT id FROM memory_entries
                   WHERE namespace = new.namespace AND key = new.key AND is_deleted = 0
@@ -38,8 +43,8 @@ END;
 CREATE TRIGGER memory_search_delete AFTER DELETE ON memory_entries WHEN old.is_deleted = 0
 BEGIN
     DELETE FROM memory_search WHERE rowid = old.id;
-    INSERT INTO memory_search (rowid, namespace, key, strings)
-    SELECT id, namespace, key, strings
+    INSERT INTO memory_search (rowid, paths, key, strings)
+    SELECT id, paths, key, strings
       FROM memory_texts
      WHERE id = (SELECT id FROM memory_entries
                   WHERE namespace = old.namespace AND key = old.key AND is_deleted = 0
@@ -60,8 +65,8 @@ BEGIN
                      WHERE namespace = new.namespace AND key = new.key AND is_deleted = 0
                        AND version < new.version AND new.is_deleted = 0
                      ORDER BY version DESC LIMIT 1);
-    INSERT INTO memory_search (rowid, namespace, key, strings)
-    SELECT id, namespace, key, strings
+    INSERT INTO memory_search (rowid, paths, key, strings)
+    SELECT id, paths, key, strings
       FROM memory_texts
      WHERE id IN ((SELECT id FROM memory_entries
                     WHERE namespace = old.namespace AND key = old.key AND is_deleted = 0

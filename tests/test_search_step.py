@@ -19,7 +19,7 @@ MEMORY = (
     " VALUES ('{}', '{}', '{}', 'semantic', {})"
 )
 DOCUMENT = "INSERT INTO document_index (file_path, title, content_hash) VALUES ('{}', '{}', 'h')"
-MEMORIES = "SELECT rowid, namespace, key, strings FROM memory_search ORDER BY rowid"
+MEMORIES = "SELECT rowid, paths, key, strings FROM memory_search ORDER BY rowid"
 SAVED = ";".join(
     [
         MEMORY.format("user:alice", "tea", '{"kind": "green", "cups": 2}', 1),
@@ -77,8 +77,8 @@ def test_search_comes_after_memory(invoke: Invoke, tmp_path: Path) -> None:
 
 def test_what_exists_is_found_and_what_is_not_current_is_not(searched: Bundle) -> None:
     assert searched.rows(MEMORIES) == [
-        (2, "user:alice", "tea", "black sweet"),
-        (3, "user:bob", "cup", "big"),
+        (2, "x75736572 x75736572x616C696365", "tea", "black sweet"),
+        (3, "x75736572 x75736572x626F62", "cup", "big"),
     ]
     assert searched.rows("SELECT rowid FROM document_search WHERE document_search MATCH 'plan'")
 
@@ -140,7 +140,7 @@ def test_wrong_index_is_found_and_made_anew(searched: Bundle, case: str) -> None
     assert any(name.startswith("full-text") for name in found), found
     searched.sql(f"DROP TABLE {table}")  # the remedy that it tells
     assert searched.run("init") == 0
-    assert searched.rows(MEMORIES)[0] == (2, "user:alice", "tea", "black sweet")
+    assert searched.rows(MEMORIES)[0] == (2, "x75736572 x75736572x616C696365", "tea", "black sweet")
 
 
 def test_rebuilt_table_keeps_its_search(searched: Bundle) -> None:

@@ -71,6 +71,9 @@ FOUND: dict[str, list[str]] = {
     "(and left)": ["odd"],
     "*here*": ["odd"],
     "kind": [],
+    "alice": [],
+    "user": [],
+    "75736572": [],
     "2": [],
 }
 

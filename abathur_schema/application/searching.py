@@ -96,7 +96,8 @@ class Searching(ABC):
         best first. Memories have them in the key or in the strings of the value, documents in title
         or path. `namespace` restricts memories to those in it and below it.
 
-        Any text is legal, and each part of it between white space is searched for as it stands.
+        Any text is legal, and each part of it between white space is searched for as it stands. Of
+        more than 10,000 memories or documents that have the words, the newest 10,000 are ranked.
         With an `embedding`, the documents nearest to it are found as well, as by
         `nearest_documents`; the rankings are merged by reciprocal rank fusion.
 
@@ -110,11 +111,9 @@ class Searching(ABC):
         documents: list[tuple[Document, str]] = []
         if words:
             async with self.connection() as conn:
-                ask = with_words
-                more = {"namespace": namespace}
-                memories = await in_its_thread(conn, ask, Memory, {**values, **more})
+                memories = await in_its_thread(conn, with_words, Memory, values)
                 values["words"] = match_expression(text, match)
-                documents = await in_its_thread(conn, ask, Document, values)
+                documents = await in_its_thread(conn, with_words, Document, values)
         near: list[Document] = []
         if embedding is not None:
             near = await self.nearest_documents(

@@ -35,7 +35,7 @@ class Hit(NamedTuple):
 
 def match_expression(text: str, match: str = "all", namespace: str | None = None) -> str:
     """The FTS5 expression for a text that a user typed; empty if it has no words. With a
-    `namespace` it is for memories only, whose namespaces begin with the same words.
+    `namespace` it is for memories only, and finds those in it and below it.
 
     Raises UsageError when the arguments are wrong.
     """
@@ -45,13 +45,15 @@ def match_expression(text: str, match: str = "all", namespace: str | None = None
         raise UsageError(f"match is {match!r}. Give 'all' or 'any'.")
     legal = text.encode("utf-8", "replace").decode().replace("\0", " ")
     words = [*dict.fromkeys(legal.split())][:MOST_WORDS]
+    if namespace is not None:
+        check_namespace(namespace)
     if not words:
         return ""
     joined = (" OR " if match == "any" else " ").join(map(_quoted, words))
     if namespace is None:
         return joined
-    check_namespace(namespace)
-    return f"{{key strings}} : ({joined}) AND namespace : ^{_quoted(namespace)}"
+    path = "".join(f"x{part.encode().hex()}" for part in namespace.split(":"))  # of `memory_texts`
+    return f"({joined}) AND paths : {_quoted(path)}"
 
 
 def _quoted(text: str) -> str:

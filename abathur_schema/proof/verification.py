@@ -32,6 +32,7 @@ from . import full_text
 from . import trials as trial
 from .findings import BY_INIT, EACH, IN_SQL, Check, Part, check, draw, joined
 from .on_copy import on_copy
+from .targets import TARGETS, within
 
 
 def verify(
@@ -88,6 +89,7 @@ def _all(
     yield check("does not work", "info", _unusable(live), info=True)
     if wanted.left_out:
         yield check("left out: full-text search", "info", iter([wanted.left_out]), info=True)
+    yield check(TARGETS, "info", within(connection, live), info=True)
     yield check("not managed here", "info", map(str, undeclared(wanted.schema, live)), info=True)
 
 
