@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,11 +43,11 @@ class Way(NamedTuple):
     runs: int = 100
 
 
-SCAN = Way("scan, sqlite-vec", "ours, without numpy", extensions=True, runs=30)
-BY_NUMPY = Way("scan, numpy", "ours", runs=20)
+SCAN = Way("scan, sqlite-vec", "ours, without numpy", extensions=True, runs=20)
+BY_NUMPY = Way("scan, numpy", "ours", runs=10)
 KEPT = Way("in memory", "ours", log=True)
 WAYS = (SCAN, BY_NUMPY, KEPT)
-VEC0 = Way("vec0", "vec0", extensions=True, runs=30)
+VEC0 = Way("vec0", "vec0", extensions=True, runs=20)
 USEARCH = Way("usearch", "usearch", log=True, runs=1000)
 
 
@@ -149,7 +150,7 @@ def measure(
     is_logged = False
     for way in (*WAYS, *peers):
         interpreter = python if way.extensions else sys.executable
-        if interpreter is None:
+        if interpreter is None or (way is USEARCH and not find_spec("usearch")):
             continue
         if way.log and not is_logged:
             asyncio.run(add_search(path))

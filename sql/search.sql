@@ -4,7 +4,7 @@
 -- The text of every current memory: the last version of each, unless it was forgotten. `paths` has a
 -- word for its namespace and for each one above it, of hexadecimal digits: no text has such words.
 CREATE VIEW memory_texts AS
-SELECT m.id,
+SELECT m.id, m.namespace,
        (SELECT group_concat(path, ' ')
           FROM (SELECT group_concat('x' || hex(atom), '') OVER (ORDER BY key) AS path
                   FROM json_each('[' || replace(json_quote(m.namespace), ':', '","') || ']'))) AS paths,
@@ -18,20 +18,32 @@ SELECT m.id,
                       AND later.version > m.version AND later.is_deleted = 0);
 
 -- What is remembered: found by key and by the strings in value, below a namespace by its path.
-CREATE VIRTUAL TABLE memory_search USING fts5(paths, key, strings);
-INSERT INTO memory_search (rowid, paths, key, strings)
-SELECT id, paths, key, strings FROM memory_texts;
+CREATE VIRTUAL TABLE memory_search USING fts5(namespace UNINDEXED, paths, key, strings);
+INSERT INTO memory_search (rowid, namespace, paths, key, strings)
+SELECT id, namespace, paths, key, strings FROM memory_texts;
 
--- A new version takes the place of the one before it. (It may replace a row: INSERT OR REPLACE.)
+-- A new version takes the place of the one before it. Under its id there may have been another memory
+-- (INSERT OR REPLACE deletes without a trigger): the version before that is current again.
 CREATE TRIGGER memory_search_insert AFTER INSERT ON memory_entries
 BEGIN
+    INSERT INTO memory_search (rowid, namespace, paths, key, strings)
+    SELECT id, namespace, paths, key, strings
+      FROM memory_texts
+     WHERE id = (SELECT m.id
+                   FROM memory_search AS replaced
+                   JOIN memory_entries AS m ON m.namespace = replaced.namespace
+                                           AND m.key = replaced.key AND m.is_deleted = 0
+                  WHERE replaced.rowid = new.id
+                  ORDER BY m.version DESC LIMIT 1)
+       AND NOT EXISTS (SELECT 1 FROM memory_search WHERE rowid = memory_texts.id);
+    DELETE FROM memory_search WHERE rowid = new.id;
     DELETE FROM memory_search
      WHERE rowid = (SELECT id FROM memory_entries
                      WHERE namespace = new.namespace AND key = new.key AND is_deleted = 0
                        AND version < new.version AND new.is_deleted = 0
                      ORDER BY version DESC LIMIT 1);
-    INSERT INTO memory_search (rowid, paths, key, strings)
-    SELECT id, paths, key, strings
+    INSERT INTO memory_search (rowid, namespace, paths, key, strings)
+    SELECT id, namespace, paths, key, strings
       FROM memory_texts
      WHERE id = (SELECT id FROM memory_entries
                   WHERE namespace = new.namespace AND key = new.key AND is_deleted = 0
@@ -43,8 +55,8 @@ END;
 CREATE TRIGGER memory_search_delete AFTER DELETE ON memory_entries WHEN old.is_deleted = 0
 BEGIN
     DELETE FROM memory_search WHERE rowid = old.id;
-    INSERT INTO memory_search (rowid, paths, key, strings)
-    SELECT id, paths, key, strings
+    INSERT INTO memory_search (rowid, namespace, paths, key, strings)
+    SELECT id, namespace, paths, key, strings
       FROM memory_texts
      WHERE id = (SELECT id FROM memory_entries
                   WHERE namespace = old.namespace AND key = old.key AND is_deleted = 0
@@ -58,6 +70,16 @@ AFTER UPDATE OF id, namespace, key, value, version, is_deleted ON memory_entries
 WHEN (old.id, old.namespace, old.key, old.value, old.version, old.is_deleted)
   IS NOT (new.id, new.namespace, new.key, new.value, new.version, new.is_deleted)
 BEGIN
+    INSERT INTO memory_search (rowid, namespace, paths, key, strings)
+    SELECT id, namespace, paths, key, strings
+      FROM memory_texts
+     WHERE id = (SELECT m.id
+                   FROM memory_search AS replaced
+                   JOIN memory_entries AS m ON m.namespace = replaced.namespace
+                                           AND m.key = replaced.key AND m.is_deleted = 0
+                  WHERE replaced.rowid = new.id AND new.id <> old.id
+                  ORDER BY m.version DESC LIMIT 1)
+       AND NOT EXISTS (SELECT 1 FROM memory_search WHERE rowid = memory_texts.id);
     DELETE FROM memory_search WHERE rowid = old.id;
     DELETE FROM memory_search WHERE rowid = new.id;
     DELETE FROM memory_search
@@ -65,8 +87,8 @@ BEGIN
                      WHERE namespace = new.namespace AND key = new.key AND is_deleted = 0
                        AND version < new.version AND new.is_deleted = 0
                      ORDER BY version DESC LIMIT 1);
-    INSERT INTO memory_search (rowid, paths, key, strings)
-    SELECT id, paths, key, strings
+    INSERT INTO memory_search (rowid, namespace, paths, key, strings)
+    SELECT id, namespace, paths, key, strings
       FROM memory_texts
      WHERE id IN ((SELECT id FROM memory_entries
                     WHERE namespace = old.namespace AND key = old.key AND is_deleted = 0

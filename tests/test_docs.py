@@ -14,7 +14,7 @@ BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]*)(?:#([^)]+))?\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
-SHOWN = {"README.md": '"dark" 1\n'}  # printed by a block, but not shown on the page
+SHOWN = {"README.md": "dark 1\n"}  # printed by a block, but not shown on the page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])

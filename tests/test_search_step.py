@@ -121,7 +121,7 @@ def test_drift_is_found_and_mended(searched: Bundle, case: str) -> None:
 
 DAMAGE = {
     "an index page": "UPDATE memory_search_data SET block = zeroblob(9) WHERE id > 10",
-    "a row's text": "UPDATE memory_search_content SET c2 = 'other' WHERE id = 2",
+    "a row's text": "UPDATE memory_search_content SET c3 = 'other' WHERE id = 2",
     "a row's length": "DELETE FROM document_search_docsize",
     "a memory left out": "DELETE FROM memory_search WHERE rowid = 2",
     "a document left out": "DELETE FROM document_search",

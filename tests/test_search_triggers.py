@@ -61,7 +61,7 @@ def test_whatever_is_written_is_found(recursive: bool, operations: list[tuple[An
             _apply(connection, operation)
             current = connection.execute("SELECT * FROM memory_texts ORDER BY id").fetchall()
             found = connection.execute(
-                "SELECT * FROM (SELECT rowid, paths, key, strings FROM memory_search)"
+                "SELECT * FROM (SELECT rowid, namespace, paths, key, strings FROM memory_search)"
                 " WHERE rowid IN (SELECT id FROM memory_entries) ORDER BY 1"
             ).fetchall()
             assert found == current

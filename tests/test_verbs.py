@@ -1,21 +1,15 @@
 """The verbs of `Database`: what they write and return, their audit rows, and what they refuse."""
 
-import asyncio
-import hashlib
 import re
 import sqlite3
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from abathur_schema import AbathurError, Database, Document, Memory, Task
 from abathur_schema.errors import UsageError
-from tests.support.commands import environment
-from tests.support.embeddings import blob
 from tests.support.inserts import TASK, count
 
 SESSION = "INSERT INTO sessions (id, app_name, user_id) VALUES ('s1', 'shop', 'alice')"
@@ -156,52 +150,6 @@ async def test_claim_task_takes_the_most_urgent_then_the_oldest(db: Database) ->
     ]
 
 
-async def test_document_is_indexed_by_its_content(db: Database, tmp_path: Path) -> None:
-    path = tmp_path / "plan.md"
-    path.write_text("intro\n# The plan #\n\n# More")
-    made = await db.index_document(path, document_type="plan", metadata={"a": 1})
-    assert (made.file_path, made.title, made.document_type) == (str(path), "The plan", "plan")
-    assert made.content_hash == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (made.sync_status, made.embedding_model, made.last_synced_at) == ("pending", None, None)
-    assert await db.index_document(path) == made
-    assert await count(db, "audit") == 1
-
-    embedded = await db.index_document(path, embedding=[1, 0], embedding_model="m")
-    assert (embedded.id, embedded.sync_status, embedded.metadata) == (made.id, "synced", {"a": 1})
-    assert embedded.last_synced_at
-    assert [one.id for one in await db.nearest_documents([1, 0])] == [made.id]
-
-    path.write_text("no heading any more")
-    stale = await db.index_document(path)
-    assert (stale.title, stale.sync_status) == ("plan.md", "stale")
-    assert (stale.embedding_model, stale.document_type) == ("m", "plan")
-    synced = await db.index_document(path, title="Mine", embedding=[0, 1], embedding_model="n")
-    assert (synced.sync_status, synced.embedding_model, synced.title) == ("synced", "n", "Mine")
-    assert (await db.index_document(path)).title == "Mine"
-    assert await count(db, "document_index") == 1
-    assert await count(db, "audit") == 4
-
-
-async def test_same_content_at_another_path_needs_no_embedding_of_its_own(db: Database) -> None:
-    await db.index_document("a.md", content="same", embedding=blob(1, 2), embedding_model="m")
-    other = await db.index_document("b.md", content=b"same")
-    assert (other.sync_status, other.embedding_model) == ("synced", "m")
-    near = await db.nearest_documents([1, 2])
-    assert [one.file_path for one in near] == ["a.md", "b.md"]
-    assert [one.distance for one in near] == pytest.approx([0, 0], abs=1e-12)
-    moved = await db.index_document("a.md", content="new")
-    assert moved.sync_status == "stale"
-    assert (await db.index_document("c.md", content="new")).sync_status == "pending"
-
-
-async def test_document_of_bytes_that_are_no_text(db: Database) -> None:
-    made = await db.index_document("a.bin", content=b"\xff\n# \xfe\0x")
-    assert (made.title, made.content_hash) == (
-        "\ufffdx",
-        hashlib.sha256(b"\xff\n# \xfe\0x").hexdigest(),
-    )
-
-
 Act = Callable[[Database], Awaitable[object]]
 
 REFUSED: dict[str, tuple[Act, str]] = {
@@ -289,65 +237,6 @@ async def test_what_older_applications_left_can_be_read(file_db: Database) -> No
     assert memory
     assert (memory.value, memory.metadata) == ("no JSON", None)
     assert (await file_db.remember("user:a", "k", 1)).version == 2
-
-
-PROGRAM = """
-import asyncio, sys
-from abathur_schema import Database
-
-async def main() -> None:
-    async with Database(sys.argv[1]) as db:
-        print("ready", flush=True)
-        sys.stdin.readline()
-        async def work(number):
-            await db.remember("user:alice", "tea", number)
-            await db.append_event("s1", number)
-            await db.index_document(f"{number % 5}.md", content=str(number))
-            task = await db.claim_task()
-            print(task.id if task else "", flush=True)
-        await asyncio.gather(*(work(number) for number in range(50)))
-
-asyncio.run(main())
-"""
-
-
-async def test_fifty_at_once_in_each_of_three_processes(tmp_path: Path) -> None:
-    """No version, event or audit row is lost or made twice, and each task has one worker."""
-    path = tmp_path / "swarm.db"
-    async with Database(path) as db:
-        await execute(db, SESSION)
-        async with db.transaction() as conn:
-            await conn.executemany(TASK, [(f"t{number}",) for number in range(100)])
-        pipe = asyncio.subprocess.PIPE
-        workers = [
-            await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", PROGRAM, str(path)),
-                stdin=pipe,
-                stdout=pipe,
-                env=environment(),
-            )
-            for _ in range(3)
-        ]
-        for worker in workers:
-            assert worker.stdout
-            await worker.stdout.readline()
-        outputs = await asyncio.gather(*(worker.communicate(b"go\n") for worker in workers))
-        assert [worker.returncode for worker in workers] == [0, 0, 0]
-        claimed = [line for out, _ in outputs for line in out.decode().split()]
-        assert sorted(claimed) == sorted(f"t{number}" for number in range(100))
-        history = await db.history("user:alice", "tea", limit=1000)
-        assert [one.version for one in history] == list(range(150, 0, -1))
-        async with db.connection() as conn:
-            ((events, documents),) = await conn.execute_fetchall(
-                "SELECT json_array_length(events), (SELECT count(*) FROM document_index)"
-                " FROM sessions"
-            )
-        assert (events, documents) == (150, 5)
-        actions = [one["action_type"] for one in await trail(db)]
-        assert actions.count("session_append_event") == 150
-        assert actions.count("task_claim") == 100
-        assert actions.count("memory_create") == 1
-        assert actions.count("memory_update") == 149
 
 
 async def test_types_are_those_of_the_caller(db: Database) -> None:

@@ -5,8 +5,8 @@ SELECT 'memory_search lacks memory ' || t.id || ' as it is now'
   FROM memory_texts AS t
  WHERE NOT EXISTS (SELECT 1
                      FROM memory_search AS s
-                    WHERE s.rowid = t.id AND s.paths IS t.paths AND s.key IS t.key
-                      AND s.strings IS t.strings);
+                    WHERE s.rowid = t.id AND s.namespace IS t.namespace AND s.paths IS t.paths
+                      AND s.key IS t.key AND s.strings IS t.strings);
 
 -- A row whose memory is gone is not found, and does no harm.
 SELECT 'memory_search has memory ' || m.id || ', which is not current'

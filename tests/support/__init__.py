@@ -6,6 +6,7 @@
 - skipping where strace, root or mounts are missing; a disk of N bytes: `machine`
 - `invoke plan`, and the plan compared with what `init` does: `upgrading`
 - rows for the async `Database`: `inserts`; services on top of it: `services`
+- documents with embeddings, and the plainest way to find the nearest: `embeddings`
 
 Older and drifted databases:
 

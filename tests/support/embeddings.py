@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 INSERT = (
     "INSERT INTO document_index (id, file_path, title, document_type, content_hash,"
     " embedding_model, embedding_blob) VALUES (:id, 'docs/' || :id || '.md', 'Document ' || :id,"
@@ -72,3 +74,11 @@ def distance(one: bytes, other: bytes) -> float:
     a, b = array("f", one), array("f", other)
     cosine = math.fsum(x * y for x, y in zip(a, b, strict=True)) / (math.hypot(*a) * math.hypot(*b))
     return 1 - cosine
+
+
+def agree(got: list[tuple[int, float]], wanted: list[tuple[int, float]]) -> None:
+    """Distances are the same; ids too, where distances are not so near that rounding decides."""
+    assert [one[1] for one in got] == pytest.approx([one[1] for one in wanted], abs=1e-9)
+    for mine, (id_, far) in zip(got, wanted, strict=True):
+        is_tie = sum(abs(other - far) < 1e-9 for _, other in wanted) > 1 or far == wanted[-1][1]
+        assert mine[0] == id_ or is_tie
