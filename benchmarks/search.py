@@ -26,7 +26,9 @@ from abathur_schema.proof.targets import SEMANTIC_MS
 from benchmarks import words
 
 ROOT = Path(__file__).resolve().parent.parent
-GRID = [(n, floats) for n in (1000, 10_000, 100_000, 300_000, 1_000_000) for floats in (384, 768)]
+SIZES = [
+    f"{n}x{floats}" for n in (1000, 10_000, 100_000, 300_000, 1_000_000) for floats in (384, 768)
+]
 CENTERS = 1000
 USEARCH_UP_TO = 100_000
 TIMES_THE_LIMIT = 3
@@ -195,7 +197,8 @@ async def add_search(path: Path) -> None:
 def main() -> int:
     """Measure, and say whether the targets hold."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--most", type=int, default=1_000_000, help="documents and memories")
+    parser.add_argument("--sizes", nargs="+", default=SIZES, help="documents, each with its floats")
+    parser.add_argument("--memories", type=int, default=1_000_000, help="for the search by words")
     parser.add_argument(
         "--usearch", type=int, default=USEARCH_UP_TO, help="up to so many documents"
     )
@@ -207,9 +210,7 @@ def main() -> int:
     print(HEAD)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        for documents, floats in GRID:
-            if documents > asked.most:
-                continue
+        for documents, floats in (map(int, size.split("x")) for size in asked.sizes):
             is_peer = documents <= asked.usearch
             for way, times in measure(documents, floats, place, speed, is_peer):
                 name = f"{documents:,} x {floats}, {way.label}"
@@ -221,7 +222,7 @@ def main() -> int:
                     if documents >= 100_000 and statistics.median(times) > TIMES_THE_LIMIT * limit:
                         misses.append(f"{name}: within {TIMES_THE_LIMIT} times the limit")
     print()
-    misses += asyncio.run(words.measure(asked.most))
+    misses += asyncio.run(words.measure(asked.memories))
     print("\n" + ("\n".join(f"missed: {miss}" for miss in misses) or "all targets hold"))
     return bool(misses)
 
