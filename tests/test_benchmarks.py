@@ -41,6 +41,13 @@ def test_load_notices_a_lost_write(bundle: Bundle) -> None:
     assert [line.rpartition(": ")[2] for line in found] == ["0, expected 1", "2, expected 3"]
 
 
+def test_every_search_is_measured() -> None:
+    """The sizes are too small for a verdict on the limit."""
+    output = benchmark("search", "--sizes", "1000x32", "--memories", "3000", codes=(0, 1))
+    for way in ("scan, numpy", "in memory", "one", "two in a namespace", "any of three"):
+        assert f" {way} " in output or f"\n{way} " in output
+
+
 def test_every_query_is_measured_and_finds_rows(tmp_path: Path) -> None:
     path = tmp_path / "swarm.db"
     options = "--memories", "20000", "--runs", "20", "--database", str(path)

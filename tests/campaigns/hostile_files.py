@@ -137,7 +137,7 @@ MADE: dict[str, Callable[[Path], None]] = {
         "length('x')",
         "load_extension('/tmp/evil.so')",
     ),
-    "an expression a thousand levels deep": edited(
+    "an expression three thousand levels deep": edited(
         "CREATE TABLE t (x CHECK (x)); INSERT INTO t VALUES (1)",
         "(x)",
         "(" * 3000 + "x" + ")" * 3000,

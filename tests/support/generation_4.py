@@ -207,8 +207,8 @@ class Application:
             self._insert("document_embedding_metadata", document_id=document, file_path=path)
 
     def prune(self, task: str) -> int:
-        """Delete a task and all its descendants, with their agents and checkpoints, but keep the
-        audit trail. Return the number of tasks deleted.
+        """Delete a task and all its descendants, with their agents, state and checkpoints, but keep
+        the audit trail. Return the number of tasks deleted.
         """
         with self._transaction():
             below = self.connection.execute(
