@@ -97,7 +97,7 @@ class Searching(ABC):
         or path. `namespace` restricts memories to those in it and below it.
 
         Any text is legal, and each part of it between white space is searched for as it stands. Of
-        more than 10,000 memories or documents that have the words, the newest 10,000 are ranked.
+        more than 5,000 memories or documents that have the words, the newest 5,000 are ranked.
         With an `embedding`, the documents nearest to it are found as well, as by
         `nearest_documents`; the rankings are merged by reciprocal rank fusion.
 

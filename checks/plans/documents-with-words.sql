@@ -1,4 +1,4 @@
--- Documents with words in title or path, the best first of those of the newest 10,000
+-- Documents with words in title or path, the best first of those of the newest 5,000
 -- step: search
 -- index: document_search
 -- sorts: ranking takes a microsecond for each document, and a frequent word is in most of them
@@ -10,7 +10,7 @@ SELECT d.id, d.file_path, d.title, d.document_type, d.content_hash, d.chunk_coun
                   FROM document_search
                  WHERE document_search MATCH :words
                  ORDER BY rowid DESC
-                 LIMIT 10000)
+                 LIMIT 5000)
          ORDER BY score
          LIMIT :limit) AS best
  CROSS JOIN document_search

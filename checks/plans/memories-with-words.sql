@@ -1,4 +1,4 @@
--- Current memories with words, the best first of those of the newest 10,000
+-- Current memories with words, the best first of those of the newest 5,000
 -- step: search
 -- index: memory_search
 -- sorts: ranking takes a microsecond for each memory, and a frequent word is in most of them
@@ -10,7 +10,7 @@ SELECT m.id, m.namespace, m.key, m.value, m.memory_type, m.version, m.is_deleted
                   FROM memory_search
                  WHERE memory_search MATCH :words
                  ORDER BY rowid DESC
-                 LIMIT 10000)
+                 LIMIT 5000)
          ORDER BY score
          LIMIT :limit) AS best
  CROSS JOIN memory_search
