@@ -9,6 +9,8 @@ import shutil
 import sqlite3
 import traceback
 from pathlib import Path
+from shlex import quote
+from string import Template
 from typing import NamedTuple
 
 from .errors import (
@@ -31,7 +33,10 @@ def trace(error: BaseException) -> str:
 
 
 class Cause(NamedTuple):
-    """A likely cause and what to do about it; `may_pass` if a second attempt may help."""
+    """A likely cause and what to do about it; `may_pass` if a second attempt may help. In a remedy,
+    `$database` and `$folder` stand for the paths of the file and its folder, `$again` for the
+    command that failed.
+    """
 
     cause: str
     remedy: str
@@ -40,100 +45,118 @@ class Cause(NamedTuple):
 
 FULL = Cause(
     "the disk that holds the database is full",
-    "make room on it, then run the same command again: what was done stays done",
+    "make room on it (`df -h $folder` shows how much there is), then run $again again: what was"
+    " done stays done",
 )
 LOCKED = Cause(
     "another process holds the lock on the database, for longer than busy_timeout allows",
-    "wait for it or stop it (`fuser -v DATABASE` names it), then run the same command again",
+    "wait for it, or ask whoever runs it to stop it (`fuser -v $database` names it), then run"
+    " $again again",
     may_pass=True,
 )
 NO_ACCESS = Cause(
     "this user may not open the file, or may not create the -wal and -shm files beside it",
-    "grant write permission on the file and its folder, or run as the user who owns them",
+    "ask the owner (`ls -ld $folder $database` names them) for write permission on the file and its"
+    " folder, or run $again as that user",
 )
 READ_ONLY = Cause(
     "this user may not write the database file or its folder, or they are mounted read-only",
-    "grant write permission on the file and its folder (WAL creates files beside it), or run as"
-    " the user who owns them",
+    "ask the owner (`ls -ld $folder $database` names them) for write permission on the file and its"
+    " folder (WAL creates files beside it), or run $again as that user",
 )
 LEFT_OPEN = Cause(
     "the application was stopped while writing and left a -journal, which must be rolled back"
     " before anyone can read",
-    "open it once for writing: `invoke pragma`, or the application itself",
+    "open it once for writing, by `invoke pragma` or by the application itself, then run $again"
+    " again",
 )
 NO_DATABASE = Cause(
     "the file is not an SQLite database (or is encrypted, or its first page is damaged)",
-    "name another path, or move the file away; if it was a database, restore a copy",
+    "name another path; or, if it was a database, put a kept state back (`invoke restore` lists"
+    " them); or, if its owner does not need it, move it away"
+    " (`mv $database $database.moved-away`) and run `invoke init`",
 )
 CORRUPT = Cause(
     "the database is corrupt",
-    "restore a copy, or save what can be read: sqlite3 DATABASE .recover | sqlite3 NEW",
+    "ask its owner whether to put a kept state back (`invoke restore` lists them), or to save what"
+    " can be read (`sqlite3 $database .recover > recovered.sql`)",
 )
 HIDING_NAME = Cause(
     "a table or view has the name of one of SQLite's functions, and would answer in its place",
-    "rename it (ALTER TABLE ... RENAME TO ...), or drop the view and recreate it under another"
-    " name; if you do not know it, trust nothing else in the file",
+    "ask who made it (`sqlite3 $database .schema` shows it); rename it (ALTER TABLE ... RENAME TO"
+    " ...), or drop the view and recreate it under another name; if nobody knows it, trust nothing"
+    " else in the file",
 )
 TOO_NEW = Cause(
     "the file was written by an SQLite much newer than this one, or its header is damaged",
-    "use a newer SQLite, or restore a copy",
+    "use a Python with a newer SQLite (`python3 -c 'import sqlite3; print(sqlite3.sqlite_version)'`"
+    " prints that of one), or put a kept state back (`invoke restore` lists them)",
 )
 DISK_FAILED = Cause(
     "the disk or the file system failed while reading or writing",
-    "check the disk (dmesg, free space, network mounts) before anything else",
+    "ask whoever runs this machine to check the disk (`dmesg`, `df -h $folder`) before anything"
+    " else",
 )
 NO_WAL = Cause(
     "the file system does not support WAL, which needs memory shared between processes; network"
     " file systems do not",
-    'put the database on a local disk (SQLite documentation, "Write-Ahead Logging")',
+    "put the database on a local disk (`df -hT $folder` shows what this one is; SQLite"
+    ' documentation, "Write-Ahead Logging")',
 )
 OTHER_FORM = Cause(
     "the database has objects of these names in another form, made by something else",
-    "rename or drop the conflicting objects, or start with a new database"
-    "; this step changed nothing",
+    "ask who made them (`sqlite3 $database .schema` shows them); rename or drop them, or start with"
+    " a new database, then run $again again; this step changed nothing",
 )
 BROKEN_ROWS = Cause(
     "rows that older applications wrote violate a declared constraint",
-    "correct the rows that the message names (change or delete them in an SQL shell, or with the"
-    " application that wrote them), then run the same command again; this step changed nothing",
+    "correct the rows that the message names (change or delete them in an SQL shell,"
+    " `sqlite3 $database`, or with the application that wrote them), then run $again again; this"
+    " step changed nothing",
 )
 NO_UPGRADE = Cause(
     "the file is wrong, or a view or trigger of the application blocks it: SQLite renames something"
     " only if it can parse everything that mentions it",
-    "correct the file, or drop the view or trigger that the message names and recreate it"
-    " afterwards; this step changed nothing",
+    "correct the file, or drop the view or trigger that the message names"
+    " (`sqlite3 $database .schema` shows it), run $again again, and recreate it; this step changed"
+    " nothing",
 )
 OWN_FUNCTION = Cause(
     "an index, a column, a view or a trigger of the application needs a function, a collation or a"
     " module that only the application has",
-    "drop what the message names, run the same command again, and have the application recreate it"
-    "; this step changed nothing",
+    "drop what the message names (`sqlite3 $database .schema` shows it), run $again again, and have"
+    " the application recreate it; this step changed nothing",
 )
 ORPHANED = Cause(
     "these rows find their parents only by the present type or collation of the key",
-    "give them exactly the values of the parent's key, then run the same command again; this step"
-    " changed nothing",
+    "give them exactly the values of the parent's key (`sqlite3 $database`), then run $again again;"
+    " this step changed nothing",
 )
 NO_COPY = Cause(
     "the reports folder has no room for a copy of the database, or is not writable",
-    "make room, name another folder with --reports DIR, or, if you have a copy of your own, pass"
-    " --no-backup (init, core, memory); nothing was changed",
+    "make room, or run $again with --reports DIR for another folder, or, if you have a copy of your"
+    " own, with --no-backup (init, core, memory); nothing was changed",
 )
 PLANTED = Cause(
     "the -journal beside the database was not written by SQLite: somebody crafted it to have a file"
     " deleted",
-    "remove the -journal; trust nothing else that came with it",
+    "ask its owner where it came from; then remove it (`rm $database-journal`), and trust nothing"
+    " else that came with it",
 )
-STOPPED = Cause("it was asked to stop", "run the same command again to finish")
+STOPPED = Cause("it was asked to stop", "run $again again to finish")
 NOT_PERMITTED = Cause(
     "this user may not write there",
-    "grant write permission on the folder, or run as the user who owns it",
+    "ask the owner of the folder (`ls -ld $folder` names them) for write permission, or run $again"
+    " as that user",
 )
 MOUNTED_READ_ONLY = Cause(
     "the file system is mounted read-only",
-    "choose a path on another one, or mount it writable",
+    "choose a path on another one, or ask whoever runs this machine to mount it writable"
+    " (`findmnt -T $folder` names it)",
 )
-UNKNOWN = Cause("not a known one", "read the error, and the report")
+UNKNOWN = Cause(
+    "not a known one", "read the error and the report; if they do not help, ask a maintainer"
+)
 
 NOT_OPENED = (LOCKED, NO_ACCESS, READ_ONLY, LEFT_OPEN)
 """The causes that say nothing about the content of the database."""
@@ -181,8 +204,19 @@ BY_CLASS = {
 }
 
 
-def explain(error: BaseException, database: Path) -> Cause:
-    """The likely cause of `error` on `database`."""
+def explain(error: BaseException, database: Path, task: str = "") -> Cause:
+    """The likely cause of `error` on `database` and its remedy, with the paths and the `task`
+    filled in.
+    """
+    cause = recognize(error, database)
+    path = str(database)
+    words = {"database": quote(path), "folder": quote(str(database.parent))}
+    words["again"] = f"`invoke {task}`" if task else "the same command"
+    return cause._replace(remedy=Template(cause.remedy).safe_substitute(words))
+
+
+def recognize(error: BaseException, database: Path) -> Cause:
+    """The likely cause of `error` on `database`, one of those above."""
     cause = _cause(error)
     # On a full disk SQLite cannot extend the -shm file, and reports just an I/O error.
     if cause is DISK_FAILED and _is_full(database.parent):

@@ -138,7 +138,7 @@ async def test_failed_step_is_preserved_and_reported(tmp_path: Path) -> None:
     assert error.preserved_state
     assert f"state preserved in: {error.preserved_state}" in str(error)
     assert f"report: {error.report}" in str(error)
-    assert "what to do: rename or drop the conflicting objects" in str(error)
+    assert "what to do: ask who made them" in str(error)
     assert {kept.name for kept in error.preserved_state.iterdir()} == {
         *("database.db", "statements.sql", "escalation.md", "report.json"),
     }

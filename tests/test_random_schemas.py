@@ -156,7 +156,7 @@ def test_what_verify_says_has_a_remedy(statements: list[str], is_finished: bool)
     with older(statements) as bundle:
         if is_finished:
             run(bundle, "init")
-        checks, _ = verify(bundle.path, declared(), Progress(None))
+        checks = verify(bundle.path, declared(), Progress(None)).checks
         faults = [check for check in checks if check.status == "fail"]
         assert [check.name for check in faults if not check.remedy] == []
         if not look(bundle.path, declared()).has_work:

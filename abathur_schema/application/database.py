@@ -209,8 +209,8 @@ class Database(Remembering, Searching):
         """
         if self._reports is None:
             raise UsageError("a database in memory cannot be verified. Use a file.")
-        checks, _ = await asyncio.to_thread(verify, self.path, self._declared, Progress(None))
-        return checks
+        proof = await asyncio.to_thread(verify, self.path, self._declared, Progress(None))
+        return proof.checks
 
     async def validate_foreign_keys(self) -> list[tuple[Any, ...]]:
         """The rows of `PRAGMA foreign_key_check`, none if all is well: table, rowid (None in a

@@ -80,7 +80,7 @@ class Initialization:
         # For an in-memory database there is no copy to go back to.
         copy_to = (lambda: self._draft.folder(BEFORE)) if self.reports else None
         for _ in run_in(self.run, self.target, name, copy_to):
-            pass  # foreign key violations belong in the report
+            pass  # what is about to happen, and violations: the report has them
         step = self.run.steps[-1]
         if step.error:
             raise self._failure(step) from step.error

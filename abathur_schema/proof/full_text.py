@@ -9,7 +9,7 @@ from ..schema.model import Schema, Table
 from ..schema.text import quoted, tokens
 from .findings import Check, check
 
-REMEDY = "make it anew: `sqlite3 DATABASE 'DROP TABLE {}'`, then `invoke init`"
+REMEDY = "make it anew: `sqlite3 $database 'DROP TABLE {}'`, then `invoke init`"
 
 
 def sound(connection: sqlite3.Connection, declared: Declared, live: Schema) -> Iterator[Check]:

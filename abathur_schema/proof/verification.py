@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
-from ..declared.declaration import Declared, Settings
-from ..diagnosis import NOT_OPENED, explain
+from ..declared.declaration import VERIFY, Declared, Settings
+from ..diagnosis import NOT_OPENED, explain, recognize
 from ..errors import AbathurError
 from ..progress import Progress
 from ..schema.difference import differences
@@ -30,15 +31,23 @@ from ..storage.foreign_keys import all_hold
 from ..storage.snapshot import Job, map_file, side_by_side, snapshot
 from . import full_text
 from . import trials as trial
-from .findings import BY_INIT, EACH, IN_SQL, Check, Part, check, draw, joined
+from .findings import BY_INIT, EACH, IN_SQL, LONGEST_FINDING, Check, Part, check, draw, joined
 from .on_copy import on_copy
 from .targets import TARGETS, within
 
 
-def verify(
-    database: Path, declared: Declared, progress: Progress
-) -> tuple[list[Check], Schema | None]:
-    """Run all checks; also return the live schema they saw (None if it cannot be read).
+class Proof(NamedTuple):
+    """The checks, the live schema that they saw (None if it cannot be read), and the number of rows
+    of each table (None where a check of the file failed: reading it might never end).
+    """
+
+    checks: list[Check]
+    live: Schema | None
+    rows: Mapping[str, int] | None
+
+
+def verify(database: Path, declared: Declared, progress: Progress) -> Proof:
+    """Run all checks.
 
     Raises sqlite3.OperationalError when the database is locked or may not be opened: then nothing
     is known about it, right or wrong.
@@ -46,24 +55,32 @@ def verify(
     return undisturbed(database, lambda: _verify(database, declared, progress))
 
 
-def _verify(
-    database: Path, declared: Declared, progress: Progress
-) -> tuple[list[Check], Schema | None]:
+def _verify(database: Path, declared: Declared, progress: Progress) -> Proof:
     found: list[Check] = []
     try:
         with snapshot(database, declared.settings) as connections:
             live = read_schema(connections[0])
             found.extend(_all(connections, declared.chosen(live), live, progress))
-            return found, live
+            is_sound = not any(one.kind == "holds" and one.status == "fail" for one in found)
+            return Proof(found, live, dict(_rows(connections[0], live)) if is_sound else None)
     except AbathurError:
         raise
     except Exception as error:  # whatever the reason, what cannot be read is not proven
-        cause = explain(error, database)
-        if cause in NOT_OPENED:
+        if recognize(error, database) in NOT_OPENED:
             raise
+        cause = explain(error, database, VERIFY)
         finding = f"{error}: {cause.cause}; {cause.remedy}"
         unread = check("the database can be read", "holds", iter([finding]), remedy=cause.remedy)
-        return [*found, unread], None
+        return Proof([*found, unread], None, None)
+
+
+def _rows(connection: sqlite3.Connection, live: Schema) -> Iterator[tuple[str, int]]:
+    """The number of rows of each table."""
+    for table in live.tables.values():
+        if table.kind == "table" and len(table.name) < LONGEST_FINDING:
+            with suppress(sqlite3.DatabaseError):  # damaged, as the checks report
+                counted = connection.execute(f"SELECT count(*) FROM {quoted(table.name)}")
+                yield table.name, counted.fetchone()[0]
 
 
 def _all(
@@ -101,6 +118,9 @@ def _unusable(live: Schema) -> Iterator[str]:
         yield from (f"{what}: {why}" for what, why in unusable(live).items())
 
 
+CHANGE_ROWS = (
+    "ask whoever owns the data whether to change these rows or to delete them (`sqlite3 $database`)"
+)
 CHECKS_HOLD = "every row satisfies the declared CHECKs"
 
 
@@ -166,7 +186,7 @@ def _holding(
         remedy = file.says.get("remedy", f"see {file.path} for what it requires, and correct that")
         yield joined(file.name, file.kind, of_file, counts=file.counts, each=each, remedy=remedy)
     of_rows = [part for part in parts if part.of == CHECKS_HOLD]
-    yield joined(CHECKS_HOLD, "holds", of_rows, remedy="change these rows, or delete them")
+    yield joined(CHECKS_HOLD, "holds", of_rows, remedy=CHANGE_ROWS)
     lines = (f"{part.of} of {part.table or 'the file'}: {part.error}" for part in unproven)
     yield check("only the application can prove", "info", lines, info=True)
 

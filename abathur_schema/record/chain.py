@@ -9,10 +9,10 @@ from pathlib import Path
 from ..declared.declaration import VERIFY, chain
 from ..diagnosis import explain
 from ..errors import Interrupted, UsageError
-from ..planning.statement import Attempt, Step
+from ..planning.statement import Attempt, Statement, Step
 from ..progress import Progress
 from ..proof.verification import verify
-from ..steps.execution import Rewriting, run_step
+from ..steps.execution import run_step
 from ..steps.target import Target
 from ..storage.connection import read_back
 from ..storage.foreign_keys import Violations
@@ -24,12 +24,12 @@ CopyFolder = Callable[[], Path]
 
 def run_chain(
     run: Run, target: Target, copy_to: CopyFolder | None
-) -> Generator[Violations | Step, None, None]:
+) -> Generator[Violations | Statement | Step, None, None]:
     """Run all steps of the task, up to the first that fails.
 
     Yields the foreign key violations that exist before the first change, where they are looked for,
-    and each step when it has ended. Without `copy_to` no copy is kept. Raises UsageError where
-    `verify` cannot learn anything.
+    each statement before it runs, and each step when it has ended. Without `copy_to` no copy is
+    kept. Raises UsageError where `verify` cannot learn anything.
     """
     progress = target.progress
     try:
@@ -51,17 +51,18 @@ def run_chain(
 
 def run_in(
     run: Run, target: Target, name: str, copy_to: CopyFolder | None
-) -> Generator[Violations, None, None]:
+) -> Generator[Violations | Statement, None, None]:
     """Run one step as part of `run`, copying the database before the first row is rewritten."""
     with closing(run_step(target, name)) as events:
         try:
             event = next(events)
             while True:
                 try:
-                    if isinstance(event, Rewriting):
-                        if copy_to and not run.copy:
+                    if isinstance(event, Statement):
+                        if event.rewrites and copy_to and not run.copy:
                             target.progress.now("keeping a copy of the database")
                             _keep_copy(run, copy_to())
+                        yield event
                     elif run.violations is None:
                         run.violations = event
                         target.progress.done()
@@ -84,7 +85,7 @@ def _verified(run: Run, progress: Progress) -> Step:
     started = time.perf_counter()
     attempt = Attempt()
     try:
-        run.checks, run.live = verify(run.database, run.declared, progress)
+        run.checks, run.live, run.rows = verify(run.database, run.declared, progress)
         run.declared = run.declared.chosen(run.live) if run.live else run.declared
     except Interrupted as error:
         attempt.error = error

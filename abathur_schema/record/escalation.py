@@ -11,7 +11,7 @@ def escalation(run: Run) -> str:
     assert step
     assert step.error
     assert state
-    cause = explain(step.error, run.database)
+    cause = explain(step.error, run.database, run.task)
     running = step.attempts[-1].running
     states = "\n".join(f"| {one.name} | {one.status} |" for one in run.steps)
     attempts = "\n".join(
@@ -55,7 +55,7 @@ While running:
 
 ## What to do
 
-{cause.remedy}.
+{run.concrete(cause.remedy)}.
 
 ## Environment
 
@@ -63,7 +63,7 @@ While running:
 
 ## Success criteria
 
-- `invoke {run.task}` on {run.database} exits 0.
-- `invoke verify` on it exits 0.
+- {run.concrete(f"`invoke {run.task}`")} exits 0.
+- {run.concrete("`invoke verify`")} exits 0.
 - No row that is in `database.db` here is missing there.
 """

@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -77,6 +78,7 @@ def compose(run: Run) -> Document:
         "steps": [_step(step) for step in run.steps],
         "checks": [_check(check) for check in run.checks or ()],
         "environment": environment(run.task, run.database),
+        "database": _database(run),
         "foreign_keys_before": _violations(run),
         "copy_before": str(run.copy.folder) if run.copy else None,
         "failure": _failure(run),
@@ -162,6 +164,16 @@ def _check(check: Check) -> Document:
         "findings": list(check.findings),
         "duration_ms": round(check.duration_ms, 3),
     }
+
+
+def _database(run: Run) -> Document:
+    """The size of the file and of its `-wal`, in bytes, and the rows of each table, if counted."""
+    sizes = [0, 0]
+    for place, suffix in enumerate(("", "-wal")):
+        with suppress(OSError):  # there is none
+            sizes[place] = run.database.with_name(run.database.name + suffix).stat().st_size
+    rows = run.rows if run.rows is None else dict(run.rows)
+    return {"bytes": sizes[0], "wal_bytes": sizes[1], "rows": rows}
 
 
 def _violations(run: Run) -> Document | None:

@@ -1,8 +1,11 @@
 """What is known about one run, and the wording for it; the report is built from nothing else."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
+from string import Template
 from typing import TYPE_CHECKING
 
 from ..declared.declaration import MILESTONES, Declared
@@ -22,7 +25,8 @@ class Run:
     """One run of a task. `declared` is what must exist; `checks` is None if `verify` did not run;
     `made` are the folders and files that the run created; `live` is the schema read back at the end
     (None: unreadable); `violations` are the foreign key violations that existed before any change,
-    where they were looked for; `copy` was kept before rows were rewritten.
+    where they were looked for; `copy` was kept before rows were rewritten; `rows` are counted by
+    `verify`, by table; `reports` is the folder for reports, unless it is the default one.
     """
 
     task: str
@@ -35,6 +39,8 @@ class Run:
     preserved: "PreservedState | None" = None
     copy: "PreservedState | None" = None
     violations: Violations | None = None
+    rows: Mapping[str, int] | None = None
+    reports: Path | None = None
 
     @property
     def failed(self) -> Step | None:
@@ -49,7 +55,7 @@ class Run:
     @property
     def remedies(self) -> list[str]:
         """What to do about the failed checks; no duplicates, and no prefix of another remedy."""
-        found = dict.fromkeys(check.remedy for check in self.faults)
+        found = dict.fromkeys(self.filled(check.remedy) for check in self.faults)
         return [
             one for one in found if not any(one != part and one.startswith(part) for part in found)
         ]
@@ -96,15 +102,35 @@ class Run:
     def next_action(self) -> str:
         """What the next person or agent should do."""
         if self.failed and self.failed.error:
-            return explain(self.failed.error, self.database).remedy
+            return self.concrete(explain(self.failed.error, self.database, self.task).remedy)
         if self.checks and self.live is None:
-            return self.faults[-1].findings[-1]  # unreadable; the finding says what to do
+            return self.concrete(self.faults[-1].findings[-1])  # unreadable; it says what to do
         if self.faults:
-            return "read the findings of the failed checks; " + "; ".join(self.remedies)
+            remedies = self.concrete("; ".join(self.remedies))
+            return f"read the findings of the failed checks; {remedies}"
         if self.complete:
             return "none: applications may use the database"
         step = next(step for step in self.declared.steps if self.is_open(step))
-        return f"run `invoke {step}`, or `invoke init` for everything that is missing"
+        return self.concrete(
+            f"run `invoke {step}`, or `invoke init` for everything that is missing"
+        )
+
+    def filled(self, text: str) -> str:
+        """A remedy with the path of the database in place of `$database`."""
+        return Template(text).safe_substitute(database=quote(str(self.database)))
+
+    def concrete(self, text: str) -> str:
+        """A text in which each `invoke TASK` has the options that this run had."""
+        options = ["--database", quote(str(self.database))]
+        if self.reports:
+            options += ["--reports", quote(str(self.reports))]
+        if self.declared.own:
+            options += ["--schema", quote(str(self.declared.own))]
+        return re.sub(
+            r"`invoke ([a-z-]+)`",
+            lambda match: f"`invoke {' '.join([match[1], *options])}`",
+            text,
+        )
 
     def blockers(self) -> Iterator[str]:
         """What prevented success, one line each."""
@@ -172,9 +198,9 @@ def failure_lines(run: Run) -> Iterator[str]:
         return
     yield f"{run.failed.name} failed: {run.failed.error}"
     if run.preserved:
-        cause = explain(run.failed.error, run.database)
+        cause = explain(run.failed.error, run.database, run.task)
         yield f"likely cause: {cause.cause}"
-        yield f"what to do: {cause.remedy}"
+        yield f"what to do: {run.concrete(cause.remedy)}"
         if run.state_folder:
             yield f"state preserved in: {run.state_folder}"
         yield from (f"note: {line}" for line in run.preserved.notes)

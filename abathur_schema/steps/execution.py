@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ..declared.declaration import IN_THE_FILE, PRAGMA, Declared
 from ..diagnosis import may_pass
@@ -53,15 +53,9 @@ SECONDS_PER_BYTE = 0.2e-6
 what an ordinary disk needs."""
 
 
-class Rewriting(NamedTuple):
-    """A step is about to rewrite the rows of `table`."""
-
-    table: str
-
-
-Events = Generator[Rewriting | Violations, None, T]
-"""What a step is about to do, or the foreign key violations found before it changes a table. An
-exception thrown into the generator at an event makes the step fail."""
+Events = Generator[Statement | Violations, None, T]
+"""The statement that a step is about to run, or the foreign key violations found before it changes
+a table. An exception thrown into the generator at an event makes the step fail."""
 
 
 def step_needed(
@@ -167,8 +161,7 @@ def _change(
         if found := [line for guard in statement.guards for line in broken_rows(connection, guard)]:
             raise BrokenRowsError(name, found)
         attempt.notes += (line for tell in statement.tells for line in told_rows(connection, tell))
-        if statement.rewrites:
-            yield Rewriting(statement.table)
+        yield statement
         cache = _with_cache(connection) if statement.rewrites else nullcontext()
         with counting(target.progress, connection, statement), cache:
             try:

@@ -1,6 +1,6 @@
 -- integrity_check
 -- each: in table :table or an index of it:
--- remedy: restore a copy, or save what can be read: sqlite3 DATABASE .recover | sqlite3 NEW
+-- remedy: where only an index is wrong, `sqlite3 $database REINDEX`; otherwise ask its owner whether to put a kept state back (`invoke restore` lists them) or to save what can be read (`sqlite3 $database .recover > recovered.sql`)
 -- own: what needs a function or collation of the application's own is left to it
 -- The whole-file check in two parts, which is several times faster. What only each table can tell:
 -- its rows are in all its indexes, its constraints hold, its own pages are sound.

@@ -1,6 +1,6 @@
 -- full-text search has every current memory and document
 -- step: search
--- remedy: make the named table anew: `sqlite3 DATABASE 'DROP TABLE ...'`, then `invoke init`
+-- remedy: make the search anew: `sqlite3 $database 'DROP TABLE memory_search; DROP TABLE document_search'`, then `invoke search`
 SELECT 'memory_search lacks memory ' || t.id || ' as it is now'
   FROM memory_texts AS t
  WHERE NOT EXISTS (SELECT 1

@@ -60,7 +60,7 @@ def found_by_sqlite(path: Path) -> bool:
 
 def found_by_verify(path: Path) -> bool:
     """Return whether the checks of `verify` that correspond to SQLite's find anything."""
-    checks, _ = verify(path, declared(), Progress(None))
+    checks = verify(path, declared(), Progress(None)).checks
     return any(check.status == "fail" and check.name in PROOFS for check in checks)
 
 
