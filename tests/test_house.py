@@ -20,7 +20,10 @@ MAY_IMPORT = {
     "steps": {"schema", "declared", "storage", "planning"},
     "proof": {"schema", "declared", "storage"},
     "record": {"schema", "declared", "storage", "planning", "steps", "proof"},
-    "commands": {"schema", "declared", "storage", "planning", "steps", "proof", "record"},
+    "presentation": {"schema", "declared", "storage", "planning", "steps", "proof", "record"},
+    "commands": {
+        *("schema", "declared", "storage", "planning", "steps", "proof", "record", "presentation"),
+    },
     "application": {"schema", "declared", "storage", "planning", "steps", "proof", "record"},
 }
 EDGES = {"__init__", "cli"}

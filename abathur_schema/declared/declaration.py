@@ -232,6 +232,7 @@ def _setting(connection: sqlite3.Connection, statement: str) -> Setting:
 VERIFY = "verify"
 PLAN = "plan"
 RESTORE = "restore"
+DOCS = "docs"
 
 
 def chain(task: str, declared: Declared) -> tuple[str, ...]:

@@ -79,8 +79,8 @@ def check_paths(task: str, database: object, reports: object) -> tuple[Path, Pat
             "an in-memory database would be gone when this command ends."
             " Name a file, with --database PATH."
         )
-    path = _path("database", database, "a file, with --database PATH")
-    folder = _path("reports", reports, "a folder, with --reports DIR")
+    path = path_of("database", database, "a file, with --database PATH")
+    folder = path_of("reports", reports, "a folder, with --reports DIR")
     try:
         found = _database(task, path)
     except OSError as error:
@@ -100,10 +100,11 @@ def read_declared(schema: object, *, search: bool = False) -> Declared:
         return declared(search=search)
     if isinstance(schema, Path):
         schema = str(schema)
-    return declared(_path("schema", schema, "its folder, with --schema DIR"), search=search)
+    return declared(path_of("schema", schema, "its folder, with --schema DIR"), search=search)
 
 
-def _path(setting: str, value: object, remedy: str) -> Path:
+def path_of(setting: str, value: object, remedy: str) -> Path:
+    """The absolute path that a user has given for `setting`. Raises UsageError."""
     if not isinstance(value, str) or not value or "\0" in value:
         raise UsageError(f"{value!r} is not a path for the {setting}. Name {remedy}.")
     try:

@@ -3,6 +3,7 @@
 - a database built by the real tasks, and its reports: `bundle.Bundle` (fixtures `empty`, `bundle`)
 - `invoke`, the script, a shell or `sqlite3` in a separate process: `commands`
 - `invoke` on a terminal: `terminal.start_on_terminal`
+- the HTML page, parsed and in a real browser: `pages`
 - skipping where strace, root or mounts are missing; a disk of N bytes: `machine`
 - `invoke plan`, and the plan compared with what `init` does: `upgrading`
 - rows for the async `Database`: `inserts`; services on top of it: `services`

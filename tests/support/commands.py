@@ -27,8 +27,11 @@ INVOKE_INIT = shlex.join(invoke_command("init"))
 
 
 def environment(root: Path = ROOT, **variables: str) -> dict[str, str]:
-    """Return the environment of this process without the user's own Invoke configuration."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("INVOKE_")}
+    """Return the environment of this process without the user's own Invoke configuration, and
+    without that of the CI that runs the tests.
+    """
+    others = ("INVOKE_", "GITHUB_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(others)}
     return {**kept, "PYTHONPATH": str(root), **variables}
 
 

@@ -9,14 +9,16 @@ from tests.support.commands import ROOT, environment, invoke_command
 
 
 def start_on_terminal(
-    folder: Path, task: str, root: Path = ROOT
+    folder: Path, task: str, root: Path = ROOT, kind: str = "xterm"
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Start `invoke TASK` on a new terminal; return the process and our end of the terminal."""
+    """Start `invoke TASK` on a new terminal of a kind (TERM); return the process and our end of the
+    terminal.
+    """
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         invoke_command(task, root=root),
         cwd=folder,
-        env=environment(root, TERM="xterm"),
+        env=environment(root, TERM=kind),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
