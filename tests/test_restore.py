@@ -225,12 +225,6 @@ def test_wrong_state_touches_nothing(
     assert bundle.rows("PRAGMA journal_mode") == [("wal",)]
 
 
-def test_without_a_state_it_says_what_is_missing(invoke: Invoke) -> None:
-    result = invoke("restore")
-    assert result.returncode == 2
-    assert "did not receive required positional arguments: 'state'" in result.stderr
-
-
 def test_old_one_that_cannot_be_kept_is_not_replaced(
     upgraded: tuple[Bundle, Path], capsys: Any
 ) -> None:

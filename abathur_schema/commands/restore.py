@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from ..declared.declaration import RESTORE, Declared
-from ..diagnosis import DISK_FAILED, FULL, NOT_OPENED, explain
+from ..diagnosis import DISK_FAILED, FULL, NOT_OPENED, recognize
 from ..errors import StepError, UsageError
 from ..interruption import reason, stop_if_asked, watched
 from ..planning.statement import Attempt, Statement, Step
@@ -166,7 +166,7 @@ def _prove(staged: Path, state: Path, declared: Declared, notes: list[str]) -> S
                 found = _damage(connection, notes)
     except NOT_READABLE as error:
         stop_if_asked()  # "interrupted" says nothing about the copy either
-        if explain(error, staged) in (*NOT_OPENED, FULL, DISK_FAILED):
+        if recognize(error, staged) in (*NOT_OPENED, FULL, DISK_FAILED):
             raise  # an error that says nothing about the copy
         found, live = reason(error), None
     if found != "ok" or live is None:

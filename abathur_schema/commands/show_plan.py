@@ -45,6 +45,18 @@ class Plan:
         """Whether there is anything to do, possible or not."""
         return any(step.statements or step.blocked for step in self.steps)
 
+    def summary(self) -> str:
+        """What there is to do, in a sentence."""
+        if not self.has_work:
+            return f"Nothing to do: `{shown(str(self.database))}` is as sql/ declares."
+        number = sum(len(step.statements) for step in self.steps)
+        stops = sum(bool(step.blocked or self.broken.get(step.step)) for step in self.steps)
+        said = f"`invoke init` would run {number} statement{'' if number == 1 else 's'}"
+        where = f" on `{shown(str(self.database))}`"
+        return (
+            f"{said}{where}, and {stops} of its steps would fail." if stops else f"{said}{where}."
+        )
+
     def blocked(self) -> Iterator[str]:
         """Why `init` would stop, one line each."""
         for step in self.steps:

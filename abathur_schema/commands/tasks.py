@@ -1,14 +1,16 @@
 """What each task does, from its options to its exit code; all tasks end here."""
 
+import json
 import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timezone
 from functools import wraps
+from pathlib import Path
 from typing import ParamSpec
 
-from ..declared.declaration import PLAN, RESTORE
-from ..errors import AbathurError
+from ..declared.declaration import DOCS, PLAN, RESTORE, VERIFY
+from ..errors import AbathurError, UsageError
 from ..interruption import interrupted, listening
 from ..planning.statement import Step
 from ..progress import Progress
@@ -18,7 +20,19 @@ from ..record.draft import BEFORE, REPLACED, Draft
 from ..record.run import Run
 from ..steps import preflight
 from ..steps.target import Target
-from .output import say, say_end, say_step, say_violations, write_sql
+from ..storage.foreign_keys import Violations
+from .forms import FORMATTED, GITHUB, JSON, JUNIT, SARIF, TEXT, form_of
+from .output import (
+    Manner,
+    say,
+    say_end,
+    say_statement,
+    say_step,
+    say_violations,
+    say_wrong,
+    write_sql,
+)
+from .usage import LEFT_OUT
 
 P = ParamSpec("P")
 
@@ -32,12 +46,17 @@ def _told(task: Callable[P, int]) -> Callable[P, int]:
             with listening():
                 return task(*args, **kwargs)
         except AbathurError as error:
-            say(str(error), sys.stderr)
+            say_wrong(str(error))
             return error.exit_code
         except KeyboardInterrupt:  # a second Ctrl-C
             return interrupted().exit_code
 
     return run
+
+
+def _unless_default(reports: Path) -> Path | None:
+    """The folder for reports, unless a command in this folder takes it by itself."""
+    return None if reports == Path("reports").absolute() else reports
 
 
 @_told
@@ -49,48 +68,80 @@ def run_task(
     *,
     schema: object = None,
     backup: bool = True,
+    form: object = None,
+    quiet: bool = False,
+    verbose: bool = False,
 ) -> int:
     """Run a task and return its exit code.
 
     `database`, `reports` and `schema` are paths as given by the user or the configuration. Prints a
-    line for each step, or with `as_json` only the report; errors go to standard error. Without
-    `backup` no copy is kept before rows are rewritten.
+    line for each step, or with `as_json` only the report, or what else `form` names; errors go to
+    standard error. Without `backup` no copy is kept before rows are rewritten. `quiet` prints only
+    what is wrong, `verbose` each statement before it runs as well.
     """
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other. Leave one of them.")
+    manner = Manner(form_of(form, as_json, task in FORMATTED), quiet, verbose)
     path, folder, declared = preflight.check(task, database, reports, schema)
     with Draft(folder, task, datetime.now(timezone.utc)) as draft:
         preflight.check_format(task, path)
         seen = preflight.check_database(task, path, declared)
         declared = declared.chosen(seen.schema) if seen else declared
-        run = Run(task, path, declared)
+        run = Run(task, path, declared, reports=_unless_default(folder))
         progress = Progress(sys.stderr)
         target = Target(path, declared, run.made, progress, task == "init", seen=seen)
         copy_to = (lambda: draft.folder(BEFORE)) if backup else None
         with closing(target), closing(run_chain(run, target, copy_to)) as events:
             for event in events:
-                if not isinstance(event, Step):
+                if isinstance(event, Violations):
                     say_violations(event, path)
-                elif not as_json:
-                    say_step(event, run)
+                elif not manner.in_lines:
+                    continue
+                elif isinstance(event, Step):
+                    say_step(event, run, manner)
+                elif verbose:
+                    say_statement(event)
         recorded = record(run, draft)
-        say_end(run, recorded, draft.path, as_json=as_json)
+        say_end(run, recorded, draft.path, manner)
         return exit_code(run, recorded)
 
 
 @_told
-def run_plan(database: object, reports: object, as_json: bool, *, schema: object = None) -> int:
-    """Print what `init` would run; return 0 if that is nothing, otherwise 1."""
+def run_plan(
+    database: object,
+    reports: object,
+    as_json: bool,
+    *,
+    schema: object = None,
+    form: object = None,
+    check: bool = False,
+) -> int:
+    """Print what `init` would run; return 0 if that is nothing, otherwise 1. With `check`, a
+    summary in Markdown is printed instead.
+    """
     from .show_plan import look  # only this task pays for the import
 
+    form = form_of(form, as_json)
     path, _, declared = preflight.check(PLAN, database, reports, schema)
     preflight.check_format(PLAN, path)
     preflight.check_database(PLAN, path, declared)
     found = look(path, declared)
-    if as_json:
+    if form == JSON:
         say(found.to_json())
-    else:
+    elif form in (TEXT, GITHUB) and not check:
         write_sql(found.to_sql())
+    if check or form in (JUNIT, SARIF, GITHUB):
+        from ..presentation.github import summary
+        from ..presentation.results import of_plan
+        from .output import say_results
+
+        results = of_plan(found.steps, declared)
+        line, sql = found.summary(), found.to_sql() if found.has_work else ""
+        if check and form in (TEXT, GITHUB):
+            say(summary(f"invoke {PLAN}", line, results, sql).rstrip())
+        say_results(PLAN, str(path), results, form, line, sql)
     for line in found.blocked():
-        say(line, sys.stderr)
+        say_wrong(line)
     return 1 if found.has_work else 0
 
 
@@ -98,20 +149,92 @@ def run_plan(database: object, reports: object, as_json: bool, *, schema: object
 def run_restore(
     state: object, database: object, reports: object, as_json: bool, *, schema: object = None
 ) -> int:
-    """Replace the database by a preserved state, and return the exit code."""
+    """Replace the database by a preserved state, and return the exit code; without a state, list
+    those that could be put back.
+    """
+    if state in (None, LEFT_OUT):
+        from .states import list_states
+
+        say(list_states(*preflight.check_paths(RESTORE, database, reports), as_json=as_json))
+        return 0
     from .restore import check_state, restore  # only this task pays for the import
 
     path, folder, declared = preflight.check(RESTORE, database, reports, schema)
     kept = check_state(state, path)
     with Draft(folder, RESTORE, datetime.now(timezone.utc)) as draft:
-        run = Run(RESTORE, path, declared)
+        run = Run(RESTORE, path, declared, reports=_unless_default(folder))
         progress = Progress(sys.stderr)
         try:
             run.steps.append(restore(run, kept, draft.folder(REPLACED), progress))
         finally:
             progress.done()
+        manner = Manner(JSON if as_json else TEXT)
         if not as_json:
-            say_step(run.steps[0], run)
+            say_step(run.steps[0], run, manner)
         recorded = record(run, draft)
-        say_end(run, recorded, draft.path, as_json=as_json)
+        say_end(run, recorded, draft.path, manner)
         return exit_code(run, recorded)
+
+
+@_told
+def run_show(
+    report: object,
+    database: object,
+    reports: object,
+    as_json: bool,
+    *,
+    schema: object = None,
+    browse: bool = False,
+) -> int:
+    """Write the page of a report, or of a verification made now; return 0, whatever it shows.
+
+    With `as_json` the data of the page is printed instead; with `browse` the page is opened.
+    """
+    from . import show  # only this task pays for the import
+
+    if not as_json:
+        show.check_engine()
+    progress = Progress(sys.stderr)
+    if report in (None, LEFT_OUT):
+        path, folder, declared = preflight.check(VERIFY, database, reports, schema)
+        with Draft(folder, VERIFY, datetime.now(timezone.utc)) as draft:
+            run = Run(VERIFY, path, declared, reports=_unless_default(folder))
+            with closing(Target(path, declared, run.made, progress)) as target:
+                for event in run_chain(run, target, None):
+                    if isinstance(event, Step) and not as_json:
+                        say_step(event, run, Manner())
+            content = json.loads(record(run, draft).content)
+            source = draft.path
+    else:
+        source, content = show.read_report(report)
+        folder = preflight.path_of("reports", reports, "a folder, with --reports DIR")
+    data = show.data_of(content, source, folder, schema, progress)
+    if as_json:
+        say(show.to_json(data))
+        return 0
+    page = show.write_page(data, folder, source)
+    say(f"page: {page}")
+    if browse and not show.open_page(page):
+        say_wrong("no browser was found; open the page by its path")
+    return 0
+
+
+@_told
+def run_docs(database: object, output: object, *, schema: object = None) -> int:
+    """Write the schema as a document: of `sql/`, or of a database, which is printed unless an
+    `output` is named.
+    """
+    from . import docs  # only this task pays for the import
+
+    if database is None:
+        declared = preflight.read_declared(schema)
+        page = docs.of_declared(declared)
+    else:
+        path, _, declared = preflight.check(DOCS, database, "reports", schema)
+        page = docs.of_database(path, declared)
+    if output == "-" or (output is None and database is not None):
+        write_sql(page.rstrip("\n"))
+        return 0
+    target = preflight.path_of("document", output or docs.DEFAULT, "a file, with --output PATH")
+    say(f"{'written' if docs.write(page, target) else 'unchanged'}: {target}")
+    return 0

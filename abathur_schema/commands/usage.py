@@ -7,12 +7,14 @@ reports an unreadable configuration file with a stack trace.
 from collections.abc import Callable
 from typing import NoReturn
 
+from invoke import program
 from invoke.config import Config
 from invoke.exceptions import Exit, ParseError
-from invoke.parser.parser import ParseMachine
+from invoke.parser.parser import ParseMachine, ParseResult
 
 from ..errors import UsageError
 from ..wording import as_called
+from .output import say
 
 
 class CommandLineError(ParseError, Exit):
@@ -41,10 +43,46 @@ def _explained(load: Callable[[Config, bool], None]) -> Callable[[Config, bool],
     return loaded
 
 
+LEFT_OUT = "\0"
+"""The value of an argument that was left out: no path, and not empty, as that of a variable of a
+script that was never set."""
+
+MAY_BE_LEFT_OUT = {("show", "report"), ("restore", "state")}
+"""The arguments without a name that may be missing: a task and its argument. To Invoke all such
+arguments are required."""
+
+
+def _lenient(complete: Callable[[ParseMachine], None]) -> Callable[[ParseMachine], None]:
+    def completed(self: ParseMachine) -> None:
+        for argument in self.context.missing_positional_args if self.context else ():
+            if (self.context.name, argument.name) in MAY_BE_LEFT_OUT:
+                argument.set_value(LEFT_OUT, cast=False)
+        complete(self)
+
+    return completed
+
+
+def _with_ours(complete: Callable[..., Exit]) -> Callable[..., Exit]:
+    def completed(names: list[str], core: ParseResult, *rest: object, **more: object) -> Exit:
+        from .completion import candidates  # only a shell that completes pays for this import
+
+        found = candidates(core.remainder)
+        if found is None:
+            return complete(names, core, *rest, **more)
+        for one in found:
+            say(one)
+        raise Exit
+
+    return completed
+
+
 def exit_2_on_wrong_usage() -> None:
-    """Patch Invoke's exit code; called where the tasks are defined, before Invoke reads their
-    options and the configuration beside them.
+    """Patch Invoke's exit code, and what it completes; called where the tasks are defined, before
+    Invoke reads their options and the configuration beside them.
     """
+    program.complete = _with_ours(program.complete)  # type: ignore[attr-defined]
     ParseMachine.error = _error  # type: ignore[method-assign]
+    complete = ParseMachine.complete_context
+    ParseMachine.complete_context = _lenient(complete)  # type: ignore[method-assign, assignment]
     Config.load_project = _explained(Config.load_project)  # type: ignore[method-assign, assignment]
     Config.load_runtime = _explained(Config.load_runtime)  # type: ignore[method-assign, assignment]

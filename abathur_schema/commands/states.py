@@ -1,0 +1,77 @@
+"""The preserved states of a reports folder that `restore` can put back."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from shlex import quote
+from typing import NamedTuple
+
+from ..record.draft import BEFORE, REPLACED
+from ..wording import on_one_line
+
+
+class State(NamedTuple):
+    """A state that was kept: its folder, the time of the run (UTC), the bytes of its database, why
+    it was kept, and the path of the database that it is of, if that is known.
+    """
+
+    folder: Path
+    time: str
+    bytes: int
+    reason: str
+    database: str | None
+
+
+def states(reports: Path) -> Iterator[State]:
+    """The states in a reports folder, newest first."""
+    with suppress(OSError):
+        for folder in sorted(reports.iterdir(), key=lambda path: path.name, reverse=True):
+            copy = folder / "database.db"
+            with suppress(OSError, ValueError):  # not a state, or gone meanwhile
+                stamp, _, rest = folder.name.partition("-")
+                time = datetime.strptime(stamp, "%Y%m%dT%H%M%S.%fZ")
+                size = copy.stat().st_size
+                yield State(folder, f"{time:%Y-%m-%d %H:%M:%S}", size, *_told(folder, rest))
+
+
+def _told(folder: Path, rest: str) -> tuple[str, str | None]:
+    """Why a state was kept, and the database that it is of."""
+    task, suffix = rest, ""
+    for one in (BEFORE, REPLACED):
+        if rest.endswith(f"-{one}"):
+            task, suffix = rest.removesuffix(f"-{one}"), one
+    report = folder.with_name(f"{folder.name.removesuffix(f'-{suffix}')}.json")
+    for path in (report, folder / "report.json"):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            found = json.loads(path.read_bytes())
+            database = found["orchestration_context"]["context_for_next_agent"]["database_path"]
+            failure = found["failure"]
+            failed = failure and f"{failure['step']} failed: {failure['error'].splitlines()[0]}"
+            reasons = {BEFORE: f"before {task} rewrote rows", REPLACED: "replaced by restore"}
+            return reasons.get(suffix) or failed or task, database
+    return {BEFORE: f"before {task} rewrote rows", REPLACED: "replaced by restore"}.get(
+        suffix, f"kept by {task}"
+    ), None
+
+
+def list_states(database: Path, reports: Path, *, as_json: bool) -> str:
+    """The states of `database` as lines, each with the command that puts it back, or as JSON."""
+    found = [one for one in states(reports) if one.database in (None, str(database))]
+    if as_json:
+        return json.dumps([{**one._asdict(), "folder": str(one.folder)} for one in found], indent=2)
+    if not found:
+        return f"no state of {database} is kept in {reports}"
+    lines = [f"states of {database} that can be put back, newest first:"]
+    for one in found:
+        lines += [
+            f"{one.time} UTC  {_megabytes(one.bytes):>9}  {on_one_line(one.reason)[:100]}",
+            f"  `invoke restore {quote(os.path.relpath(one.folder))}`",
+        ]
+    return "\n".join(lines)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.0f} kB"
