@@ -88,7 +88,7 @@ def test_junit_keeps_to_the_schema_of_ci_servers(
     xmlschema.XMLSchema(str(ROOT / "tests" / "support" / "junit-10.xsd")).validate(content)
 
 
-def test_sarif_keeps_to_its_schema_and_names_lines(bundle: Bundle, invoke: Invoke) -> None:
+def test_sarif_has_a_rule_for_each_check_and_names_lines(bundle: Bundle, invoke: Invoke) -> None:
     bundle.sql(DRIFT)
     found = json.loads(invoke("verify", "--format", "sarif").stdout)
     assert found["version"] == "2.1.0"

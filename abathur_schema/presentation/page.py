@@ -4,21 +4,28 @@ What it shows is a JSON value (`page_data`), which a template renders. The file 
 Content-Security-Policy allows the one style and the one script inside it, by their hashes.
 """
 
+import os
+import sys
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
-from importlib.resources import files
-from typing import Any
+from importlib.util import cache_from_source
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..wording import as_called
 from .diagram import LINE, draw, short
 from .growth import HEIGHT, WIDTH, chart
 from .tables import Document
 
+if TYPE_CHECKING:
+    from jinja2 import BytecodeCache
+
 
 def render(data: Document) -> str:
     """The page of `page_data`, by a template engine that only this task imports."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup, escape
 
     def code(text: str) -> Markup:
@@ -32,16 +39,17 @@ def render(data: Document) -> str:
         )
         return Markup("").join(marked)
 
-    engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    engine.filters |= {
-        "code": code,
-        "size": size,
-        "number": number,
-        "ms": milliseconds,
-        "short": short,
-    }
-    style, script, template = (_text(f"page.{kind}") for kind in ("css", "js", "html"))
-    return engine.from_string(template).render(
+    engine = Environment(
+        loader=FileSystemLoader(FOLDER),
+        bytecode_cache=_cache(),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    engine.filters |= {"code": code, "size": size, "number": number}
+    engine.filters |= {"ms": milliseconds, "short": short}
+    style, script = ((FOLDER / f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    return engine.get_template("page.html").render(
         data=data,
         style=Markup(style),
         script=Markup(script),
@@ -55,8 +63,24 @@ def render(data: Document) -> str:
     )
 
 
-def _text(file: str) -> str:
-    return files(__package__).joinpath(file).read_text("utf-8")
+FOLDER = Path(__file__).parent
+
+
+def _cache() -> "BytecodeCache | None":
+    """Keep the compiled template where Python keeps this module's bytecode, if it may: compiling it
+    takes as long as all the rest of the page.
+    """
+    from jinja2.bccache import Bucket, FileSystemBytecodeCache
+
+    class Kept(FileSystemBytecodeCache):
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            with suppress(OSError):  # such as a full disk: the next run compiles it again
+                super().dump_bytecode(bucket)
+
+    folder = Path(cache_from_source(__file__)).parent
+    if sys.dont_write_bytecode or not os.access(folder, os.W_OK):
+        return None
+    return Kept(str(folder))
 
 
 def _hash(text: str) -> str:
