@@ -78,7 +78,7 @@ def test_drift_is_marked_where_it_is(bundle: Bundle, invoke: Invoke) -> None:
     assert (other["name"], other["on"]) == ("idx_tasks_parent", "(status)")
     assert other["declared"].startswith("(parent_task_id")
     assert data["verdict"]["state"] == "drift"
-    assert "`invoke plan`" in data["verdict"]["next"]
+    assert f"`invoke plan --database {bundle.path}`" in data["verdict"]["next"]
     page = Parsed(only_page(bundle.reports).read_text("utf-8"))
     assert "index idx_agents_state is missing" in page.text
 

@@ -30,7 +30,13 @@ COMMANDS = [
         3,
         "core",
     ),
-    ("grep -F exits reports/*init/escalation.md", 0, "- `abathur-schema init` on "),
+    ("grep -F exits reports/*init/escalation.md", 0, "- `abathur-schema init --database "),
+    ("abathur-schema restore -d taken.db", 0, "core failed: table audit is missing"),
+    ("abathur-schema docs -o -", 0, "Written by `abathur-schema docs`"),
+    ("abathur-schema --print-completion-script bash", 0, "complete -F _complete_abathur-schema"),
+    ("abathur-schema verify --format junit", 0, "<testsuites>"),
+    ("abathur-schema show", 2, "pip install 'abathur-schema[show]'"),
+    ("pip install --quiet jinja2 && abathur-schema show", 0, "page: "),
 ]
 
 APPLICATION = """
@@ -78,7 +84,7 @@ def test_wheel_in_an_empty_environment(tmp_path: Path) -> None:
         assert (code, shown in output) == (expected, True), f"{command}\n{output}"
         assert "Traceback" not in output
         assert "`invoke " not in output
-    assert len(reports(folder / "reports")) == 7
+    assert len(reports(folder / "reports")) == 9
     indexes = sum(index.origin == "c" for index in declared().schema.indexes.values())
     code, output = run(f"python -c '{APPLICATION}'", folder, scripts)
     assert (code, output) == (0, f"[] {indexes}\n[]\n")

@@ -11,6 +11,7 @@ from ..presentation.tables import alone, tables
 from ..schema.reading import read_schema
 from ..storage.connection import connect, undisturbed
 from ..storage.durable_files import new_file
+from ..wording import as_called
 
 DEFAULT = "docs/schema.md"
 """Where the page of `sql/` is written, below the working directory."""
@@ -24,7 +25,7 @@ OF_SQL = (
 def of_declared(declared: Declared) -> str:
     """The page of what is declared."""
     found = tables(declared, declared.schema)
-    return schema_page("The schema", OF_SQL, found)
+    return schema_page("The schema", as_called(OF_SQL), found)
 
 
 def of_database(database: Path, declared: Declared) -> str:
@@ -48,7 +49,7 @@ def _read(database: Path, declared: Declared) -> str:
     is_ours = any(name in live.tables for name in wanted.schema.tables)
     found = tables(wanted, live) if is_ours else alone(live)
     said = f"The schema of `{database.name.replace('`', '')}`, written by `invoke docs`."
-    return schema_page(database.name, said, found)
+    return schema_page(database.name, as_called(said), found)
 
 
 def write(page: str, path: Path) -> bool:
