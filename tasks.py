@@ -111,9 +111,20 @@ def docs(**asked: Any) -> int:
     return run_docs(**asked)
 
 
+@task(
+    *(*PATHS, "json", "prometheus", "watch"),
+    json="Print it as JSON, and nothing else, on standard output.",
+)
+def status(**asked: Any) -> int:
+    """Show size, log and who holds it, rows, schema, last verification, what needs attention."""
+    from abathur_schema.commands.operation import run_status  # not needed to verify
+
+    return run_status(**asked)
+
+
 exit_2_on_wrong_usage()
 namespace = Collection(
     *(init, pragma, core, core_indexes, memory, memory_indexes, search, verify),
-    *(plan, restore, show, docs),
+    *(plan, restore, show, docs, status),
 )
 namespace.configure(DEFAULTS)

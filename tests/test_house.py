@@ -21,8 +21,10 @@ MAY_IMPORT = {
     "proof": {"schema", "declared", "storage"},
     "record": {"schema", "declared", "storage", "planning", "steps", "proof"},
     "presentation": {"schema", "declared", "storage", "planning", "steps", "proof", "record"},
+    "upkeep": {"schema", "declared", "storage", "planning", "steps", "proof", "record"},
     "commands": {
-        *("schema", "declared", "storage", "planning", "steps", "proof", "record", "presentation"),
+        *("schema", "declared", "storage", "planning", "steps", "proof", "record"),
+        *("presentation", "upkeep"),
     },
     "application": {"schema", "declared", "storage", "planning", "steps", "proof", "record"},
 }

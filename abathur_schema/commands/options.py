@@ -27,13 +27,21 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "state": (None, "The folder of a preserved state; without it, those that are here are listed."),
     "report": (None, "The JSON file of a report; without it the database is verified now."),
     "open": (False, "Open the page in the browser."),
+    "watch": (None, "Show it again every so many seconds, until Ctrl-C."),
+    "prometheus": (False, "Print metrics in Prometheus's text format."),
     "output": (None, "The file to write (default: docs/schema.md; `-`, or a database: printed)."),
 }
 """The options of all tasks: the default and the help of each."""
 
 PATHS = ("database", "reports", "schema")
 STEP = (*PATHS, "json", "quiet", "verbose")
-AS_PARAMETER = {"json": "as_json", "format": "form", "open": "browse"}
+AS_PARAMETER = {
+    "json": "as_json",
+    "format": "form",
+    "open": "browse",
+    "watch": "seconds",
+    "prometheus": "as_prometheus",
+}
 
 
 def task(

@@ -12,6 +12,7 @@ from ..declared.declaration import Settings
 from ..errors import UsageError
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect, fully_synced, look
 from ..storage.durable_files import sync_folder
+from ..storage.processes import named, processes_with
 
 
 def place_beside(database: Path) -> Path:
@@ -44,7 +45,7 @@ def alone(database: Path, settings: Settings) -> Iterator[str | None]:
         yield None
         return
     if others := processes_with(database):
-        raise UsageError(in_use(database, f" ({', '.join(others)})"))
+        raise UsageError(in_use(database, f" ({', '.join(map(named, others))})"))
     try:
         look(database, settings)
         connection = connect(database, "rw", settings)
@@ -91,21 +92,6 @@ def in_use(database: Path, who: str) -> str:
         f"another process has {database} open{who}, and would keep using the old file. Stop it,"
         " then run the same command again; nothing was touched."
     )
-
-
-def processes_with(database: Path) -> list[str]:
-    """Other processes that have the file open, where the operating system shows them (Linux, with
-    this user's permissions).
-    """
-    wanted = database.stat()
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        if int(process.name) != os.getpid():
-            with suppress(OSError):
-                opened = (descriptor.stat() for descriptor in (process / "fd").iterdir())
-                if any(os.path.samestat(one, wanted) for one in opened):
-                    found.append(f"process {process.name}")
-    return found
 
 
 def swap(staged: Path, database: Path) -> None:

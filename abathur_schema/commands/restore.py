@@ -28,7 +28,8 @@ from ..schema.scratch import guard
 from ..schema.stand_ins import is_lacking, with_stand_ins
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect, longest_time, size_of
 from ..storage.durable_files import create
-from .replacement import alone, in_use, opened, place_beside, processes_with, remove, swap
+from ..storage.processes import named, processes_with
+from .replacement import alone, in_use, opened, place_beside, remove, swap
 
 CHUNK = 1 << 20
 """Bytes copied at a time; Ctrl-C works in between."""
@@ -115,7 +116,7 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
             # lost its name (SQLITE_READONLY_DBMOVED). An unreadable file has no lock.
             others = processes_with(run.database) if run.copy and mode is None else []
             if others:
-                raise UsageError(in_use(run.database, f" ({', '.join(others)})"))
+                raise UsageError(in_use(run.database, f" ({', '.join(map(named, others))})"))
             attempt.running = statement
             swap(staged, run.database)
         run.live = restored

@@ -26,6 +26,7 @@ from .output import (
     Manner,
     say,
     say_end,
+    say_results,
     say_statement,
     say_step,
     say_violations,
@@ -37,7 +38,7 @@ from .usage import LEFT_OUT
 P = ParamSpec("P")
 
 
-def _told(task: Callable[P, int]) -> Callable[P, int]:
+def told(task: Callable[P, int]) -> Callable[P, int]:
     """The task, with our errors reported on standard error; each has its own exit code."""
 
     @wraps(task)
@@ -59,7 +60,7 @@ def _unless_default(reports: Path) -> Path | None:
     return None if reports == Path("reports").absolute() else reports
 
 
-@_told
+@told
 def run_task(
     task: str,
     database: object,
@@ -106,7 +107,7 @@ def run_task(
         return exit_code(run, recorded)
 
 
-@_told
+@told
 def run_plan(
     database: object,
     reports: object,
@@ -133,7 +134,6 @@ def run_plan(
     if check or form in (JUNIT, SARIF, GITHUB):
         from ..presentation.github import summary
         from ..presentation.results import of_plan
-        from .output import say_results
 
         results = of_plan(found.steps, declared)
         line, sql = found.summary(), found.to_sql() if found.has_work else ""
@@ -145,7 +145,7 @@ def run_plan(
     return 1 if found.has_work else 0
 
 
-@_told
+@told
 def run_restore(
     state: object, database: object, reports: object, as_json: bool, *, schema: object = None
 ) -> int:
@@ -176,7 +176,7 @@ def run_restore(
         return exit_code(run, recorded)
 
 
-@_told
+@told
 def run_show(
     report: object,
     database: object,
@@ -219,7 +219,7 @@ def run_show(
     return 0
 
 
-@_told
+@told
 def run_docs(database: object, output: object, *, schema: object = None) -> int:
     """Write the schema as a document: of `sql/`, or of a database, which is printed unless an
     `output` is named.

@@ -8,7 +8,16 @@ from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
-from ..declared.declaration import PLAN, PRAGMA, RESTORE, SEARCH, VERIFY, Declared, declared
+from ..declared.declaration import (
+    PLAN,
+    PRAGMA,
+    RESTORE,
+    SCHEMA_STEPS,
+    SEARCH,
+    VERIFY,
+    Declared,
+    declared,
+)
 from ..errors import UsageError, out_of_order
 from ..schema.model import Schema
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect
@@ -124,7 +133,7 @@ def _database(task: str, path: Path) -> Path:
             raise UsageError(f"{path} is a link to a file that does not exist. Fix it.") from None
         if task in ("init", PRAGMA, PLAN, RESTORE):
             return _followed(path)
-        first = "init" if task == VERIFY else PRAGMA
+        first = PRAGMA if task in (*SCHEMA_STEPS, SEARCH) else "init"
         raise UsageError(f"there is no database at {path}. Run `invoke {first}` first.") from None
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
