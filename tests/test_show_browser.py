@@ -73,9 +73,11 @@ def test_diagram_is_moved_and_zoomed_by_mouse_and_keyboard(bundle: Bundle, invok
         assert view()[0] > whole[0]
         shown.keyboard.press("0")
         assert view() == whole
-        box = shown.locator(".diagram > svg").bounding_box()
+        drawing = shown.locator(".diagram > svg")
+        drawing.scroll_into_view_if_needed()
+        box = drawing.bounding_box()
         assert box
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] - 10
+        x, y = box["x"] + box["width"] / 2, box["y"] + 100
         shown.mouse.move(x, y)
         shown.mouse.down()
         shown.mouse.move(x - 100, y - 50, steps=4)
