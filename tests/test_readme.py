@@ -14,7 +14,7 @@ from tests.support.commands import ROOT, environment
 from tests.support.machine import need
 
 README, REFERENCE = ROOT / "README.md", ROOT / "docs" / "reference.md"
-PAGES = [README, REFERENCE, ROOT / "docs" / "page.md"]
+PAGES = [README, REFERENCE, ROOT / "docs" / "page.md", ROOT / "docs" / "operation.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STEM = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 NEWER = "20261124T133000.123456Z"
