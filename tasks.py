@@ -85,7 +85,7 @@ def plan(**asked: Any) -> int:
     return run_plan(**asked)
 
 
-@task(*PATHS, "json", "state", positional="state")
+@task(*PATHS, "json", "state", "rehearse", positional="state")
 def restore(**asked: Any) -> int:
     """Put a preserved state back, and keep what it replaces; without a state, list them."""
     return run_restore(**asked)
@@ -122,9 +122,41 @@ def status(**asked: Any) -> int:
     return run_status(**asked)
 
 
+@task(*PATHS, "json", "folder", "file", "check_copy", "keep", positional="folder")
+def backup(**asked: Any) -> int:
+    """Copy the database while others use it, as a state that restore takes, and check the copy."""
+    from abathur_schema.commands.operation import run_backup
+
+    return run_backup(**asked)
+
+
+@task(*PATHS, "json", "truncate")
+def checkpoint(**asked: Any) -> int:
+    """Copy the write-ahead log into the file, without waiting for anybody."""
+    from abathur_schema.commands.operation import run_checkpoint
+
+    return run_checkpoint(**asked)
+
+
+@task(*PATHS, "json", "dry_run", "backup")
+def vacuum(**asked: Any) -> int:
+    """Rewrite the file without its free pages; says first what that frees and needs."""
+    from abathur_schema.commands.operation import run_vacuum
+
+    return run_vacuum(**asked)
+
+
+@task(*PATHS, "json")
+def optimize(**asked: Any) -> int:
+    """Bring the statistics up to date that SQLite plans queries by."""
+    from abathur_schema.commands.operation import run_optimize
+
+    return run_optimize(**asked)
+
+
 exit_2_on_wrong_usage()
 namespace = Collection(
     *(init, pragma, core, core_indexes, memory, memory_indexes, search, verify),
-    *(plan, restore, show, docs, status),
+    *(plan, restore, show, docs, status, backup, checkpoint, vacuum, optimize),
 )
 namespace.configure(DEFAULTS)

@@ -18,6 +18,7 @@ from .errors import (
     BrokenRowsError,
     CannotReconcileError,
     ForeignJournalError,
+    HeldError,
     HidingNameError,
     Interrupted,
     NoCopyError,
@@ -137,6 +138,10 @@ NO_COPY = Cause(
     "make room, or run $again with --reports DIR for another folder, or, if you have a copy of your"
     " own, with --no-backup (init, core, memory); nothing was changed",
 )
+HELD = Cause(
+    "another process reads an older state of the database, or writes",
+    "ask whoever runs it to end that (`invoke status` names it), then run $again again",
+)
 PLANTED = Cause(
     "the -journal beside the database was not written by SQLite: somebody crafted it to have a file"
     " deleted",
@@ -198,6 +203,7 @@ BY_CLASS = {
     OrphanedRowsError: ORPHANED,
     UpgradeError: NO_UPGRADE,
     ForeignJournalError: PLANTED,
+    HeldError: HELD,
     HidingNameError: HIDING_NAME,
     WalRefusedError: NO_WAL,
     Interrupted: STOPPED,

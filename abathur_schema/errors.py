@@ -70,6 +70,10 @@ class NoCopyError(StepError):
         super().__init__(f"no copy of the database could be kept in {folder}: {'; '.join(lost)}")
 
 
+class HeldError(StepError):
+    """The write-ahead log could not be emptied because somebody reads an older state, or writes."""
+
+
 class NoQueryError(UsageError, ValueError):
     """`explain_query_plan` was given something other than a single query."""
 

@@ -20,7 +20,7 @@ STEM = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 NEWER = "20261124T133000.123456Z"
 SHOWN_FOLDER = "/home/you/abathur"
 INSTALL = "python3 -m venv .venv"
-TASK = re.compile(r"^\| `invoke ([a-z-]+)(?: STATE)?` \|", re.MULTILINE)
+TASK = re.compile(r"^\| `invoke ([a-z-]+)(?: STATE| \[FOLDER\])?` \|", re.MULTILINE)
 OPTION = re.compile(r"^\| `(--[a-z-]+)[^|]*\| ([^|]*) \|", re.MULTILINE)
 FIELD = re.compile(r"^\| `([a-z_]+)` \|", re.MULTILINE)
 
@@ -92,7 +92,7 @@ def test_every_console_command_prints_what_is_shown(page: Path, clone: Path) -> 
             assert f"{code}\n" == expected
             continue
         stems = sorted(path.stem for path in clone.glob("reports/*.json"))
-        command = command.replace(NEWER + "-init", stems[-1] if stems else "")
+        command = re.sub(f"{NEWER}-(init|backup)", stems[-1] if stems else "", command)
         printed = shell(f"{command}\necho $?", clone, installed=installed)
         installed = installed or INSTALL in command
         output, _, last = printed.rstrip("\n").rpartition("\n")
@@ -147,7 +147,8 @@ def test_every_task_and_option_is_in_the_reference(clone: Path) -> None:
         text = shell(f"invoke --help {task}", clone, installed=False)
         for no, name in re.findall(r", --(\[no-\])?([a-z-]+)", text):
             found.add((f"--no-{name}" if no else f"--{name}", task))
-    unnamed = {("--state", "restore"), ("--report", "show")}  # need no option
+    # These need no option.
+    unnamed = {("--state", "restore"), ("--report", "show"), ("--folder", "backup")}
     assert options == found - unnamed
 
 

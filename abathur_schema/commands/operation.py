@@ -3,17 +3,36 @@
 import json
 import sqlite3
 import sys
+import time
 from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
 
+from ..declared.declaration import BACKUP
 from ..diagnosis import explain
 from ..errors import UsageError
+from ..interruption import interrupted, stop_asked
+from ..planning.statement import Attempt, Step
+from ..progress import Progress
+from ..record.conclusion import exit_code, record
+from ..record.draft import BEFORE, Draft
+from ..record.preserved import keep_copy
+from ..record.run import Run
 from ..steps import preflight
+from ..storage.connection import read_back
+from ..upkeep import space
+from ..upkeep.backup import check_backup, make_backup, older_backups, remove_backup
 from ..upkeep.status import status
-from .output import say, write_sql
+from .forms import JSON, TEXT
+from .output import Manner, say, say_end, say_step, say_wrong, write_sql
 from .status import prometheus, say_status, watch
-from .tasks import told
+from .tasks import told, unless_default
+from .usage import LEFT_OUT
 
 STATUS = "status"
+CHECKPOINT = "checkpoint"
+VACUUM = "vacuum"
+OPTIMIZE = "optimize"
 
 
 @told
@@ -71,3 +90,172 @@ def _pause(seconds: object) -> float | None:
     if not 0.1 <= pause < 1e6:
         raise UsageError(f"{seconds!r} is not a number of seconds. Name one, with --watch SECONDS.")
     return pause
+
+
+@told
+def run_backup(
+    folder: object,
+    database: object,
+    reports: object,
+    as_json: bool,
+    *,
+    schema: object = None,
+    file: object = None,
+    check: bool = True,
+    keep: object = None,
+) -> int:
+    """Copy a database while others use it, check the copy, and return the exit code."""
+    path, place, declared = preflight.check(BACKUP, database, reports, schema)
+    most = _most(keep)
+    folder = None if folder == LEFT_OUT else folder
+    if folder and file:
+        raise UsageError("a backup is a folder or a file (--file), not both. Leave one of them.")
+    if file and most:
+        raise UsageError("--keep is about backups in folders. Leave out --keep, or --file.")
+    into = preflight.path_of("backup", folder, "a folder") if folder else place
+    target = preflight.path_of("backup", file, "a file, with --file PATH") if file else None
+    for new in (target, into / path.name):
+        if new and (new == path or (new == target and new.exists())):
+            raise UsageError(f"{new} is there already. Name another file; nothing was touched.")
+    if not path.exists():
+        raise UsageError(f"there is no database at {path}. Name one, with --database PATH.")
+    with Draft(place, BACKUP, datetime.now(timezone.utc)) as draft:
+        run = Run(BACKUP, path, declared, reports=unless_default(place), preserves=False)
+        progress = Progress(sys.stderr)
+        goal = target or into / draft.stem
+        run.steps.append(make_backup(run, goal, progress, as_file=bool(target)))
+        if check and not run.failed:
+            check_backup(run, progress)
+        manner = Manner(JSON if as_json else TEXT)
+        if not as_json:
+            say_step(run.steps[0], run, manner)
+        recorded = record(run, draft)
+        say_end(run, recorded, draft.path, manner)
+        code = exit_code(run, recorded)
+        for old in older_backups(into, path, most) if most and not code else ():
+            if why := remove_backup(old):
+                say_wrong(f"note: {why}")
+        return code
+
+
+def _most(keep: object) -> int:
+    if keep in (None, ""):
+        return 0
+    if not str(keep).isdecimal() or not 0 < int(str(keep)) < 1_000_000:
+        raise UsageError(f"{keep!r} is not a number of backups. Name one, with --keep N.")
+    return int(str(keep))
+
+
+@told
+def run_checkpoint(
+    database: object,
+    reports: object,
+    as_json: bool,
+    *,
+    schema: object = None,
+    truncate: bool = False,
+) -> int:
+    """Copy the write-ahead log into the file, and return the exit code."""
+
+    def work(run: Run, attempt: Attempt, _: Draft) -> None:
+        settings = run.declared.settings
+        space.checkpoint(run.database, settings, attempt, truncate=truncate)
+
+    return _run(CHECKPOINT, work, database, reports, schema, as_json=as_json)
+
+
+@told
+def run_optimize(database: object, reports: object, as_json: bool, *, schema: object = None) -> int:
+    """Bring SQLite's statistics up to date, and return the exit code."""
+
+    def work(run: Run, attempt: Attempt, _: Draft) -> None:
+        space.optimize(run.database, run.declared.settings, attempt)
+
+    return _run(OPTIMIZE, work, database, reports, schema, as_json=as_json)
+
+
+@told
+def run_vacuum(
+    database: object,
+    reports: object,
+    as_json: bool,
+    *,
+    schema: object = None,
+    dry_run: bool = False,
+    backup: bool = True,
+) -> int:
+    """Rewrite the file without its free pages, and return the exit code; with `dry_run` only say
+    what that would do.
+    """
+    path, _, declared = preflight.check(VACUUM, database, reports, schema)
+    expected = _asked(path, VACUUM, lambda: space.estimate(path, declared.settings))
+    if dry_run and as_json:
+        say(json.dumps(expected._asdict()))
+    elif not as_json:
+        for line in expected.lines():
+            say(f"  {line}")
+    if dry_run:
+        return 0
+    for needs, has, where in (
+        (expected.needs, expected.has, str(path.parent)),
+        (expected.needs_temporary, expected.has_temporary, "the folder for temporary files"),
+    ):
+        if needs > has:
+            raise UsageError(
+                f"a vacuum needs {needs / 1e6:,.1f} MB in {where}, and {has / 1e6:,.1f} MB are"
+                " free. Make room; nothing was touched."
+            )
+
+    def work(run: Run, attempt: Attempt, draft: Draft) -> None:
+        def before() -> None:
+            if backup:
+                keep_copy(run, draft.folder(BEFORE))
+
+        space.vacuum(run.database, run.declared.settings, attempt, before)
+
+    return _run(VACUUM, work, database, reports, schema, as_json=as_json)
+
+
+def _asked(path: Path, task: str, ask: Callable[[], space.Estimate]) -> space.Estimate:
+    """What `ask` returns. Raises UsageError where the database cannot be read."""
+    try:
+        return ask()
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        cause = explain(error, path, task)
+        raise UsageError(
+            f"{path} cannot be read ({error}): {cause.cause}. Nothing was touched; {cause.remedy}."
+        ) from error
+
+
+def _run(
+    task: str,
+    work: Callable[[Run, Attempt, Draft], None],
+    database: object,
+    reports: object,
+    schema: object,
+    *,
+    as_json: bool,
+) -> int:
+    """Run a task of one step that needs no preserved state, and return its exit code."""
+    path, place, declared = preflight.check(task, database, reports, schema)
+    with Draft(place, task, datetime.now(timezone.utc)) as draft:
+        run = Run(task, path, declared, reports=unless_default(place), preserves=False)
+        progress = Progress(sys.stderr)
+        attempt, started = Attempt(), time.perf_counter()
+        progress.now(task)
+        try:
+            work(run, attempt, draft)
+        except UsageError:
+            raise
+        except Exception as error:  # of any kind: the report tells
+            attempt.error = interrupted() if stop_asked() else error
+        finally:
+            progress.done()
+        run.steps.append(Step(task, [attempt], (time.perf_counter() - started) * 1000))
+        run.live = read_back(path, declared.settings)
+        manner = Manner(JSON if as_json else TEXT)
+        if not as_json:
+            say_step(run.steps[0], run, manner)
+        recorded = record(run, draft)
+        say_end(run, recorded, draft.path, manner)
+        return exit_code(run, recorded)

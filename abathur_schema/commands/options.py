@@ -27,6 +27,13 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "state": (None, "The folder of a preserved state; without it, those that are here are listed."),
     "report": (None, "The JSON file of a report; without it the database is verified now."),
     "open": (False, "Open the page in the browser."),
+    "folder": (None, "The folder for the backup (default: the folder for reports)."),
+    "file": (None, "A plain file for the backup, instead of a folder."),
+    "check_copy": (True, "Check the copy after it was made (the default)."),
+    "keep": (None, "Remove older backups of this database there, but for the newest so many."),
+    "truncate": (False, "Wait for readers, and cut the log to nothing."),
+    "dry_run": (False, "Only say what would be done."),
+    "rehearse": (False, "Prove that the state would come back, and touch nothing."),
     "watch": (None, "Show it again every so many seconds, until Ctrl-C."),
     "prometheus": (False, "Print metrics in Prometheus's text format."),
     "output": (None, "The file to write (default: docs/schema.md; `-`, or a database: printed)."),
@@ -40,6 +47,7 @@ AS_PARAMETER = {
     "format": "form",
     "open": "browse",
     "watch": "seconds",
+    "check_copy": "check",
     "prometheus": "as_prometheus",
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from ..declared.declaration import VERIFY
+from ..declared.declaration import BACKUP, VERIFY
 from ..planning.statement import Statement, Step
 from ..record.conclusion import Record, exit_code
 from ..record.report import without_trace
@@ -125,6 +125,13 @@ def _line(step: Step, run: Run) -> tuple[Part, ...]:
         what, style = f"{number} checks passed", GOOD
         if run.faults:
             what, style = f"FAILED: {len(run.faults)} of {number} checks", BAD
+    elif step.name == BACKUP:
+        copied = run.copy.files[0] if run.copy else run.made[-1]
+        what = f"{copied.stat().st_size / 1e6:,.1f} MB copied"
+        if run.checks is not None:
+            passed = len(run.checks) - len(run.faults)
+            what += f", {passed} of {len(run.checks)} checks of it passed"
+            style = BAD if run.faults else GOOD
     else:
         what = what_changed(step.ran) or "unchanged"
     return f"{step.name:<15} ", Painted(f"{what:<40}", style), f" {step.duration_ms:>6.0f} ms"
@@ -182,7 +189,8 @@ def say_end(run: Run, recorded: Record, report: Path, manner: Manner) -> None:
     if manner.in_lines:
         _say_checks(run, manner)
         if run.copy:
-            say(f"a copy of the previous state: {run.copy.folder}")
+            what = "the backup" if run.task == BACKUP else "a copy of the previous state"
+            say(f"{what}: {run.copy.folder}")
     if manner.form == JSON and not recorded.lost:
         say(recorded.content.rstrip())
     elif not manner.in_lines:

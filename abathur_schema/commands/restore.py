@@ -64,9 +64,10 @@ def check_state(state: object, database: Path) -> Path:
     return folder
 
 
-def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
+def restore(run: Run, state: Path, folder: Path | None, progress: Progress) -> Step:
     """Replace `run.database` by the database of `state`; the replaced files are kept in `folder`.
-    Raises UsageError when `state` is not usable or the database is open elsewhere.
+    Without one it is a rehearsal: the copy is made and proven, and nothing is replaced. Raises
+    UsageError when `state` is not usable or the database is open elsewhere.
     """
     if run.database.exists() and run.database.stat().st_nlink > 1:
         raise UsageError(
@@ -104,6 +105,9 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
         _stage(state, staged, run.database)
         progress.now(f"{RESTORE}: checking the copy")
         restored = _prove(staged, state, run.declared, attempt.notes)
+        if folder is None:
+            attempt.notes += _rehearsed(run.database)
+            return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)
         # The file stays open until it has lost its name: closing it would release the lock.
         with opened(run.database) as old, alone(run.database, run.declared.settings) as mode:
             if old:
@@ -130,6 +134,13 @@ def restore(run: Run, state: Path, folder: Path, progress: Progress) -> Step:
         with suppress(OSError):  # the next `restore` tries again
             remove(staged)
     return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)
+
+
+def _rehearsed(database: Path) -> list[str]:
+    """What a rehearsal has found."""
+    others = processes_with(database) if database.exists() else []
+    open_in = f"; first stop {', '.join(map(named, others))}" if others else ""
+    return [f"a rehearsal: the state is intact and would take the place of {database}{open_in}"]
 
 
 def _stage(state: Path, staged: Path, database: Path) -> None:

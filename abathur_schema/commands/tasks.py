@@ -55,7 +55,7 @@ def told(task: Callable[P, int]) -> Callable[P, int]:
     return run
 
 
-def _unless_default(reports: Path) -> Path | None:
+def unless_default(reports: Path) -> Path | None:
     """The folder for reports, unless a command in this folder takes it by itself."""
     return None if reports == Path("reports").absolute() else reports
 
@@ -88,7 +88,7 @@ def run_task(
         preflight.check_format(task, path)
         seen = preflight.check_database(task, path, declared)
         declared = declared.chosen(seen.schema) if seen else declared
-        run = Run(task, path, declared, reports=_unless_default(folder))
+        run = Run(task, path, declared, reports=unless_default(folder))
         progress = Progress(sys.stderr)
         target = Target(path, declared, run.made, progress, task == "init", seen=seen)
         copy_to = (lambda: draft.folder(BEFORE)) if backup else None
@@ -147,10 +147,16 @@ def run_plan(
 
 @told
 def run_restore(
-    state: object, database: object, reports: object, as_json: bool, *, schema: object = None
+    state: object,
+    database: object,
+    reports: object,
+    as_json: bool,
+    *,
+    schema: object = None,
+    rehearse: bool = False,
 ) -> int:
     """Replace the database by a preserved state, and return the exit code; without a state, list
-    those that could be put back.
+    those that could be put back. With `rehearse` all is done but the replacing.
     """
     if state in (None, LEFT_OUT):
         from .states import list_states
@@ -162,10 +168,11 @@ def run_restore(
     path, folder, declared = preflight.check(RESTORE, database, reports, schema)
     kept = check_state(state, path)
     with Draft(folder, RESTORE, datetime.now(timezone.utc)) as draft:
-        run = Run(RESTORE, path, declared, reports=_unless_default(folder))
+        run = Run(RESTORE, path, declared, reports=unless_default(folder))
         progress = Progress(sys.stderr)
         try:
-            run.steps.append(restore(run, kept, draft.folder(REPLACED), progress))
+            place = None if rehearse else draft.folder(REPLACED)
+            run.steps.append(restore(run, kept, place, progress))
         finally:
             progress.done()
         manner = Manner(JSON if as_json else TEXT)
@@ -198,7 +205,7 @@ def run_show(
     if report in (None, LEFT_OUT):
         path, folder, declared = preflight.check(VERIFY, database, reports, schema)
         with Draft(folder, VERIFY, datetime.now(timezone.utc)) as draft:
-            run = Run(VERIFY, path, declared, reports=_unless_default(folder))
+            run = Run(VERIFY, path, declared, reports=unless_default(folder))
             with closing(Target(path, declared, run.made, progress)) as target:
                 for event in run_chain(run, target, None):
                     if isinstance(event, Step) and not as_json:

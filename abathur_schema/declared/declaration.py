@@ -233,6 +233,7 @@ VERIFY = "verify"
 PLAN = "plan"
 RESTORE = "restore"
 DOCS = "docs"
+BACKUP = "backup"
 
 
 def chain(task: str, declared: Declared) -> tuple[str, ...]:

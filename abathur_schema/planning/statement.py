@@ -72,7 +72,7 @@ class Step:
     @property
     def notes(self) -> list[str]:
         """What a user should know about what took effect."""
-        return self.attempts[-1].notes if self.ran else []
+        return self.attempts[-1].notes if self.attempts and not self.error else []
 
     @property
     def status(self) -> str:

@@ -41,7 +41,7 @@ def _content(run: Run, draft: Draft) -> str:
     """The text of the report, after everything it mentions has been kept."""
 
     def content() -> str:
-        if run.failed and not isinstance(run.failed.error, Interrupted):
+        if run.preserves and run.failed and not isinstance(run.failed.error, Interrupted):
             from .preserved import preserve  # only a failure pays for this import
 
             return preserve(run, draft.folder())

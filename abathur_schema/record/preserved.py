@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from ..declared.declaration import BACKUP
 from ..errors import NoCopyError
 from ..storage.kept import PreservedState, back_up
 from ..wording import as_called
@@ -74,7 +75,8 @@ def complete_copy(run: Run, write: Callable[[], str]) -> str:
     """Add to the copy what ran after it was made, and the report, whose text `write` returns."""
     if run.copy is None:
         return write()
-    run.copy.keep_text("statements.sql", statements_sql(run.steps, run.declared.settings))
+    if run.task != BACKUP:
+        run.copy.keep_text("statements.sql", statements_sql(run.steps, run.declared.settings))
     report = run.copy.folder / "report.json"
     run.copy.files.append(report)
     content = write()

@@ -8,8 +8,9 @@ from shlex import quote
 from string import Template
 from typing import TYPE_CHECKING
 
-from ..declared.declaration import MILESTONES, Declared
+from ..declared.declaration import BACKUP, MILESTONES, Declared
 from ..diagnosis import explain
+from ..errors import Interrupted
 from ..planning.statement import Statement, Step
 from ..proof.findings import Check
 from ..schema.difference import differences
@@ -26,7 +27,8 @@ class Run:
     `made` are the folders and files that the run created; `live` is the schema read back at the end
     (None: unreadable); `violations` are the foreign key violations that existed before any change,
     where they were looked for; `copy` was kept before rows were rewritten; `rows` are counted by
-    `verify`, by table; `reports` is the folder for reports, unless it is the default one.
+    `verify`, by table; `reports` is the folder for reports, unless it is the default one;
+    `preserves` is false for a task whose failure leaves the database as it was.
     """
 
     task: str
@@ -41,6 +43,7 @@ class Run:
     violations: Violations | None = None
     rows: Mapping[str, int] | None = None
     reports: Path | None = None
+    preserves: bool = True
 
     @property
     def failed(self) -> Step | None:
@@ -160,7 +163,8 @@ class Run:
         changed = what_changed(self.ran)
         done = f"{name}: {changed} by {self.task}." if changed else f"{name}: nothing was changed."
         if self.copy:
-            done += f" A copy of the previous state is in {self.copy.folder}."
+            what = "The backup" if self.task == BACKUP else "A copy of the previous state"
+            done += f" {what} is in {self.copy.folder}."
         if self.checks is None:
             return done
         if self.faults:
@@ -197,10 +201,13 @@ def failure_lines(run: Run) -> Iterator[str]:
     if not run.failed or not run.failed.error:
         return
     yield f"{run.failed.name} failed: {run.failed.error}"
-    if run.preserved:
+    if isinstance(run.failed.error, Interrupted):
+        return
+    if run.preserved or not run.preserves:
         cause = explain(run.failed.error, run.database, run.task)
         yield f"likely cause: {cause.cause}"
         yield f"what to do: {run.concrete(cause.remedy)}"
+    if run.preserved:
         if run.state_folder:
             yield f"state preserved in: {run.state_folder}"
         yield from (f"note: {line}" for line in run.preserved.notes)

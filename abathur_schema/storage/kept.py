@@ -85,8 +85,19 @@ class PreservedState:
             self.lost.append(f"the folder may not survive a power loss: {error}")
 
 
-def back_up(database: Path, copy: Path, settings: Settings) -> None:
-    """Copy the committed state, including the `-wal`, consistently."""
+PAGES = 4096
+"""How many pages are copied between two looks at whether to stop."""
+
+
+def back_up(
+    database: Path,
+    copy: Path,
+    settings: Settings,
+    progress: Callable[[int, int, int], None] | None = None,
+) -> None:
+    """Copy the committed state, including the `-wal`, consistently. `progress` is called with a
+    status, the number of pages left and of all; what it raises ends the copy.
+    """
     temporary = copy.with_name(f".{copy.name}.tmp")
     os.close(create(temporary))
     try:
@@ -97,7 +108,10 @@ def back_up(database: Path, copy: Path, settings: Settings) -> None:
             # Hold the state: otherwise the backup would wait for a lock forever.
             source.execute("BEGIN")
             source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            source.backup(target)
+            if progress:
+                source.backup(target, pages=PAGES, progress=progress)
+            else:
+                source.backup(target)
         temporary.rename(copy)
     except BaseException:
         for suffix in ("", *COMPANIONS):

@@ -1,0 +1,150 @@
+"""`checkpoint`, `vacuum` and `optimize`: what SQLite can do for a file that is in use."""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from ..declared.declaration import Settings
+from ..errors import HeldError, UsageError
+from ..interruption import stop_if_asked
+from ..planning.statement import Attempt, Statement
+from ..schema.model import Schema
+from ..schema.reading import read_schema
+from ..schema.text import fold, tokens, unquoted
+from ..storage.connection import connect, size_of
+
+ANALYSIS_LIMIT = 1000
+"""How many entries of an index are looked at: milliseconds on any size (SQLite documentation,
+"ANALYZE", section "Approximate ANALYZE For Large Databases")."""
+
+
+def checkpoint(database: Path, settings: Settings, attempt: Attempt, *, truncate: bool) -> None:
+    """Copy what is in the `-wal` into the file; with `truncate`, wait for readers as long as
+    `busy_timeout` allows, and cut the log to nothing. Raises HeldError where that is not possible.
+    """
+    mode = "TRUNCATE" if truncate else "PASSIVE"
+    with closing(connect(database, "rw", settings)) as connection:
+        attempt.running = Statement(f"PRAGMA wal_checkpoint({mode})", "pages in the log")
+        busy, pages, copied = connection.execute(attempt.running.sql).fetchone()
+    if pages < 0:
+        attempt.notes.append("the database is not in WAL mode: there is no log (`invoke pragma`)")
+    elif busy and truncate:
+        raise HeldError(f"{pages - copied} of {pages} pages of the log could not be copied: busy")
+    else:
+        done = f"{copied} of {pages} pages copied" if pages else "nothing to copy"
+        _done(attempt, done if pages else "")
+        if copied < pages:
+            attempt.notes.append(f"{pages - copied} pages wait for readers of an older state")
+    attempt.running = None
+
+
+class Estimate(NamedTuple):
+    """What a vacuum would free, the room it needs beside the database and for temporary files, and
+    what there is, in bytes.
+    """
+
+    frees: int
+    needs: int
+    has: int
+    needs_temporary: int
+    has_temporary: int
+
+    def lines(self) -> Iterator[str]:
+        """The estimate for people."""
+        yield f"frees about {self.frees / 1e6:,.1f} MB"
+        yield (
+            f"needs {self.needs / 1e6:,.1f} MB beside the database ({self.has / 1e6:,.1f} MB are"
+            f" free), and {self.needs_temporary / 1e6:,.1f} MB for temporary files"
+            f" ({self.has_temporary / 1e6:,.1f} MB are free)"
+        )
+
+
+def estimate(database: Path, settings: Settings) -> Estimate:
+    """Look at what a vacuum would do. Raises UsageError where it would break something."""
+    with closing(connect(database, "ro", settings)) as connection:
+        page, pages, free = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_size", "page_count", "freelist_count")
+        )
+        bound = list(bound_to_rowids(read_schema(connection)))
+    if bound:
+        raise UsageError(
+            f"a vacuum gives other rowids to the rows of {', '.join(bound)}, and the full-text"
+            " search over it would find other rows. Give the table an INTEGER PRIMARY KEY, or drop"
+            " the search and make it anew afterwards; nothing was touched."
+        )
+    used = page * (pages - free)
+    return Estimate(
+        page * free,
+        used,
+        shutil.disk_usage(database.parent).free,
+        used,
+        shutil.disk_usage(tempfile.gettempdir()).free,
+    )
+
+
+def bound_to_rowids(live: Schema) -> Iterator[str]:
+    """The tables without an INTEGER PRIMARY KEY whose rowids an FTS table keeps (SQLite
+    documentation, "VACUUM", section "How VACUUM works", and "FTS5", "External Content Tables").
+    """
+    for table in live.tables.values():
+        if table.kind != "virtual":
+            continue
+        found = tokens(table.sql)
+        for place, token in enumerate(found[:-2]):
+            if token.text == "content" and found[place + 1].text == "=":
+                content = live.tables.get(fold(unquoted(found[place + 2].text)))
+                if content and content.kind == "table" and not content.has_rowid_key:
+                    yield content.name
+
+
+def vacuum(
+    database: Path, settings: Settings, attempt: Attempt, before: Callable[[], None]
+) -> None:
+    """Rewrite the file without its free pages. `before` is called when nothing else can stop it."""
+    size = size_of(database)
+    with closing(connect(database, "rw", settings)) as connection:
+        before()
+        stop_if_asked()
+        attempt.running = Statement("VACUUM", "free pages in the file")
+        connection.execute("VACUUM")
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            attempt.notes.append(
+                "the file shrinks when readers of an older state end: `invoke checkpoint` then"
+            )
+    freed = size - size_of(database)
+    _done(attempt, f"{freed / 1e6:,.1f} MB freed")
+    attempt.running = None
+
+
+def optimize(database: Path, settings: Settings, attempt: Attempt) -> None:
+    """Bring the statistics up to date that SQLite plans queries by."""
+    with closing(connect(database, "rw", settings)) as connection:
+        connection.execute(f"PRAGMA analysis_limit = {ANALYSIS_LIMIT}")
+        before = _statistics(connection)
+        attempt.running = Statement("ANALYZE", "statistics that are old, or missing")
+        connection.execute("ANALYZE")
+        after = _statistics(connection)
+    _done(attempt, "statistics written" if before != after else "")
+    attempt.running = None
+
+
+def _statistics(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    try:
+        rows = connection.execute("SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY 1, 2")
+        return [*map(tuple, rows)]
+    except sqlite3.OperationalError:  # there are none yet
+        return []
+
+
+def _done(attempt: Attempt, what: str) -> None:
+    """Record the statement that ran, with what it did in a few words."""
+    if what:
+        assert attempt.running
+        made = (("settings_changed", what),)
+        attempt.ran.append(attempt.running._replace(made=made))

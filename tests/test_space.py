@@ -1,0 +1,150 @@
+"""`checkpoint`, `vacuum` and `optimize`, on databases that others use."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.bundle import Bundle
+from tests.support.commands import Invoke, invoke_command, run
+from tests.support.everything import everything
+from tests.support.fingerprints import digests, files_below
+from tests.support.kept import differences
+from tests.support.machine import disk_of, needs_root
+from tests.test_backup import FILL, METRIC, states
+from tests.test_status import holding
+
+
+def log_of(bundle: Bundle) -> Path:
+    return bundle.path.with_name(f"{bundle.path.name}-wal")
+
+
+def test_checkpoint_copies_the_log_and_truncates_it(bundle: Bundle, invoke: Invoke) -> None:
+    with closing(sqlite3.connect(bundle.path)) as application:
+        application.execute(METRIC)
+        application.commit()
+        assert "pages copied" in invoke("checkpoint").stdout
+        assert bundle.report()["steps"][0]["status"] == "changed"
+        assert log_of(bundle).stat().st_size > 0
+        assert invoke("checkpoint", "--truncate").returncode == 0
+        assert log_of(bundle).stat().st_size == 0
+        assert application.execute("SELECT count(*) FROM metrics").fetchone() == (1,)
+    assert "unchanged" in invoke("checkpoint").stdout
+
+
+def test_checkpoint_beside_a_reader_of_an_older_state(bundle: Bundle, invoke: Invoke) -> None:
+    with closing(sqlite3.connect(bundle.path)) as application:
+        with holding(bundle.path, "BEGIN") as reader:
+            application.execute(METRIC)
+            application.commit()
+            passive = invoke("checkpoint")
+            assert passive.returncode == 0
+            assert "wait for readers of an older state" in passive.stderr
+            held = invoke("checkpoint", "--truncate")
+            assert held.returncode == 3
+            assert "`invoke status --database" in held.stderr
+            assert bundle.report()["failure"]["preserved_state"] is None
+            assert f"process {reader} (" in invoke("status").stdout
+        assert invoke("checkpoint", "--truncate").returncode == 0
+
+
+def test_checkpoint_without_a_log(bundle: Bundle, invoke: Invoke) -> None:
+    bundle.sql("PRAGMA journal_mode = DELETE")
+    result = invoke("checkpoint")
+    assert result.returncode == 0
+    assert "not in WAL mode" in result.stderr
+
+
+def test_vacuum_frees_what_is_free_and_keeps_all_else(bundle: Bundle, invoke: Invoke) -> None:
+    bundle.sql(FILL.format(20_000) + "; DELETE FROM metrics WHERE id > 100")
+    before, size = everything(bundle.path), bundle.path.stat().st_size
+    told = invoke("vacuum", "--dry-run", "--json")
+    assert bundle.path.stat().st_size == size
+    assert json.loads(told.stdout)["frees"] > size / 2
+    with closing(sqlite3.connect(bundle.path)) as application:
+        application.execute("SELECT count(*) FROM metrics").fetchone()
+        result = invoke("vacuum")
+        assert application.execute("SELECT count(*) FROM metrics").fetchone() == (100,)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "MB freed" in result.stdout
+    assert bundle.report()["deliverables"]["files_modified"] == [str(bundle.path)]
+    assert bundle.path.stat().st_size < size / 2
+    assert differences(before, everything(bundle.path)) == []
+    (state,) = states(bundle)
+    assert differences(before, everything(state / "database.db")) == []
+    assert bundle.run("verify") == 0
+    assert invoke("vacuum", "--no-backup").returncode == 0
+    assert len(states(bundle)) == 1
+
+
+def test_vacuum_that_would_break_a_search_is_refused(bundle: Bundle, invoke: Invoke) -> None:
+    bundle.sql(
+        "CREATE TABLE notes (name TEXT PRIMARY KEY, text);"
+        "CREATE VIRTUAL TABLE found USING fts5(text, content='notes')"
+    )
+    before = digests(bundle.path)
+    for arguments in ((), ("--dry-run",)):
+        result = invoke("vacuum", *arguments)
+        assert result.returncode == 2
+        assert "rowids to the rows of notes" in result.stderr
+    assert digests(bundle.path) == before
+    bundle.sql("DROP TABLE found")
+    assert invoke("vacuum").returncode == 0
+
+
+def test_vacuum_of_a_database_with_our_search(bundle: Bundle, invoke: Invoke) -> None:
+    assert invoke("search").returncode == 0
+    bundle.sql(
+        "INSERT INTO memory_entries (namespace, key, value, memory_type)"
+        " VALUES ('user:a', 'k', '\"tea\"', 'semantic')"
+    )
+    assert invoke("vacuum").returncode == 0
+    assert invoke("verify").returncode == 0
+
+
+def test_vacuum_while_somebody_writes_changes_nothing(bundle: Bundle, invoke: Invoke) -> None:
+    with holding(bundle.path, "BEGIN IMMEDIATE") as writer:
+        result = invoke("vacuum")
+        assert result.returncode == 3
+        assert "`fuser -v " in result.stderr
+        assert writer
+    assert bundle.run("verify") == 0
+
+
+@needs_root
+def test_vacuum_without_room_is_refused(tmp_path: Path) -> None:
+    with disk_of(3_000_000, tmp_path / "disk") as disk:
+        bundle = Bundle(disk)
+        assert bundle.run("init") == 0
+        bundle.sql(FILL.format(3000))
+        before = digests(bundle.path)
+        arguments = ("--database", str(bundle.path), "--reports", str(tmp_path / "reports"))
+        result = run(invoke_command("vacuum", *arguments), tmp_path)
+        assert result.returncode == 2
+        assert "Make room" in result.stderr
+        assert digests(bundle.path) == before
+
+
+def test_optimize_writes_statistics_once(bundle: Bundle, invoke: Invoke) -> None:
+    bundle.sql(FILL.format(2000))
+    assert "statistics written" in invoke("optimize").stdout
+    assert bundle.report()["execution_status"]["status"] == "SUCCESS"
+    rows = bundle.rows("SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'metrics'")
+    assert rows > [(0,)]
+    assert "unchanged" in invoke("optimize").stdout
+    assert bundle.run("verify") == 0
+
+
+@pytest.mark.parametrize("task", ["checkpoint", "vacuum", "optimize", "backup"])
+def test_wrong_input(task: str, invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("no database " * 1000)
+    before = files_below(tmp_path)
+    missing = invoke(task, "--database", "gone.db")
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert files_below(tmp_path) == before
+    text = invoke(task, "--database", "text.db")
+    assert text.returncode in (2, 3)
+    assert "Traceback" not in text.stderr
+    assert (tmp_path / "text.db").read_text() == "no database " * 1000
