@@ -21,6 +21,7 @@ from .errors import (
     HeldError,
     HidingNameError,
     Interrupted,
+    NoBackupError,
     NoCopyError,
     OrphanedRowsError,
     UpgradeError,
@@ -136,11 +137,15 @@ ORPHANED = Cause(
 NO_COPY = Cause(
     "the reports folder has no room for a copy of the database, or is not writable",
     "make room, or run $again with --reports DIR for another folder, or, if you have a copy of your"
-    " own, with --no-backup (init, core, memory); nothing was changed",
+    " own, with --no-backup (init, core, memory, vacuum); nothing was changed",
 )
 HELD = Cause(
     "another process reads an older state of the database, or writes",
     "ask whoever runs it to end that (`invoke status` names it), then run $again again",
+)
+NO_BACKUP = Cause(
+    "the place of the backup has no room, or this user may not write there",
+    "make room there, or name another folder (`invoke backup FOLDER`); the database is as it was",
 )
 PLANTED = Cause(
     "the -journal beside the database was not written by SQLite: somebody crafted it to have a file"
@@ -199,6 +204,7 @@ BY_CLASS = {
     ApplicationNeededError: OWN_FUNCTION,
     BrokenRowsError: BROKEN_ROWS,
     CannotReconcileError: OTHER_FORM,
+    NoBackupError: NO_BACKUP,
     NoCopyError: NO_COPY,
     OrphanedRowsError: ORPHANED,
     UpgradeError: NO_UPGRADE,

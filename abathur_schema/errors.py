@@ -70,6 +70,13 @@ class NoCopyError(StepError):
         super().__init__(f"no copy of the database could be kept in {folder}: {'; '.join(lost)}")
 
 
+class NoBackupError(StepError):
+    """The database could not be copied to the place of a backup; nothing is left there."""
+
+    def __init__(self, place: Path, lost: Sequence[str]) -> None:
+        super().__init__(f"{place} could not be made: {'; '.join(lost)}")
+
+
 class HeldError(StepError):
     """The write-ahead log could not be emptied because somebody reads an older state, or writes."""
 

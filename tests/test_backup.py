@@ -111,6 +111,12 @@ def test_plain_file_and_another_folder(bundle: Bundle, invoke: Invoke, tmp_path:
     (state,) = (tmp_path / "kept" / "here").iterdir()
     assert (state / "database.db").is_file()
     assert states(bundle) == []
+    assert invoke("backup", ".").returncode == 0
+    (beside,) = tmp_path.glob("*-backup/database.db")
+    assert differences(everything(bundle.path), everything(beside)) == []
+    failed = invoke("backup", "abathur.db")
+    assert failed.returncode == 3
+    assert "name another folder (`invoke backup FOLDER`)" in failed.stderr
 
 
 def test_keep_removes_only_older_backups_of_this_database(
@@ -206,6 +212,7 @@ def test_rehearsal_proves_and_touches_nothing(bundle: Bundle, invoke: Invoke) ->
     assert "first stop process " in result.stderr
     assert f"process {holder.pid} (" in result.stderr
     assert digests(bundle.path) == before
+    assert bundle.report()["orchestration_context"]["context_for_next_agent"]["schema_complete"]
     assert not [*bundle.path.parent.glob(".*")]
     assert len(states(bundle)) == 1
     with (state / "database.db").open("r+b") as file:

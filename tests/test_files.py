@@ -38,7 +38,7 @@ def test_report_and_preserved_state_are_for_their_owner_only(content: bytes, emp
 def test_planted_link_is_not_followed(target: str, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("precious")
     place = tmp_path / "report.json"
-    for link in (place, tmp_path / ".report.json.tmp"):
+    for link in (place, tmp_path / f".report.json.{os.getpid()}.tmp"):
         link.symlink_to(tmp_path / target)
     with pytest.raises(FileExistsError):
         create(place)

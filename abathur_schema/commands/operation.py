@@ -114,9 +114,8 @@ def run_backup(
         raise UsageError("--keep is about backups in folders. Leave out --keep, or --file.")
     into = preflight.path_of("backup", folder, "a folder") if folder else place
     target = preflight.path_of("backup", file, "a file, with --file PATH") if file else None
-    for new in (target, into / path.name):
-        if new and (new == path or (new == target and new.exists())):
-            raise UsageError(f"{new} is there already. Name another file; nothing was touched.")
+    if target and target.exists():
+        raise UsageError(f"{target} is there already. Name another file; nothing was touched.")
     if not path.exists():
         raise UsageError(f"there is no database at {path}. Name one, with --database PATH.")
     with Draft(place, BACKUP, datetime.now(timezone.utc)) as draft:
@@ -126,6 +125,8 @@ def run_backup(
         run.steps.append(make_backup(run, goal, progress, as_file=bool(target)))
         if check and not run.failed:
             check_backup(run, progress)
+        else:
+            run.live = read_back(path, declared.settings)
         manner = Manner(JSON if as_json else TEXT)
         if not as_json:
             say_step(run.steps[0], run, manner)
@@ -187,23 +188,22 @@ def run_vacuum(
     """Rewrite the file without its free pages, and return the exit code; with `dry_run` only say
     what that would do.
     """
-    path, _, declared = preflight.check(VACUUM, database, reports, schema)
-    expected = _asked(path, VACUUM, lambda: space.estimate(path, declared.settings))
+    path, place, declared = preflight.check(VACUUM, database, reports, schema)
+    copy_to = place if backup else None
+    expected = _asked(path, VACUUM, lambda: space.estimate(path, declared.settings, copy_to))
     if dry_run and as_json:
-        say(json.dumps(expected._asdict()))
+        rooms = [room._asdict() for room in expected.rooms]
+        say(json.dumps({"frees": expected.frees, "rooms": rooms}))
     elif not as_json:
         for line in expected.lines():
             say(f"  {line}")
     if dry_run:
         return 0
-    for needs, has, where in (
-        (expected.needs, expected.has, str(path.parent)),
-        (expected.needs_temporary, expected.has_temporary, "the folder for temporary files"),
-    ):
-        if needs > has:
+    for room in expected.rooms:
+        if room.needs > room.free:
             raise UsageError(
-                f"a vacuum needs {needs / 1e6:,.1f} MB in {where}, and {has / 1e6:,.1f} MB are"
-                " free. Make room; nothing was touched."
+                f"a vacuum needs {room.needs / 1e6:,.1f} MB in {' and '.join(room.folders)}, and"
+                f" {room.free / 1e6:,.1f} MB are free. Make room; nothing was touched."
             )
 
     def work(run: Run, attempt: Attempt, draft: Draft) -> None:

@@ -26,7 +26,7 @@ from ..schema.model import Schema
 from ..schema.reading import read_schema
 from ..schema.scratch import guard
 from ..schema.stand_ins import is_lacking, with_stand_ins
-from ..storage.connection import COMPANIONS, NOT_READABLE, connect, longest_time, size_of
+from ..storage.connection import COMPANIONS, NOT_READABLE, connect, longest_time, read_back, size_of
 from ..storage.durable_files import create
 from ..storage.processes import named, processes_with
 from .replacement import alone, in_use, opened, place_beside, remove, swap
@@ -107,6 +107,7 @@ def restore(run: Run, state: Path, folder: Path | None, progress: Progress) -> S
         restored = _prove(staged, state, run.declared, attempt.notes)
         if folder is None:
             attempt.notes += _rehearsed(run.database)
+            run.live = read_back(run.database, run.declared.settings)
             return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)
         # The file stays open until it has lost its name: closing it would release the lock.
         with opened(run.database) as old, alone(run.database, run.declared.settings) as mode:

@@ -41,8 +41,10 @@ def create(path: Path) -> int:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Write a file under a temporary name, sync it, and only then rename it."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    """Write a file under a temporary name, sync it, and only then rename it. What a killed process
+    left under its name is in nobody's way.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = create(temporary)
     try:
         with os.fdopen(descriptor, "wb") as file:

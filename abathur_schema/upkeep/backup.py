@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ..declared.declaration import BACKUP
-from ..errors import Interrupted, NoCopyError
+from ..errors import Interrupted, NoBackupError
 from ..interruption import stop_if_asked
 from ..planning.statement import Attempt, Statement, Step
 from ..progress import Progress
@@ -39,18 +39,18 @@ def make_backup(run: Run, place: Path, progress: Progress, *, as_file: bool) -> 
     try:
         progress.now(f"{BACKUP}: copying {run.database.name}")
         attempt.running = statement
+        state = PreservedState(place.parent if as_file else place)
+        try:
+            state.keep(place.name if as_file else "database.db", copy)
+        finally:
+            if not as_file:
+                state.seal()
+        if state.lost:
+            stop_if_asked()
+            raise NoBackupError(place, state.lost)
         if as_file:
-            copy(place)
             run.made.append(place)
         else:
-            state = PreservedState(place)
-            try:
-                state.keep("database.db", copy)
-            finally:
-                state.seal()
-            if state.lost:
-                stop_if_asked()
-                raise NoCopyError(place, state.lost)
             run.copy = state
         attempt.running = None
     except Exception as error:  # of any kind: the report tells

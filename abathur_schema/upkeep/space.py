@@ -1,9 +1,9 @@
 """`checkpoint`, `vacuum` and `optimize`: what SQLite can do for a file that is in use."""
 
+import os
 import shutil
 import sqlite3
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -42,29 +42,37 @@ def checkpoint(database: Path, settings: Settings, attempt: Attempt, *, truncate
     attempt.running = None
 
 
-class Estimate(NamedTuple):
-    """What a vacuum would free, the room it needs beside the database and for temporary files, and
-    what there is, in bytes.
+class Room(NamedTuple):
+    """The bytes that a vacuum needs on one file system, and that are free there; `folders` are
+    those of ours that are on it.
     """
 
-    frees: int
+    folders: tuple[str, ...]
     needs: int
-    has: int
-    needs_temporary: int
-    has_temporary: int
+    free: int
+
+
+class Estimate(NamedTuple):
+    """What a vacuum would free, in bytes, and the room that it needs."""
+
+    frees: int
+    rooms: tuple[Room, ...]
 
     def lines(self) -> Iterator[str]:
         """The estimate for people."""
         yield f"frees about {self.frees / 1e6:,.1f} MB"
-        yield (
-            f"needs {self.needs / 1e6:,.1f} MB beside the database ({self.has / 1e6:,.1f} MB are"
-            f" free), and {self.needs_temporary / 1e6:,.1f} MB for temporary files"
-            f" ({self.has_temporary / 1e6:,.1f} MB are free)"
-        )
+        for room in self.rooms:
+            yield (
+                f"needs {room.needs / 1e6:,.1f} MB for a time in {' and '.join(room.folders)}"
+                f" ({room.free / 1e6:,.1f} MB are free)"
+            )
 
 
-def estimate(database: Path, settings: Settings) -> Estimate:
-    """Look at what a vacuum would do. Raises UsageError where it would break something."""
+def estimate(database: Path, settings: Settings, copy_to: Path | None) -> Estimate:
+    """Look at what a vacuum would do: SQLite writes the file anew, first as a temporary file, then
+    into the log; before that a copy goes to `copy_to`. Raises UsageError where it would break
+    something.
+    """
     with closing(connect(database, "ro", settings)) as connection:
         page, pages, free = (
             connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -78,13 +86,34 @@ def estimate(database: Path, settings: Settings) -> Estimate:
             " the search and make it anew afterwards; nothing was touched."
         )
     used = page * (pages - free)
-    return Estimate(
-        page * free,
-        used,
-        shutil.disk_usage(database.parent).free,
-        used,
-        shutil.disk_usage(tempfile.gettempdir()).free,
-    )
+    wanted = [(database.parent, used), (_temporary_folder(), used)]
+    if copy_to:
+        wanted.append((copy_to, page * pages))
+    return Estimate(page * free, tuple(_rooms(wanted)))
+
+
+def _rooms(wanted: Sequence[tuple[Path, int]]) -> Iterator[Room]:
+    """What is needed on each file system."""
+    devices: dict[int, list[tuple[Path, int]]] = {}
+    for folder, size in wanted:
+        while not folder.exists():
+            folder = folder.parent
+        devices.setdefault(folder.stat().st_dev, []).append((folder, size))
+    for found in devices.values():
+        folders = tuple(dict.fromkeys(str(folder) for folder, _ in found))
+        needs = sum(size for _, size in found)
+        yield Room(folders, needs, shutil.disk_usage(found[0][0]).free)
+
+
+def _temporary_folder() -> Path:
+    """Where SQLite puts temporary files (SQLite documentation, "Temporary Files Used By SQLite",
+    section "Temporary File Storage Locations").
+    """
+    variables = (os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR"))
+    for name in (*variables, "/var/tmp", "/usr/tmp", "/tmp"):
+        if name and Path(name).is_dir() and os.access(name, os.W_OK | os.X_OK):
+            return Path(name)
+    return Path.cwd()
 
 
 def bound_to_rowids(live: Schema) -> Iterator[str]:
