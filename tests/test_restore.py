@@ -140,7 +140,7 @@ def test_refused_while_another_process_has_it_open(
         count = len(reports(bundle.reports))
         assert restore(bundle, state) == 2
         error = capsys.readouterr().err
-        assert f"another process has {bundle.path} open (process {other.pid})" in error
+        assert f"another process has {bundle.path} open (process {other.pid} (" in error
         assert bundle.path.read_bytes() == before
         assert len(reports(bundle.reports)) == count
         other.communicate(b"\n")
