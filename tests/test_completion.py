@@ -50,6 +50,8 @@ def test_tasks_options_formats_files_and_states(kept: Bundle, tmp_path: Path) ->
     states = [f"reports/{path.name}" for path in kept.reports.iterdir() if path.is_dir()]
     assert completed(tmp_path, "invoke restore ") == sorted(states, reverse=True)
     assert completed(tmp_path, "invoke restore -r nowhere ") == []
+    assert completed(tmp_path, "invoke backup -f aba")[0] == "abathur.db"
+    assert completed(tmp_path, "invoke backup re") == ["reports/"]
     reports = [f"reports/{path.name}" for path in kept.reports.glob("*.json")]
     assert completed(tmp_path, "invoke show ") == sorted(reports, reverse=True)
 

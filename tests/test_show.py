@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from abathur_schema.commands.tasks import run_show
 from tests.campaigns import hostile_files
 from tests.support.bundle import Bundle
 from tests.support.commands import Invoke, run
@@ -95,6 +96,19 @@ def test_failed_step_is_shown_with_its_preserved_state(empty: Bundle, invoke: In
     assert "core failed: table audit is missing: the name audit is taken by a view" in text
     assert str(report.with_suffix("")) in text
     assert "Traceback" not in text
+
+
+def test_report_of_every_task_can_be_shown(bundle: Bundle, invoke: Invoke) -> None:
+    for task in ("pragma", "core", "verify", "search", "backup", "checkpoint", "optimize"):
+        assert invoke(task).returncode == 0
+    state = next(path for path in bundle.reports.iterdir() if path.is_dir())
+    assert invoke("restore", str(state)).returncode == 0
+    for report in sorted(bundle.reports.glob("*.json")):
+        shown = run_show(str(report), str(bundle.path), str(bundle.reports), as_json=False)
+        assert shown == 0
+        parsed = Parsed(report.with_suffix(".html").read_text("utf-8"))
+        assert parsed.wrong == []
+        assert report.stem.split("Z-")[1] in parsed.text
 
 
 def test_json_is_what_the_page_shows(bundle: Bundle, invoke: Invoke) -> None:

@@ -13,8 +13,11 @@ from pathlib import Path
 from .forms import FORMS
 from .states import states
 
-FILES = ("-d", "--database", "-r", "--reports", "-s", "--schema", "-o", "--output")
+FILES = ("-d", "--database", "-r", "--reports", "-s", "--schema", "--output", "--file")
 """The options whose value is a path."""
+
+FILES_OF = {"docs": ("-o",), "backup": ("-f",)}
+"""Those that mean something else in other tasks."""
 
 
 def candidates(line: str) -> list[str] | None:
@@ -27,21 +30,24 @@ def candidates(line: str) -> list[str] | None:
         return []
     if not words:
         return None
+    task = next((word for word in words if not word.startswith("-")), "")
+    files = (*FILES, *FILES_OF.get(task, ()))
     # The shell does not say whether the last word is finished, and filters what it gets.
     for place, word in enumerate(words[-2:][::-1]):
         begun = "" if place == 0 else words[-1]
-        if word in FILES:
+        if word in files:
             return [*_files(begun)]
         if word in ("-f", "--format"):
             return [*FORMS]
     if words[-1].startswith("-"):
         return None
-    task = next((word for word in words if not word.startswith("-")), "")
     reports = _reports(words)
     if task == "restore":
         return [*_states(reports)]
     if task == "show":
         return [str(path) for path in sorted(reports.glob("*.json"), reverse=True)]
+    if task == "backup":
+        return [*_files("" if words[-1] == task else words[-1])]
     return None
 
 

@@ -55,7 +55,8 @@ def browser() -> Iterator["Page"]:
     if not chromium:
         pytest.skip("needs Chromium")
     sync = pytest.importorskip("playwright.sync_api")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    arguments = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
+    arguments += ["--disable-background-networking", "--disable-component-update"]
     wrong: list[str] = []
     with sync.sync_playwright() as play:
         process = play.chromium.launch(executable_path=chromium, args=arguments)
