@@ -27,3 +27,14 @@ called = INVOKE
 def as_called(text: str) -> str:
     """`text` with its commands as this user types them."""
     return text.replace(f"`{INVOKE} ", f"`{called} ")
+
+
+def size(value: float | None) -> str:
+    """A number of bytes for people."""
+    if value is None:
+        return "?"
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if abs(value) < 1024 or unit == "TB":
+            break
+        value /= 1024
+    return f"{value:,.0f} {unit}" if unit == "B" or value >= 100 else f"{value:,.1f} {unit}"

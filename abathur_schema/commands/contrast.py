@@ -36,8 +36,7 @@ def contrasts(declared: Declared, live: Schema | None) -> Mapping[str, list[Cont
     """The contrasts of each difference from `live`, by what `verify` says about it."""
     if live is None:
         return {}
-    names = [name for step in declared.steps for name in declared.steps[step]]
-    found = differences(declared.schema, live, names)
+    found = differences(declared.schema, live, declared.names)
     return {str(one): [*_contrasts(one)] for one in found}
 
 

@@ -4,14 +4,14 @@ from contextlib import closing
 from pathlib import Path
 
 from ..declared.declaration import Declared
-from ..diagnosis import explain
-from ..errors import AbathurError, UsageError
+from ..errors import UsageError
 from ..presentation.schema_page import schema_page
 from ..presentation.tables import alone, tables
 from ..schema.reading import read_schema
 from ..storage.connection import connect, undisturbed
 from ..storage.durable_files import new_file
 from ..wording import as_called
+from .reading import readable
 
 DEFAULT = "docs/schema.md"
 """Where the page of `sql/` is written, below the working directory."""
@@ -30,16 +30,7 @@ def of_declared(declared: Declared) -> str:
 
 def of_database(database: Path, declared: Declared) -> str:
     """The page of what a database has. Raises UsageError when it cannot be read."""
-    try:
-        return undisturbed(database, lambda: _read(database, declared))
-    except AbathurError:
-        raise
-    except Exception as error:  # the schema of somebody else's file may contain anything
-        cause = explain(error, database)
-        raise UsageError(
-            f"{database} cannot be read ({error}): {cause.cause}. Nothing was touched;"
-            f" {cause.remedy}."
-        ) from error
+    return readable(database, lambda: undisturbed(database, lambda: _read(database, declared)))
 
 
 def _read(database: Path, declared: Declared) -> str:

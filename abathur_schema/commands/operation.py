@@ -1,20 +1,16 @@
 """The tasks for a database in operation, from their options to their exit codes."""
 
 import json
-import sqlite3
 import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
-from pathlib import Path
 
 from ..declared.declaration import BACKUP
-from ..diagnosis import explain
 from ..errors import UsageError
 from ..interruption import interrupted, stop_asked
 from ..planning.statement import Attempt, Step
 from ..progress import Progress
-from ..record.conclusion import exit_code, record
 from ..record.draft import BEFORE, Draft
 from ..record.preserved import keep_copy
 from ..record.run import Run
@@ -23,10 +19,10 @@ from ..storage.connection import read_back
 from ..upkeep import space
 from ..upkeep.backup import check_backup, make_backup, older_backups, remove_backup
 from ..upkeep.status import status
-from .forms import JSON, TEXT
-from .output import Manner, say, say_end, say_step, say_wrong, write_sql
+from .output import say, say_wrong, write_sql
+from .reading import readable
 from .status import prometheus, say_status, watch
-from .tasks import told, unless_default
+from .tasks import end, told, unless_default
 from .usage import LEFT_OUT
 
 STATUS = "status"
@@ -52,14 +48,7 @@ def run_status(
     path, folder, declared = preflight.check(STATUS, database, reports, schema)
 
     def show() -> None:
-        try:
-            found = status(path, folder, declared)
-        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
-            cause = explain(error, path, f"{STATUS} --database {path}")
-            raise UsageError(
-                f"{path} cannot be read ({error}): {cause.cause}. Nothing was touched;"
-                f" {cause.remedy}."
-            ) from error
+        found = readable(path, lambda: status(path, folder, declared))
         if as_json:
             say(json.dumps(found, indent=None if pause else 2))
         elif as_prometheus:
@@ -69,15 +58,11 @@ def run_status(
                 print("\x1b[H\x1b[2J", end="")  # to the top of an empty screen
             say_status(found)
 
-    _once_or_often(show, pause)
-    return 0
-
-
-def _once_or_often(show: Callable[[], None], pause: float | None) -> None:
     if pause is None:
         show()
     else:
         watch(pause, show)
+    return 0
 
 
 def _pause(seconds: object) -> float | None:
@@ -116,8 +101,6 @@ def run_backup(
     target = preflight.path_of("backup", file, "a file, with --file PATH") if file else None
     if target and target.exists():
         raise UsageError(f"{target} is there already. Name another file; nothing was touched.")
-    if not path.exists():
-        raise UsageError(f"there is no database at {path}. Name one, with --database PATH.")
     with Draft(place, BACKUP, datetime.now(timezone.utc)) as draft:
         run = Run(BACKUP, path, declared, reports=unless_default(place), preserves=False)
         progress = Progress(sys.stderr)
@@ -127,12 +110,7 @@ def run_backup(
             check_backup(run, progress)
         else:
             run.live = read_back(path, declared.settings)
-        manner = Manner(JSON if as_json else TEXT)
-        if not as_json:
-            say_step(run.steps[0], run, manner)
-        recorded = record(run, draft)
-        say_end(run, recorded, draft.path, manner)
-        code = exit_code(run, recorded)
+        code = end(run, draft, as_json=as_json)
         for old in older_backups(into, path, most) if most and not code else ():
             if why := remove_backup(old):
                 say_wrong(f"note: {why}")
@@ -190,7 +168,7 @@ def run_vacuum(
     """
     path, place, declared = preflight.check(VACUUM, database, reports, schema)
     copy_to = place if backup else None
-    expected = _asked(path, VACUUM, lambda: space.estimate(path, declared.settings, copy_to))
+    expected = readable(path, lambda: space.estimate(path, declared.settings, copy_to))
     if dry_run and as_json:
         rooms = [room._asdict() for room in expected.rooms]
         say(json.dumps({"frees": expected.frees, "rooms": rooms}))
@@ -214,17 +192,6 @@ def run_vacuum(
         space.vacuum(run.database, run.declared.settings, attempt, before)
 
     return _run(VACUUM, work, database, reports, schema, as_json=as_json)
-
-
-def _asked(path: Path, task: str, ask: Callable[[], space.Estimate]) -> space.Estimate:
-    """What `ask` returns. Raises UsageError where the database cannot be read."""
-    try:
-        return ask()
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        cause = explain(error, path, task)
-        raise UsageError(
-            f"{path} cannot be read ({error}): {cause.cause}. Nothing was touched; {cause.remedy}."
-        ) from error
 
 
 def _run(
@@ -253,9 +220,4 @@ def _run(
             progress.done()
         run.steps.append(Step(task, [attempt], (time.perf_counter() - started) * 1000))
         run.live = read_back(path, declared.settings)
-        manner = Manner(JSON if as_json else TEXT)
-        if not as_json:
-            say_step(run.steps[0], run, manner)
-        recorded = record(run, draft)
-        say_end(run, recorded, draft.path, manner)
-        return exit_code(run, recorded)
+        return end(run, draft, as_json=as_json)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..declared.declaration import IN_THE_FILE, PRAGMA, Declared, Settings
-from ..diagnosis import explain
-from ..errors import AbathurError, UsageError
 from ..planning.plan import StepPlan, changes_text, framed, is_rebuild, plan_all, setting_statement
 from ..planning.statement import Statement
 from ..planning.usability import works_no_longer
@@ -21,6 +19,7 @@ from ..schema.text import quoted, string, utf8
 from ..steps.execution import broken_rows, told_rows
 from ..storage.connection import connect, undisturbed, unsettled
 from ..wording import as_called, shown
+from .reading import readable
 
 
 @dataclass(frozen=True)
@@ -208,19 +207,14 @@ def look(database: Path, declared: Declared) -> Plan:
 
     Raises UsageError when it cannot be read.
     """
-    try:
-        if not database.exists():
-            with closing(scratch()) as connection:
-                return _plan(connection, database, declared)
-        return undisturbed(database, lambda: _read(database, declared))
-    except AbathurError:
-        raise
-    except Exception as error:  # the schema of somebody else's file may contain anything
-        cause = explain(error, database)
-        raise UsageError(
-            f"{database} cannot be read ({error}): {cause.cause}. Nothing was touched;"
-            f" {cause.remedy}."
-        ) from error
+
+    def ask() -> Plan:
+        if database.exists():
+            return undisturbed(database, lambda: _read(database, declared))
+        with closing(scratch()) as connection:
+            return _plan(connection, database, declared)
+
+    return readable(database, ask)
 
 
 def _read(database: Path, declared: Declared) -> Plan:

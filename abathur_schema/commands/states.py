@@ -10,7 +10,8 @@ from shlex import quote
 from typing import NamedTuple
 
 from ..record.draft import BEFORE, REPLACED
-from ..wording import on_one_line
+from ..record.past import database_of, past_report
+from ..wording import on_one_line, size
 
 
 class State(NamedTuple):
@@ -43,18 +44,14 @@ def _told(folder: Path, rest: str) -> tuple[str, str | None]:
     for one in (BEFORE, REPLACED):
         if rest.endswith(f"-{one}"):
             task, suffix = rest.removesuffix(f"-{one}"), one
-    report = folder.with_name(f"{folder.name.removesuffix(f'-{suffix}')}.json")
-    for path in (report, folder / "report.json"):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            found = json.loads(path.read_bytes())
-            database = found["orchestration_context"]["context_for_next_agent"]["database_path"]
-            failure = found["failure"]
+    reason = {BEFORE: f"before {task} rewrote rows", REPLACED: "replaced by restore"}.get(suffix)
+    beside = folder.with_name(f"{folder.name.removesuffix(f'-{suffix}')}.json")
+    for path in (beside, folder / "report.json"):
+        if report := past_report(path):
+            failure = report.get("failure")
             failed = failure and f"{failure['step']} failed: {failure['error'].splitlines()[0]}"
-            reasons = {BEFORE: f"before {task} rewrote rows", REPLACED: "replaced by restore"}
-            return reasons.get(suffix) or failed or task, database
-    return {BEFORE: f"before {task} rewrote rows", REPLACED: "replaced by restore"}.get(
-        suffix, f"kept by {task}"
-    ), None
+            return reason or failed or task, database_of(report)
+    return reason or f"kept by {task}", None
 
 
 def list_states(database: Path, reports: Path, *, as_json: bool) -> str:
@@ -67,11 +64,7 @@ def list_states(database: Path, reports: Path, *, as_json: bool) -> str:
     lines = [f"states of {database} that can be put back, newest first:"]
     for one in found:
         lines += [
-            f"{one.time} UTC  {_megabytes(one.bytes):>9}  {on_one_line(one.reason)[:100]}",
+            f"{one.time} UTC  {size(one.bytes):>9}  {on_one_line(one.reason)[:100]}",
             f"  `invoke restore {quote(os.path.relpath(one.folder))}`",
         ]
     return "\n".join(lines)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.0f} kB"

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ..interruption import stop_if_asked
-from ..wording import on_one_line
+from ..wording import on_one_line, size
 from .output import say
 from .terminal import BAD, GOOD, SOFT, STRONG, Painted, Part
 
@@ -21,9 +21,9 @@ def say_status(found: Document) -> None:
 
 def _screen(found: Document) -> Iterator[tuple[Part, ...]]:
     log = found["wal"]
-    yield _row("file", f"{_size(found['bytes'])}, {_size(found['free_bytes'])} of it free")
+    yield _row("file", f"{size(found['bytes'])}, {size(found['free_bytes'])} of it free")
     waits = f"{log['waiting']:,} pages wait for a checkpoint" if log["waiting"] else "all copied"
-    yield _row("log", f"{_size(log['bytes'])}, {waits}; file last written {found['written_at']}")
+    yield _row("log", f"{size(log['bytes'])}, {waits}; file last written {found['written_at']}")
     for holder in log["held_by"]:
         yield _row("", f"held by {holder}")
     opened = ", ".join(map(on_one_line, found["open_in"])) or "no other process that is seen"
@@ -56,14 +56,6 @@ def _screen(found: Document) -> Iterator[tuple[Part, ...]]:
 
 def _row(label: str, text: str, style: str = "") -> tuple[Part, ...]:
     return f"{label:<10}", Painted(text, style)
-
-
-def _size(value: float) -> str:
-    for unit in ("B", "KB", "MB", "GB"):
-        if value < 1024:
-            return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}"
-        value /= 1024
-    return f"{value:,.1f} TB"
 
 
 METRICS: dict[str, tuple[str, Callable[[Document], Any]]] = {

@@ -60,6 +60,16 @@ def unless_default(reports: Path) -> Path | None:
     return None if reports == Path("reports").absolute() else reports
 
 
+def end(run: Run, draft: Draft, *, as_json: bool) -> int:
+    """Record and print the outcome of a task of one step; returns the exit code."""
+    manner = Manner(JSON if as_json else TEXT)
+    if not as_json:
+        say_step(run.steps[0], run, manner)
+    recorded = record(run, draft)
+    say_end(run, recorded, draft.path, manner)
+    return exit_code(run, recorded)
+
+
 @told
 def run_task(
     task: str,
@@ -175,12 +185,7 @@ def run_restore(
             run.steps.append(restore(run, kept, place, progress))
         finally:
             progress.done()
-        manner = Manner(JSON if as_json else TEXT)
-        if not as_json:
-            say_step(run.steps[0], run, manner)
-        recorded = record(run, draft)
-        say_end(run, recorded, draft.path, manner)
-        return exit_code(run, recorded)
+        return end(run, draft, as_json=as_json)
 
 
 @told

@@ -80,6 +80,11 @@ class Declared:
     own: Path | None = None
     left_out: str = ""
 
+    @property
+    def names(self) -> list[str]:
+        """The folded names of all objects, in the order of the files."""
+        return [name for names in self.steps.values() for name in names]
+
     @cached_property
     def all_checks(self) -> Checks:
         """The files of `checks/` by kind, read on first use. Raises UsageError naming the file."""

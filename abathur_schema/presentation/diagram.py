@@ -196,17 +196,14 @@ def _line(child: Box, parent: Box, key: Document) -> Line:
     else:  # beside it, or against the order: around the right side
         from_x, to_x, out = child.x + child.width, parent.x + parent.width, 1
     bend = 30 if out > 0 else min(60.0, max(30.0, abs(from_x - to_x) / 2))
-    into = bend if out > 0 else -bend * out
     path = (
         f"M{from_x:.0f} {start:.0f}C{from_x + out * bend:.0f} {start:.0f}"
-        f" {to_x + into:.0f} {end:.0f} {to_x:.0f} {end:.0f}"
+        f" {to_x + bend:.0f} {end:.0f} {to_x:.0f} {end:.0f}"
     )
     action = "" if key["on_delete"] == "NO ACTION" else key["on_delete"]
     title = (
         f"{child.table['name']}({', '.join(key['columns'])}) references"
         f" {parent.table['name']}({', '.join(key['other_columns'])}) ON DELETE {key['on_delete']}"
     )
-    label_x = from_x - 6 if out < 0 else from_x + 6
-    return Line(
-        path, action, title, key["state"], label_x, start - 4, "end" if out < 0 else "start"
-    )
+    anchor = "end" if out < 0 else "start"
+    return Line(path, action, title, key["state"], from_x + 6 * out, start - 4, anchor)

@@ -1,13 +1,14 @@
 """What the file of a database contains, read at one moment: its size, rows, plans, namespaces."""
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from ..declared.declaration import Declared
 from ..progress import Progress
+from ..proof.trials import plan_of
 from ..schema.model import Schema
 from ..schema.text import fold
 from ..storage.snapshot import Job, side_by_side
@@ -20,11 +21,9 @@ MOST_NAMESPACES = 1_000
 
 def plans(connection: sqlite3.Connection, declared: Declared) -> Iterator[Document]:
     """SQLite's plan here for each statement of `checks/plans/` and `checks/writes/`."""
-    nothing: Mapping[str, None] = defaultdict(lambda: None)
     for file in (*declared.checks["plans"], *declared.checks["writes"]):
         try:
-            rows = connection.execute(f"EXPLAIN QUERY PLAN {file.statements[0]}", nothing)
-            lines = [plain(row[3]) for row in rows.fetchall()]
+            lines = [plain(row[3]) for row in plan_of(connection, file)]
         except sqlite3.Error as error:
             lines = [f"cannot be planned here: {plain(error)}"]
         yield {**statement(file), "plan": lines}
@@ -59,16 +58,11 @@ SELECT coalesce(sum(pgsize), 0), coalesce(sum(ncell) FILTER (WHERE pagetype = 'l
   FROM dbstat WHERE name = ?"""
 
 
-def namespaces(connection: sqlite3.Connection, live: Schema) -> Iterator[Document]:
+def namespaces(connection: sqlite3.Connection) -> Iterator[Document]:
     """The namespaces of current memories, with their number and the bytes of their values."""
-    table = live.tables.get("memory_entries")
-    if not table or not {"namespace", "value", "is_deleted"} <= table.column.keys():
-        return
-    with suppress(sqlite3.DatabaseError):  # damaged, as the checks report
-        rows = connection.execute(
-            "SELECT namespace, count(*), sum(length(CAST(value AS BLOB))) FROM memory_entries"
-            " WHERE is_deleted = 0 GROUP BY namespace"
-        ).fetchall()
+    sql = Path(__file__).with_name("namespaces.sql").read_text("utf-8")
+    with suppress(sqlite3.DatabaseError):  # damaged, or not as declared: as the checks report
+        rows = connection.execute(sql).fetchall()
         yield from _tree([(str(one), number, size or 0) for one, number, size in rows])
 
 

@@ -130,7 +130,7 @@ def _look(
         seconds = SECONDS + SECONDS_PER_BYTE * (about["bytes"] or 0)
         with watched(connections, seconds):
             trees = file.space(connections, progress) if measures else {}
-            spaces = list(file.namespaces(connection, live)) if measures else []
+            spaces = list(file.namespaces(connection)) if measures else []
         progress.done()
         stop_if_asked()
         file.fill(found, live, trees or {})

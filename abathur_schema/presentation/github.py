@@ -11,14 +11,11 @@ from ..wording import as_called
 from .places import Place
 from .results import Result
 
-MOST = 10
-"""How many annotations of one level GitHub shows for a step; the rest is left out by it."""
-
 MOST_LINES = 50
 """How many findings of one result are listed in the summary."""
 
 COMMANDS = {"fail": "error", "error": "error", "info": "notice"}
-MARKS = {"pass": "✅", "fail": "❌", "error": "❌", "info": "ℹ️", "skipped": "⏭️"}  # noqa: RUF001
+MARKS = {"fail": "❌", "error": "❌", "info": "ℹ️"}  # noqa: RUF001
 
 
 def annotations(results: Sequence[Result]) -> Iterator[str]:

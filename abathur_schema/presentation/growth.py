@@ -1,9 +1,10 @@
 """How a database grew: its size, rows and times, over the reports that are in a folder."""
 
-import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from ..record.past import database_of, past_report
 from .tables import Document
 
 MOST_REPORTS = 200
@@ -23,39 +24,32 @@ def growth(folder: Path, database: str) -> list[Document]:
 
 
 def _point(path: Path, database: str) -> Iterator[Document]:
-    try:
-        if path.stat().st_size > LARGEST_REPORT:
-            return
-        report = json.loads(path.read_bytes())
-        context = report["orchestration_context"]["context_for_next_agent"]
-        if context["database_path"] != database:
-            return
-        size = report.get("database") or {}
-        rows = size.get("rows")
-        yield {
-            "time": report["execution_status"]["timestamp"],
-            "task": report["environment"]["task"],
-            "status": report["execution_status"]["status"],
-            "bytes": size.get("bytes"),
-            "rows": sum(rows.values()) if rows else None,
-            "ms": sum(step["duration_ms"] for step in report["steps"]),
-            "report": path.name,
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return  # no report of ours
+    with suppress(OSError, KeyError, TypeError, AttributeError):  # no report of ours
+        report = past_report(path) if path.stat().st_size <= LARGEST_REPORT else None
+        if report and database_of(report) == database:
+            size = report.get("database") or {}
+            rows = size.get("rows")
+            yield {
+                "time": report["execution_status"]["timestamp"],
+                "task": report["environment"]["task"],
+                "status": report["execution_status"]["status"],
+                "bytes": size.get("bytes"),
+                "rows": sum(rows.values()) if rows else None,
+                "ms": sum(step["duration_ms"] for step in report["steps"]),
+            }
 
 
 WIDTH, HEIGHT = 300, 80
 
 
 def chart(points: Sequence[Document], what: str) -> Document | None:
-    """The line of a chart of WIDTH x HEIGHT, as the points of an SVG polyline, with the lowest and
-    the highest value; None where there are fewer than two values.
+    """The line of a chart of WIDTH x HEIGHT, as the points of an SVG polyline, with the first,
+    the last and the highest value; None where there are fewer than two values.
     """
     values = [(place, point[what]) for place, point in enumerate(points) if point[what] is not None]
     if len(values) < 2:
         return None
-    low, high = min(value for _, value in values), max(value for _, value in values)
+    high = max(value for _, value in values)
     steps = max(1, values[-1][0] - values[0][0])
     spots = [
         (
@@ -69,6 +63,5 @@ def chart(points: Sequence[Document], what: str) -> Document | None:
         "spots": spots,
         "first": values[0][1],
         "last": values[-1][1],
-        "low": low,
         "high": high,
     }

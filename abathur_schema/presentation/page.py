@@ -14,7 +14,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..wording import as_called
+from ..wording import as_called, size
 from .diagram import LINE, draw, short
 from .growth import HEIGHT, WIDTH, chart
 from .tables import Document
@@ -100,17 +100,6 @@ def charts(data: Document) -> list[tuple[str, Document]]:
             written = {one: write(line[one]) for one in ("first", "last", "high")}
             found.append((title, {**line, "written": written}))
     return found
-
-
-def size(value: float | None) -> str:
-    """A number of bytes for people."""
-    if value is None:
-        return "?"
-    for unit in ("B", "KB", "MB", "GB", "TB"):
-        if abs(value) < 1024 or unit == "TB":
-            break
-        value /= 1024
-    return f"{value:,.0f} {unit}" if unit == "B" or value >= 100 else f"{value:,.1f} {unit}"
 
 
 def number(value: int | None) -> str:

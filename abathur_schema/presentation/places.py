@@ -73,8 +73,7 @@ class Places:
         """The lines of all differences from `live`, by what `verify` says of them."""
         if live is None:
             return {}
-        names = [name for step in self._declared.steps for name in self._declared.steps[step]]
-        others = differences(self._declared.schema, live, names)
+        others = differences(self._declared.schema, live, self._declared.names)
         places = ((str(one), self.of_difference(one)) for one in others)
         return {text: place for text, place in places if place}
 

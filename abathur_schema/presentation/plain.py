@@ -2,6 +2,7 @@
 control characters or bytes that are not UTF-8.
 """
 
+from ..proof.findings import cut
 from ..wording import shown
 
 LONGEST_NAME = 200
@@ -10,11 +11,7 @@ LONGEST_TEXT = 2_000
 
 def plain(text: object, longest: int = LONGEST_TEXT) -> str:
     """`text` as it can be shown anywhere."""
-    line = str(text)
-    more = len(line) - longest
-    if more > 0:
-        line = f"{line[:longest]}... ({more} characters more)"
-    return shown(line.encode("utf-8", "backslashreplace").decode())
+    return shown(cut(str(text), longest).encode("utf-8", "backslashreplace").decode())
 
 
 def name(text: object) -> str:

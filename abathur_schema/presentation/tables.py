@@ -26,8 +26,7 @@ def tables(declared: Declared, live: Schema) -> list[Document]:
     foreign keys, indexes (with the queries that use them) and triggers, and each of these a state.
     """
     served = _served(declared)
-    ours = [name for step in declared.steps for name in declared.steps[step]]
-    wanted = [name for name in ours if name in declared.schema.tables]
+    wanted = [name for name in declared.names if name in declared.schema.tables]
     others = sorted(
         name
         for name, table in live.tables.items()
@@ -57,9 +56,6 @@ def _table(
         found["state"] = MISSING if not there else OTHER if others else OK
         found["step"] = declared.step_of(name)
         found["comment"] = " ".join(comments_before(declared.creates[name]))
-        comments = column_comments(declared.creates[name])
-        for column in found["columns"]:
-            column["comment"] = comments.get(fold(column["name"]), "")
         if there and wanted.kind == "table":
             extra = undeclared_in(declared.schema, live, wanted, there)
             found["undeclared"] = [plain(one) for one in extra]

@@ -66,16 +66,16 @@ def draw(
         for finding in findings:
             count += 1
             if next(numbers) < MAX_FINDINGS:
-                kept.append(_cut(finding))
+                kept.append(cut(finding))
     except Exception as error:
         broken_off = reason(error)
     return Part(of, kept, count, broken_off, (time.perf_counter() - started) * 1000, table)
 
 
-def _cut(text: str) -> str:
-    """The text cut to the limit of a report; names in a hostile file may have any length."""
-    more = len(text) - LONGEST_FINDING
-    return text if more <= 0 else f"{text[:LONGEST_FINDING]}... ({more} characters more)"
+def cut(text: str, longest: int = LONGEST_FINDING) -> str:
+    """The text cut to so many characters; names in a hostile file may have any length."""
+    more = len(text) - longest
+    return text if more <= 0 else f"{text[:longest]}... ({more} characters more)"
 
 
 def check(
@@ -115,7 +115,7 @@ def joined(
         count += part.number
         for finding in part.findings:
             if part.table:
-                kept.append(_cut(f"{each.replace(':table', part.table)} {finding}"))
+                kept.append(cut(f"{each.replace(':table', part.table)} {finding}"))
             elif finding in told:
                 count -= 1
             else:
@@ -123,8 +123,8 @@ def joined(
     del kept[MAX_FINDINGS:]
     broken = [part for part in parts if part.error]
     for part in broken:
-        of = f"table {_cut(part.table)} " if part.table else ""
-        kept.append(f"{of}could not be checked: {_cut(part.error)}")
+        of = f"table {cut(part.table)} " if part.table else ""
+        kept.append(f"{of}could not be checked: {cut(part.error)}")
     count += len(broken)
     if count > len(kept):
         kept.append(f"and {count - len(kept)} more")

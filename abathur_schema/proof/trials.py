@@ -63,7 +63,7 @@ def plan_faults(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
     wanted = {fold(name): name for name in indexes_of(file)}
     used: set[str] = set()
     subqueries: set[str] = set()
-    for (line,) in (row[3:] for row in _explain(copy, file)):
+    for (line,) in (row[3:] for row in plan_of(copy, file)):
         verb, _, rest = line.partition(" ")
         if match := _FULL_TEXT.fullmatch(line):
             used.add(fold(match[1]))
@@ -89,7 +89,8 @@ def plan_faults(copy: sqlite3.Connection, file: CheckFile) -> Iterator[str]:
             yield f"does not use {name}"
 
 
-def _explain(copy: sqlite3.Connection, file: CheckFile) -> list[tuple[int, int, int, str]]:
+def plan_of(copy: sqlite3.Connection, file: CheckFile) -> list[tuple[int, int, int, str]]:
+    """SQLite's plan for a statement of `plans/` or `writes/`, as rows of EXPLAIN QUERY PLAN."""
     # The plan does not depend on the values, so all parameters are NULL.
     parameters: Mapping[str, None] = defaultdict(lambda: None)
     return copy.execute(f"EXPLAIN QUERY PLAN {file.statements[0]}", parameters).fetchall()

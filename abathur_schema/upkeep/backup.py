@@ -1,6 +1,5 @@
 """`backup`: a consistent copy of a database while others write, checked after it was made."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,6 +12,7 @@ from ..interruption import stop_if_asked
 from ..planning.statement import Attempt, Statement, Step
 from ..progress import Progress
 from ..proof.verification import verify
+from ..record.past import database_of, past_report
 from ..record.run import Run
 from ..storage.connection import COMPANIONS
 from ..storage.kept import PreservedState, back_up
@@ -100,12 +100,12 @@ def older_backups(folder: Path, database: Path, keep: int) -> Iterator[Path]:
 
 
 def _is_backup_of(folder: Path, database: Path) -> bool:
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        report = json.loads((folder / "report.json").read_bytes())
-        context = report["orchestration_context"]["context_for_next_agent"]
-        is_ours = report["environment"]["task"] == BACKUP
-        return is_ours and bool(context["database_path"] == str(database))
-    return False
+    report = past_report(folder / "report.json")
+    return (
+        report is not None
+        and report.get("environment", {}).get("task") == BACKUP
+        and database_of(report) == str(database)
+    )
 
 
 def remove_backup(folder: Path) -> str | None:

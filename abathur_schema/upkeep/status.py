@@ -1,6 +1,5 @@
 """The state of a database in operation: what it costs a glance to know. Reads only."""
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -9,8 +8,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from ..declared.declaration import MILESTONES, Declared
-from ..schema.difference import differences
+from ..declared.declaration import Declared
+from ..record.past import database_of, past_report
+from ..record.run import Run
 from ..schema.model import Schema, Table
 from ..schema.reading import read_schema
 from ..schema.text import quoted
@@ -75,18 +75,14 @@ def _read(database: Path, declared: Declared) -> Document:
             connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_size", "page_count", "freelist_count")
         )
-        is_open = {
-            step: bool(differences(wanted.schema, live, wanted.objects(step)))
-            for step in wanted.steps
-        }
-        reached = [one for one, steps in MILESTONES.items() if not any(map(is_open.get, steps))]
+        run = Run("status", database, wanted, live=live)
         unset = {setting.name: value for setting, value in unsettled(connection, wanted.settings)}
         return {
             "page_bytes": page,
             "free_bytes": page * free,
             "used_bytes": page * (pages - free),
-            "completion": reached[-1] if reached else None,
-            "schema_complete": not any(is_open.values()),
+            "completion": run.completion,
+            "schema_complete": run.complete,
             "settings": {one.name: unset.get(one.name, one.value) for one in wanted.settings},
             "settings_declared": not unset,
             "has_statistics": bool(live.statistics),
@@ -95,7 +91,7 @@ def _read(database: Path, declared: Declared) -> Document:
 
 
 def _tables(connection: sqlite3.Connection, wanted: Declared, live: Schema) -> Iterator[Document]:
-    ours = [name for step in wanted.steps for name in wanted.steps[step] if name in live.tables]
+    ours = [name for name in wanted.names if name in live.tables]
     for name in dict.fromkeys([*ours, *sorted(live.tables)]):
         table = live.tables[name]
         if table.kind != "table" or name.startswith("sqlite_"):
@@ -129,17 +125,14 @@ def last_verification(database: Path, reports: Path) -> Document | None:
     """The time and the verdict of the newest report with checks of this database."""
     paths = (path for task in ("verify", "init") for path in reports.glob(f"[0-9]*Z-{task}.json"))
     for path in sorted(paths, key=lambda path: path.name, reverse=True)[:MOST_REPORTS]:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            report = json.loads(path.read_bytes())
-            context = report["orchestration_context"]["context_for_next_agent"]
-            if context["database_path"] == str(database) and report["checks"]:
-                failed = sum(check["status"] == "fail" for check in report["checks"])
-                return {
-                    "time": report["execution_status"]["timestamp"],
-                    "checks": len(report["checks"]),
-                    "failed": failed,
-                    "report": str(path),
-                }
+        report = past_report(path)
+        if report and database_of(report) == str(database) and report["checks"]:
+            return {
+                "time": report["execution_status"]["timestamp"],
+                "checks": len(report["checks"]),
+                "failed": sum(check["status"] == "fail" for check in report["checks"]),
+                "report": str(path),
+            }
     return None
 
 

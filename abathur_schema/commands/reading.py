@@ -1,0 +1,24 @@
+"""Refuse a database that cannot be read, for the tasks that only read."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from ..diagnosis import explain
+from ..errors import AbathurError, UsageError
+
+T = TypeVar("T")
+
+
+def readable(database: Path, read: Callable[[], T]) -> T:
+    """What `read` returns. Raises UsageError, with cause and remedy, when it fails."""
+    try:
+        return read()
+    except AbathurError:
+        raise
+    except Exception as error:  # the schema of somebody else's file may contain anything
+        cause = explain(error, database)
+        raise UsageError(
+            f"{database} cannot be read ({error}): {cause.cause}. Nothing was touched;"
+            f" {cause.remedy}."
+        ) from error
