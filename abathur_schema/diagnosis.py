@@ -141,7 +141,8 @@ NO_COPY = Cause(
 )
 HELD = Cause(
     "another process reads an older state of the database, or writes",
-    "ask whoever runs it to end that (`invoke status` names it), then run $again again",
+    "ask whoever runs it to end that (`invoke status` names it), then run"
+    " `invoke checkpoint --truncate` again",
 )
 NO_BACKUP = Cause(
     "the place of the backup has no room, or this user may not write there",

@@ -45,6 +45,7 @@ def test_checkpoint_beside_a_reader_of_an_older_state(bundle: Bundle, invoke: In
             held = invoke("checkpoint", "--truncate")
             assert held.returncode == 3
             assert "`invoke status --database" in held.stderr
+            assert f"`invoke checkpoint --truncate --database {bundle.path}`" in held.stderr
             assert bundle.report()["failure"]["preserved_state"] is None
             assert f"process {reader} (" in invoke("status").stdout
         assert invoke("checkpoint", "--truncate").returncode == 0

@@ -89,6 +89,16 @@ def test_readers_of_an_old_state_are_named(bundle: Bundle, invoke: Invoke) -> No
         assert (found["wal"]["waiting"], found["wal"]["held_by"]) == (0, [])
 
 
+def test_reader_of_the_file_alone_holds_all_that_waits(bundle: Bundle, invoke: Invoke) -> None:
+    """It began when nothing was in the log."""
+    with holding(bundle.path, "BEGIN") as reader:
+        bundle.sql(METRIC)
+        found = status(invoke)["wal"]
+        assert found["waiting"] == found["pages"] > 0
+        (holder,) = found["held_by"]
+        assert holder.startswith(f"process {reader} (")
+
+
 def test_writer_is_named(bundle: Bundle, invoke: Invoke) -> None:
     with holding(bundle.path, "BEGIN IMMEDIATE") as writer:
         assert status(invoke)["wal"]["writer"].startswith(f"process {writer} (")

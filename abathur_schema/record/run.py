@@ -130,7 +130,7 @@ class Run:
         if self.declared.own:
             options += ["--schema", quote(str(self.declared.own))]
         return re.sub(
-            r"`invoke ([a-z-]+)`",
+            r"`invoke ([a-z-]+(?: --[a-z-]+)*)`",
             lambda match: f"`invoke {' '.join([match[1], *options])}`",
             text,
         )

@@ -47,7 +47,9 @@ def write_ahead_log(database: Path) -> WriteAheadLog:
             if version == VERSION and is_ready:
                 (copied,) = struct.unpack_from("@I", content, COPIED_AT)
                 marks = struct.unpack_from("@5I", content, READ_MARKS_AT)
-                older = [READERS_AT + n for n, mark in enumerate(marks) if n and mark < frames]
+                # The first is of those that read the file alone: they hold all that waits.
+                older = [READERS_AT] if copied < frames else []
+                older += [READERS_AT + n for n, mark in enumerate(marks) if n and mark < frames]
                 readers = tuple(dict.fromkeys(lock_holders(file, older)))
                 writer = next(lock_holders(file, [WRITER_AT]), None)
                 return WriteAheadLog(size, frames, max(0, frames - copied), readers, writer)
