@@ -146,6 +146,14 @@ def vacuum(**asked: Any) -> int:
     return run_vacuum(**asked)
 
 
+@task(*PATHS, "json", "rules", "older_than", "dry_run", positional="rules")
+def forget(**asked: Any) -> int:
+    """Remove what is old, by rules of sql/retention/; without a rule, say what that would be."""
+    from abathur_schema.commands.forget import run_forget
+
+    return run_forget(**asked)
+
+
 @task(*PATHS, "json")
 def optimize(**asked: Any) -> int:
     """Bring the statistics up to date that SQLite plans queries by."""
@@ -157,6 +165,6 @@ def optimize(**asked: Any) -> int:
 exit_2_on_wrong_usage()
 namespace = Collection(
     *(init, pragma, core, core_indexes, memory, memory_indexes, search, verify),
-    *(plan, restore, show, docs, status, backup, checkpoint, vacuum, optimize),
+    *(plan, restore, show, docs, status, backup, checkpoint, vacuum, optimize, forget),
 )
 namespace.configure(DEFAULTS)

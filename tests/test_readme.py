@@ -20,7 +20,7 @@ STEM = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 NEWER = "20261124T133000.123456Z"
 SHOWN_FOLDER = "/home/you/abathur"
 INSTALL = "python3 -m venv .venv"
-TASK = re.compile(r"^\| `invoke ([a-z-]+)(?: STATE| \[FOLDER\])?` \|", re.MULTILINE)
+TASK = re.compile(r"^\| `invoke ([a-z-]+)(?: STATE| \[FOLDER\]| \[RULES\])?` \|", re.MULTILINE)
 OPTION = re.compile(r"^\| `(--[a-z-]+)[^|]*\| ([^|]*) \|", re.MULTILINE)
 FIELD = re.compile(r"^\| `([a-z_]+)` \|", re.MULTILINE)
 
@@ -42,6 +42,7 @@ def commands(text: str) -> list[tuple[str, str]]:
 
 def plain(text: str, folder: Path) -> str:
     """The text without what differs between runs: times, paths, white space before a time."""
+    text = re.sub(r"before [-0-9]{10} [:0-9]{8}$", "before TIME", text, flags=re.MULTILINE)
     text = STEM.sub("STEM", text.replace(str(folder), SHOWN_FOLDER))
     return re.sub(r" +\d+ ms$", " N ms", text, flags=re.MULTILINE)
 
@@ -148,7 +149,9 @@ def test_every_task_and_option_is_in_the_reference(clone: Path) -> None:
         for no, name in re.findall(r", --(\[no-\])?([a-z-]+)", text):
             found.add((f"--no-{name}" if no else f"--{name}", task))
     # These need no option.
-    unnamed = {("--state", "restore"), ("--report", "show"), ("--folder", "backup")}
+    unnamed = {("--state", "restore"), ("--report", "show"), ("--folder", "backup")} | {
+        ("--rules", "forget")
+    }
     assert options == found - unnamed
 
 

@@ -33,6 +33,11 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "keep": (None, "Remove older backups of this database there, but for the newest so many."),
     "truncate": (False, "Wait for readers, and cut the log to nothing."),
     "dry_run": (False, "Only say what would be done."),
+    "rules": (
+        None,
+        "The rules to run, separated by commas, or `all`; without, nothing is removed.",
+    ),
+    "older_than": (None, "An age (12h, 90d, 8w) or a time, instead of what the rules say."),
     "rehearse": (False, "Prove that the state would come back, and touch nothing."),
     "watch": (None, "Show it again every so many seconds, until Ctrl-C."),
     "prometheus": (False, "Print metrics in Prometheus's text format."),

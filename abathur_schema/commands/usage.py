@@ -47,7 +47,12 @@ LEFT_OUT = "\0"
 """The value of an argument that was left out: no path, and not empty, as that of a variable of a
 script that was never set."""
 
-MAY_BE_LEFT_OUT = {("show", "report"), ("restore", "state"), ("backup", "folder")}
+MAY_BE_LEFT_OUT = {
+    ("show", "report"),
+    ("restore", "state"),
+    ("backup", "folder"),
+    ("forget", "rules"),
+}
 """The arguments without a name that may be missing: a task and its argument. To Invoke all such
 arguments are required."""
 

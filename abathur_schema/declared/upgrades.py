@@ -105,7 +105,9 @@ def _read(path: Path, steps: Sequence[str]) -> Upgrade | Fill | Former:
     if "fills" in says:
         table, _, column = says["fills"].partition(".")
         selects = re.fullmatch(
-            r"SELECT\s+(.+)\s+FROM\s+\S+\s*;", _bare(statements[0]), re.DOTALL | re.IGNORECASE
+            r"SELECT\s+(.+)\s+FROM\s+\S+\s*;",
+            sql_text.bare(statements[0]),
+            re.DOTALL | re.IGNORECASE,
         )
         if not table or not column or not selects or len(statements) != 1:
             raise UsageError(
@@ -119,16 +121,8 @@ def _read(path: Path, steps: Sequence[str]) -> Upgrade | Fill | Former:
             f"{path} needs `-- step: STEP` at its top ({', '.join(steps)}), and `-- has: ...` or"
             " `-- lacks: ...`, which say when it applies."
         )
-    bare = tuple(map(_bare, statements))
+    bare = tuple(map(sql_text.bare, statements))
     return Upgrade(path, name, says["step"], has, lacks, bare)
-
-
-def _bare(statement: str) -> str:
-    """The statement without the comments before it."""
-    lines = statement.splitlines()
-    while lines and (lines[0].lstrip().startswith("--") or not lines[0].strip()):
-        lines.pop(0)
-    return "\n".join(lines)
 
 
 def _names(value: str) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ def compose(run: Run) -> Document:
             "views_created": run.delivered("views_created"),
             "triggers_created": run.delivered("triggers_created"),
             "upgrades_run": run.delivered("upgrades_run"),
+            "rows_deleted": run.delivered("rows_deleted"),
             "validation_results": list(_validation(run)),
         },
         "orchestration_context": {

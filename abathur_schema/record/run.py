@@ -188,7 +188,7 @@ def what_changed(ran: list[Statement]) -> str:
         "triggers_created": ("trigger", "made"),
     }
     all_made = [pair for statement in ran for pair in statement.made]
-    parts = [name for made, name in all_made if made == "settings_changed"]
+    parts = [name for made, name in all_made if made in ("settings_changed", "rows_deleted")]
     for deliverable, (noun, verb) in words.items():
         if count := sum(made == deliverable for made, _ in all_made):
             plural = {"index": "indexes"}.get(noun, f"{noun}s")

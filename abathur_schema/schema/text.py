@@ -154,6 +154,14 @@ def comments_before(statement: str) -> list[str]:
     return lines
 
 
+def bare(statement: str) -> str:
+    """The statement without the comments before it."""
+    lines = statement.splitlines()
+    while lines and (lines[0].lstrip().startswith("--") or not lines[0].strip()):
+        lines.pop(0)
+    return "\n".join(lines)
+
+
 def read(path: Path, without_sql: str = "") -> tuple[str, dict[str, str], tuple[str, ...]]:
     """Read a file of `checks/` or `sql/upgrades/`: its title, its `key: value` pairs, and its
     statements, which may be absent if the key `without_sql` is present. Raises UsageError, naming

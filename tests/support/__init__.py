@@ -8,6 +8,7 @@
 - `invoke plan`, and the plan compared with what `init` does: `upgrading`
 - rows for the async `Database`: `inserts`; services on top of it: `services`
 - documents with embeddings, and the plainest way to find the nearest: `embeddings`
+- rows of any age, for the rules of `sql/retention/`: `retention.fill`
 
 Older and drifted databases:
 
@@ -27,8 +28,8 @@ Was anything lost?
 
 Faults:
 
-- commands to inject faults into, and their promises: `scenarios.SCENARIOS`; how these are checked:
-  `promises.Scenario`
+- commands to inject faults into, and their promises: `scenarios.SCENARIOS`, `operation_scenarios`;
+  how these are checked: `promises.Scenario`
 - a power loss at any system call: `disk.Disk`, on the model of unsynced files in `unsynced`
 - a wrong, jumping or frozen system clock: `clock.variables`
 - a failing system call in one `invoke`: the fixture `faulty`

@@ -136,8 +136,9 @@ class Scenario:
 
     def command(self) -> list[str]:
         """Return the command line that runs the task without Invoke, to save its startup time."""
-        module = "operation" if self.task.startswith(("run_backup", "run_vacuum")) else "tasks"
         name = self.task.partition("(")[0]
+        modules = {"run_backup": "operation", "run_vacuum": "operation", "run_forget": "forget"}
+        module = modules.get(name, "tasks")
         names = f"from abathur_schema.commands.{module} import {name}"
         code = f"import sys; {names}; sys.exit({self.task.format(self)})"
         return [sys.executable, "-c", code]

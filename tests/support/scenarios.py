@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
-from abathur_schema.commands.operation import run_backup, run_vacuum
 from abathur_schema.commands.tasks import run_plan, run_restore, run_task
 from tests.support import older
+from tests.support.operation_scenarios import Backup, Forget, Vacuum
 from tests.support.promises import Columns, Content, Outcome, Scenario, columns_of, content
 
 
@@ -174,66 +174,6 @@ class Restore(Scenario):
         assert not [*folder.glob(".*")]
 
 
-class Backup(Scenario):
-    """`backup` of a database whose last row is only in `-wal`."""
-
-    task = "run_backup(None, {0.database!r}, {0.reports!r}, False)"
-    exit_codes = (0, 1, 2, 3)
-    done = "backed up"
-
-    def prepare(self) -> None:
-        database = self.start / self.database
-        assert run_task("init", *self.paths(self.start), as_json=False) == 0
-        shutil.rmtree(self.start / self.reports)
-        with closing(sqlite3.connect(database)) as application:
-            application.execute("INSERT INTO sessions (id, app_name, user_id) VALUES (1, 2, 3)")
-            application.commit()
-            log = Path(f"{database}-wal").read_bytes()
-        Path(f"{database}-wal").write_bytes(log)
-
-    def check(self, folder: Path, outcome: Outcome) -> str:
-        assert self.look(folder) == self.before
-        assert all(one == self.before for one in self.kept(folder)), "half a copy"
-        told = [report["execution_status"]["status"] for report in self.said(folder)]
-        if told == ["SUCCESS"]:
-            assert self.kept(folder) == [self.before], "the report says that there is a copy"
-            return "backed up"
-        return "not backed up"
-
-    def again(self, folder: Path) -> None:
-        assert run_backup(None, *self.paths(folder), False, keep=1) == 0
-        assert self.before in self.kept(folder)
-
-
-class Vacuum(Scenario):
-    """`vacuum` of a database with free pages: another file, with the same content."""
-
-    task = "run_vacuum({0.database!r}, {0.reports!r}, False)"
-    done = "vacuumed"
-
-    def prepare(self) -> None:
-        assert run_task("init", *self.paths(self.start), as_json=False) == 0
-        shutil.rmtree(self.start / self.reports)
-        with closing(sqlite3.connect(self.start / self.database)) as application:
-            application.execute("INSERT INTO sessions (id, app_name, user_id) VALUES (1, 2, 3)")
-            application.execute("CREATE TABLE large AS SELECT zeroblob(400000) AS x")
-            application.execute("DROP TABLE large")
-            application.commit()
-
-    def check(self, folder: Path, outcome: Outcome) -> str:
-        assert self.look(folder) == self.before
-        assert all(one == self.before for one in self.kept(folder))
-        told = [report["execution_status"]["status"] for report in self.said(folder)]
-        if told == ["SUCCESS"]:
-            assert self.kept(folder) == [self.before], "there is no copy of what was before"
-            return "vacuumed"
-        return "not vacuumed"
-
-    def again(self, folder: Path) -> None:
-        assert run_vacuum(*self.paths(folder), False) == 0
-        assert self.look(folder) == self.before
-
-
 SCENARIOS: Mapping[str, type[Scenario]] = {
     "upgrade": Upgrade,
     "text": Text,
@@ -243,4 +183,5 @@ SCENARIOS: Mapping[str, type[Scenario]] = {
     "verify": Verify,
     "backup": Backup,
     "vacuum": Vacuum,
+    "forget": Forget,
 }

@@ -1,0 +1,248 @@
+"""`forget`: what is old goes, by the rules of `sql/retention/`, in transactions so short that other
+writers hardly notice.
+"""
+
+import json
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from ..declared.declaration import Declared
+from ..declared.retention import Rule, references
+from ..errors import UsageError
+from ..interruption import stop_if_asked
+from ..planning.statement import Statement
+from ..progress import Progress
+from ..schema.model import Schema
+from ..schema.text import quoted, string
+
+SECONDS_HELD, PAUSE = 0.015, 0.025
+"""How long a transaction may hold the lock, and the shortest pause after it. A writer that waits
+looks again after 1, 2, 5, 10, 15, 20, 25, 25 and 25 ms (`sqliteDefaultBusyCallback` in SQLite's
+source): one of these looks falls into the pause."""
+
+LEAST, MOST = 50, 20_000
+"""The fewest and the most rows of a transaction; in between, what the time allows."""
+
+
+class Old(NamedTuple):
+    """What a rule would remove: rows of its table, those that hang on them by table, and the bytes
+    of the values in all of them.
+    """
+
+    rule: Rule
+    before: str
+    rows: int
+    hanging: dict[str, int]
+    bytes: int
+
+    def to_json(self) -> dict[str, object]:
+        """The same as JSON values."""
+        rule = self.rule
+        return {
+            "rule": rule.name,
+            "says": rule.says,
+            "before": self.before,
+            "rows": {rule.table: self.rows, **self.hanging},
+            "bytes": self.bytes,
+        }
+
+
+def before(now: datetime, rule: Rule, older_than: timedelta | datetime | None) -> str:
+    """The time that a rule compares with; without `older_than` the rule's own. Raises
+    OverflowError.
+    """
+    limit = (
+        older_than if isinstance(older_than, datetime) else now - (older_than or rule.older_than)
+    )
+    return limit.isoformat(timespec="seconds")
+
+
+def old(
+    connection: sqlite3.Connection, declared: Declared, live: Schema, rule: Rule, before: str
+) -> Old:
+    """Look at what a rule would remove now. Raises UsageError naming the file of a rule that SQLite
+    cannot run.
+    """
+    going = f"FROM {quoted(rule.table)} WHERE {rule.condition}"
+    try:
+        rows, size = _measured(connection, live, rule.table, rule.condition, before)
+        hanging = {}
+        for table in rule.hanging:
+            hanging[table] = 0
+            for columns, keys in references(declared, table, rule.table):
+                number, more = _measured(
+                    connection,
+                    live,
+                    table,
+                    f"{_list(columns)} IN (SELECT {_names(keys)} {going})",
+                    before,
+                )
+                hanging[table] += number
+                size += more
+    except sqlite3.OperationalError as error:
+        if "interrupted" in str(error) or "locked" in str(error):
+            raise
+        raise UsageError(f"{rule.path}: {error}. Fix it; nothing was touched.") from error
+    return Old(rule, before, rows, hanging, size)
+
+
+def _measured(
+    connection: sqlite3.Connection, live: Schema, table: str, condition: str, before: str
+) -> tuple[int, int]:
+    """The number of rows, and the bytes of their values as text or BLOB."""
+    columns = [quoted(one.name) for one in live.tables[table].columns if not one.generated]
+    size = " + ".join(f"ifnull(length(CAST({name} AS BLOB)), 0)" for name in columns)
+    sql = f"SELECT count(*), ifnull(sum({size}), 0) FROM {quoted(table)} WHERE {condition}"
+    rows, bytes_ = connection.execute(sql, {"before": before}).fetchone()
+    return rows, bytes_
+
+
+class Forgetting:
+    """A rule at work. `gone` is the number of rows removed by what is committed, by table; `stays`
+    are the rowids of rows that could not go, because something else refers to them; `deletes` are
+    the statements of a transaction, by table.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        declared: Declared,
+        rule: Rule,
+        before: str,
+        progress: Progress,
+    ) -> None:
+        self.gone: Counter[str] = Counter()
+        self.stays: set[int] = set()
+        self._connection = connection
+        self._rule = rule
+        self._before = before
+        self._progress = progress
+        self._size = LEAST
+        self._trail: int | None = None
+        table = quoted(rule.table)
+        # CROSS JOIN: SQLite must not look for them by an index, among all that are old.
+        going = (
+            f'FROM (SELECT value AS "a row" FROM json_each(:rows)) CROSS JOIN {table}'
+            f' WHERE {table}.rowid = "a row" AND ({rule.condition})'
+        )
+        hanging = [
+            (
+                name,
+                f"DELETE FROM {quoted(name)} WHERE rowid IN (SELECT rowid FROM {quoted(name)}"
+                f" WHERE {_list(columns)} IN (SELECT {_names(keys)} {going}) LIMIT :most)",
+            )
+            for name in rule.hanging
+            for columns, keys in references(declared, name, rule.table)
+        ]
+        goes = f"DELETE FROM {table} WHERE rowid IN (SELECT {table}.rowid {going})"
+        self.deletes = [*hanging, (rule.table, goes)]
+
+    @property
+    def statement(self) -> Statement:
+        """What has taken effect: the rule's statement, which ran for some rows at a time."""
+        rule = self._rule
+        condition = rule.condition.replace(":before", string(self._before))
+        counted = ", ".join(f"{number:,} of {table}" for table, number in self.gone.items())
+        made = (("rows_deleted", f"{counted} forgotten"),)
+        return Statement(f"DELETE FROM {rule.table} WHERE {condition};", rule.says, made)
+
+    def run(self) -> None:
+        """Remove what is old, until nothing more can go: a row may go once those below it have.
+        Raises Interrupted between two transactions.
+        """
+        while True:
+            sql = f"SELECT rowid FROM {quoted(self._rule.table)} WHERE {self._rule.condition}"
+            found = sorted(
+                row for (row,) in self._connection.execute(sql, {"before": self._before})
+            )
+            rows = [row for row in found if row not in self.stays]
+            done = self.gone.total()
+            place = 0
+            while place < len(rows):
+                self._progress.at(f"{place:,} of {len(rows):,} rows")
+                batch = rows[place : place + self._size]
+                self._remove(batch)
+                place += len(batch)
+            if self.gone.total() == done:
+                return
+
+    def _remove(self, rows: Sequence[int]) -> None:
+        """Remove those of the rows that are still old, and what hangs on them."""
+        try:
+            while not self._in_one_transaction(rows):
+                pass
+        except sqlite3.IntegrityError:  # a foreign key or a trigger of the application
+            if len(rows) == 1:
+                self.stays.update(rows)
+                return
+            middle = len(rows) // 2
+            self._remove(rows[:middle])
+            self._remove(rows[middle:])
+
+    def _in_one_transaction(self, rows: Sequence[int]) -> bool:
+        """Whether the rows are gone: if more hangs on them than one transaction should remove, only
+        some of that is.
+        """
+        values = {"rows": json.dumps(rows), "before": self._before, "most": self._size}
+        gone: Counter[str] = Counter()
+        most, is_whole, trail = self._size, True, self._trail
+        with self._transaction():
+            for table, sql in self.deletes:
+                number = self._connection.execute(sql, values).rowcount
+                gone[table] += number
+                is_whole = table == self._rule.table or number < most
+                if not is_whole:
+                    break
+            if gone.total():
+                trail = self._write_trail(self.gone + gone)
+        self.gone += gone  # only now it is committed, and so is the row of the trail
+        self._trail = trail
+        return is_whole
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        connection = self._connection
+        stop_if_asked()
+        connection.execute("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        try:
+            yield
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            held = time.monotonic() - started
+            fitting = int(self._size * SECONDS_HELD / max(held, 1e-6))
+            self._size = max(LEAST, min(fitting, 2 * self._size, MOST))
+            time.sleep(max(PAUSE, held))
+
+    def _write_trail(self, gone: Counter[str]) -> int | None:
+        """Write how many rows this rule has removed into the audit trail, one row for each run;
+        return its id.
+        """
+        rule = self._rule
+        data = json.dumps({"rule": rule.name, "before": self._before, "rows": dict(gone)})
+        if self._trail is not None:
+            self._connection.execute(UPDATE_TRAIL, (data, self._trail))
+            return self._trail
+        operation = "delete" if rule.table == "memory_entries" else None
+        return self._connection.execute(INSERT_TRAIL, (data, operation)).lastrowid
+
+
+INSERT_TRAIL = """
+INSERT INTO audit (timestamp, action_type, action_data, memory_operation_type)
+VALUES (strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'), 'forget', ?, ?)"""
+UPDATE_TRAIL = "UPDATE audit SET action_data = ? WHERE id = ?"
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(map(quoted, columns))
+
+
+def _list(columns: Sequence[str]) -> str:
+    return f"({_names(columns)})"

@@ -1,0 +1,100 @@
+"""`forget` beside applications that refer to rows, write and start again; and stopped midway."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from abathur_schema.commands.tasks import run_task
+from tests.support.bundle import Bundle
+from tests.support.commands import Invoke, environment, invoke_command
+from tests.support.generation_4 import running
+from tests.support.retention import OLD, fill, memory, task
+from tests.test_backup import writing
+from tests.test_forget import names, trail
+
+REFERS = "CREATE TABLE mine (id, memory INTEGER REFERENCES memory_entries(id){})"
+REFUSALS = {
+    "a foreign key": REFERS.format(""),
+    "a deferred foreign key": REFERS.format(" DEFERRABLE INITIALLY DEFERRED"),
+    "a trigger": "CREATE TABLE mine (id, memory); CREATE TRIGGER keep BEFORE DELETE ON"
+    " memory_entries WHEN old.id IN (SELECT memory FROM mine) BEGIN"
+    " SELECT raise(ABORT, 'it is mine'); END",
+    "a trigger that ends the transaction": "CREATE TABLE mine (id, memory); CREATE TRIGGER keep"
+    " BEFORE DELETE ON memory_entries WHEN old.id IN (SELECT memory FROM mine) BEGIN"
+    " SELECT raise(ROLLBACK, 'it is mine'); END",
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_what_the_application_refers_to_stays(refusal: str, bundle: Bundle, invoke: Invoke) -> None:
+    bundle.sql(REFUSALS[refusal])
+    fill(bundle.path, [memory(f"m{number}", updated_at=OLD) for number in range(120)])
+    bundle.sql("INSERT INTO mine SELECT 1, id FROM memory_entries WHERE id IN (7, 77)")
+    result = invoke("forget", "episodes")
+    assert result.returncode == 0, result.stderr
+    assert "2 rows of memory_entries stay" in " ".join(result.stderr.split())
+    assert names(bundle) == {"m6 1", "m76 1"}
+    assert trail(bundle)[0]["rows"] == {"memory_entries": 118}
+
+
+def test_while_others_write(bundle: Bundle, invoke: Invoke) -> None:
+    fill(bundle.path, [memory(f"m{number}", updated_at=OLD) for number in range(20_000)])
+    with writing(bundle.path) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        result = invoke("forget", "episodes")
+        assert result.returncode == 0, result.stderr
+        assert "20,000 of memory_entries forgotten" in result.stdout
+        time.sleep(0.05)
+        writer.kill()
+        written = len(writer.stdout.read().splitlines())
+    assert bundle.rows("SELECT count(*) >= ? FROM sessions".replace("?", str(written))) == [(1,)]
+
+
+def test_the_application_runs_on(empty: Bundle, invoke: Invoke) -> None:
+    with running(empty.path) as application:
+        application.start()
+        application.work()
+    assert empty.run("init") == 0
+    fill(empty.path, [task("old", completed_at=OLD), memory("old", updated_at=OLD)])
+    with running(empty.path) as application:
+        application.work()
+        assert invoke("forget", "all", "--older-than", "365d").returncode == 0
+        application.work()
+        assert application.start() == []
+        application.work()
+    assert not names(empty) & {"old", "old 1"}
+    assert empty.unchanged_by_init()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_stopped_in_the_middle_and_run_again(
+    how: signal.Signals, bundle: Bundle, invoke: Invoke, tmp_path: Path
+) -> None:
+    total = 30_000
+    fill(bundle.path, [memory(f"m{number}", updated_at=OLD) for number in range(total)])
+    command = invoke_command("forget", "episodes")
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
+    ) as process:
+        while bundle.rows("SELECT count(*) FROM audit") == [(0,)]:
+            time.sleep(0.002)
+        process.send_signal(how)
+    left = bundle.rows("SELECT count(*) FROM memory_entries")[0][0]
+    assert 0 < left < total
+    assert trail(bundle)[0]["rows"] == {"memory_entries": total - left}
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        report = bundle.report()
+        assert report["execution_status"]["status"] == "PARTIAL"
+        assert [step["status"] for step in report["steps"]] == ["changed", "failed"]
+        assert report["deliverables"]["rows_deleted"] == [
+            f"{total - left:,} of memory_entries forgotten"
+        ]
+    assert invoke("forget", "episodes").returncode == 0
+    assert names(bundle) == set()
+    assert sum(one["rows"]["memory_entries"] for one in trail(bundle)) == total
+    assert run_task("verify", str(bundle.path), str(bundle.reports), as_json=False) == 0
