@@ -19,6 +19,7 @@ from ..proof.verification import verify
 from ..schema.text import no_query
 from ..steps import preflight
 from ..steps.preflight import read_declared
+from ..storage import litestream
 from .connection import in_its_thread, open_connection
 from .initialization import Initialization
 from .pool import Lender, Pool, Shared, Unfinished, busy_timeout_seconds, identity
@@ -59,19 +60,21 @@ class Database(Remembering, Searching):
         super().__init__()
         own = schema or search
         self._declared = read_declared(schema, search=search) if own else bundled_declaration()
-        self._settings = settings = self._declared.settings
         self._lender: Lender
         self._reports: Path | None = None  # an in-memory database has nothing to keep
         if str(path) == IN_MEMORY:
             self.path = Path(IN_MEMORY)
-            self._lender = Shared(settings)
+            self._settings = self._declared.settings
+            self._lender = Shared(self._settings)
             self._writers = Turns(sys.maxsize)  # the only connection already serializes them
         else:
             self.path = Path(path).expanduser().absolute()
-            self._lender = Pool(self.path, settings)
+            self._declared = litestream.beside(self.path, self._declared)
+            self._settings = self._declared.settings
+            self._lender = Pool(self.path, self._settings)
             self._writers = Turns(1)
             self._reports = Path(reports or self.path.parent / "reports").expanduser().absolute()
-        self._patience = busy_timeout_seconds(settings)
+        self._patience = busy_timeout_seconds(self._settings)
         self._initializations = Turns(1)
         self._begun: Initialization | None = None
         self._unfinished = Unfinished()

@@ -16,6 +16,7 @@ from ..record.preserved import keep_copy
 from ..record.run import Run
 from ..steps import preflight
 from ..storage.connection import read_back
+from ..storage.litestream import leave_log_to_litestream
 from ..upkeep import space
 from ..upkeep.backup import check_backup, make_backup, older_backups, remove_backup
 from ..upkeep.status import status
@@ -137,6 +138,7 @@ def run_checkpoint(
     """Copy the write-ahead log into the file, and return the exit code."""
 
     def work(run: Run, attempt: Attempt, _: Draft) -> None:
+        leave_log_to_litestream(run.database)
         settings = run.declared.settings
         space.checkpoint(run.database, settings, attempt, truncate=truncate)
 
@@ -177,6 +179,7 @@ def run_vacuum(
             say(f"  {line}")
     if dry_run:
         return 0
+    leave_log_to_litestream(path)
     for room in expected.rooms:
         if room.needs > room.free:
             raise UsageError(

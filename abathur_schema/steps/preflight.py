@@ -20,6 +20,7 @@ from ..declared.declaration import (
 )
 from ..errors import UsageError, out_of_order
 from ..schema.model import Schema
+from ..storage import litestream
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect
 from ..wording import on_one_line
 from .execution import step_needed
@@ -78,7 +79,8 @@ def check(task: str, database: object, reports: object, schema: object = None) -
     wanted = read_declared(schema, search=task == SEARCH)
     if task in ("init", VERIFY):
         _ = wanted.checks  # errors in these files surface before anything is touched
-    return Request(*check_paths(task, database, reports), wanted)
+    path, folder = check_paths(task, database, reports)
+    return Request(path, folder, litestream.beside(path, wanted))
 
 
 def check_paths(task: str, database: object, reports: object) -> tuple[Path, Path]:

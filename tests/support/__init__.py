@@ -7,6 +7,7 @@
 - skipping where strace, root or mounts are missing; a disk of N bytes: `machine`
 - `invoke plan`, and the plan compared with what `init` does: `upgrading`
 - rows for the async `Database`: `inserts`; services on top of it: `services`
+- Litestream beside a database, an S3 server, and who writes meanwhile: `litestream`
 - documents with embeddings, and the plainest way to find the nearest: `embeddings`
 - rows of any age, for the rules of `sql/retention/`: `retention.fill`
 
