@@ -15,18 +15,23 @@ from typing import NamedTuple
 
 from .errors import (
     ApplicationNeededError,
+    BatchError,
     BrokenRowsError,
     CannotReconcileError,
+    ConflictError,
     ForeignJournalError,
     HeldError,
     HidingNameError,
     Interrupted,
     NoBackupError,
     NoCopyError,
+    NoLeaderError,
     OrphanedRowsError,
+    UnknownOutcomeError,
     UpgradeError,
     WalRefusedError,
 )
+from .place import Address, Place
 
 
 def trace(error: BaseException) -> str:
@@ -155,6 +160,25 @@ PLANTED = Cause(
     " else that came with it",
 )
 STOPPED = Cause("it was asked to stop", "run $again again to finish")
+NO_LEADER = Cause(
+    "no node of the cluster answers, or fewer than half of them run, so that they have no leader",
+    "start the nodes (`curl http://HOST:PORT/readyz` asks one), then run $again again",
+    may_pass=True,
+)
+UNKNOWN_OUTCOME = Cause(
+    "the node that had the request died, or could not be reached any more",
+    "run $again again: it looks at what is there",
+)
+CONFLICT = Cause(
+    "somebody else changed the schema or these rows at the same time",
+    "run $again again",
+    may_pass=True,
+)
+NOT_THERE = Cause(
+    "a cluster cannot do this as a file can",
+    "put the database of a file in its place: `invoke backup --file copy.db`, `invoke init` on that"
+    " file, then `invoke restore` of it, while no application writes",
+)
 NOT_PERMITTED = Cause(
     "this user may not write there",
     "ask the owner of the folder (`ls -ld $folder` names them) for write permission, or run $again"
@@ -169,7 +193,7 @@ UNKNOWN = Cause(
     "not a known one", "read the error and the report; if they do not help, ask a maintainer"
 )
 
-NOT_OPENED = (LOCKED, NO_ACCESS, READ_ONLY, LEFT_OPEN)
+NOT_OPENED = (LOCKED, NO_ACCESS, READ_ONLY, LEFT_OPEN, NO_LEADER)
 """The causes that say nothing about the content of the database."""
 
 BY_WORDS = {
@@ -203,8 +227,12 @@ BY_ERRNO = {
 
 BY_CLASS = {
     ApplicationNeededError: OWN_FUNCTION,
+    BatchError: NOT_THERE,
     BrokenRowsError: BROKEN_ROWS,
     CannotReconcileError: OTHER_FORM,
+    ConflictError: CONFLICT,
+    NoLeaderError: NO_LEADER,
+    UnknownOutcomeError: UNKNOWN_OUTCOME,
     NoBackupError: NO_BACKUP,
     NoCopyError: NO_COPY,
     OrphanedRowsError: ORPHANED,
@@ -217,20 +245,22 @@ BY_CLASS = {
 }
 
 
-def explain(error: BaseException, database: Path, task: str = "") -> Cause:
+def explain(error: BaseException, database: Place, task: str = "") -> Cause:
     """The likely cause of `error` on `database` and its remedy, with the paths and the `task`
     filled in.
     """
     cause = recognize(error, database)
-    path = str(database)
-    words = {"database": quote(path), "folder": quote(str(database.parent))}
+    folder = Path() if isinstance(database, Address) else database.parent
+    words = {"database": quote(str(database)), "folder": quote(str(folder))}
     words["again"] = f"`invoke {task}`" if task else "the same command"
     return cause._replace(remedy=Template(cause.remedy).safe_substitute(words))
 
 
-def recognize(error: BaseException, database: Path) -> Cause:
+def recognize(error: BaseException, database: Place) -> Cause:
     """The likely cause of `error` on `database`, one of those above."""
     cause = _cause(error)
+    if isinstance(database, Address):
+        return cause
     # On a full disk SQLite cannot extend the -shm file, and reports just an I/O error.
     if cause is DISK_FAILED and _is_full(database.parent):
         return FULL

@@ -81,6 +81,22 @@ class HeldError(StepError):
     """The write-ahead log could not be emptied because somebody reads an older state, or writes."""
 
 
+class NoLeaderError(sqlite3.OperationalError):
+    """No node of a cluster could be asked, or they have no leader: nothing was done."""
+
+
+class UnknownOutcomeError(sqlite3.OperationalError):
+    """The answer to a write was lost: nobody knows whether it took place."""
+
+
+class ConflictError(sqlite3.OperationalError):
+    """What a transaction has read was changed before it was committed: nothing was written."""
+
+
+class BatchError(sqlite3.NotSupportedError):
+    """Something that a cluster cannot do; the message says what to do instead."""
+
+
 class NoQueryError(UsageError, ValueError):
     """`explain_query_plan` was given something other than a single query."""
 

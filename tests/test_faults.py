@@ -86,7 +86,7 @@ def _points(lines: Sequence[str], folder: Path) -> Iterator[Point]:
             numbers[call] += 1
             path = path.replace(f"{folder}/", "").replace(str(folder), "the folder")
             path = re.sub(r"\d{8}T\d{6}\.\d{6}Z", "STEM", path)
-            path = re.sub(r"restore-\d+\.tmp", "restore-PID.tmp", path)
+            path = re.sub(r"([-.])\d+\.tmp", r"\1PID.tmp", path)
             if "etilqs_" in path:
                 path = "a temporary file of SQLite"
             if not re.match(r"pipe:|/dev/", path):

@@ -42,7 +42,7 @@ def run_forget(
     """Remove what is old by the named rules, and return the exit code; without a rule, or with
     `dry_run`, only say what they would remove.
     """
-    path, place, declared = preflight.check(FORGET, database, reports, schema)
+    path, place, declared = preflight.check_file(FORGET, database, reports, schema)
     chosen = _chosen(read_rules(declared), None if rules == LEFT_OUT else rules)
     limits = _limits(chosen, older_than)
     run = Run(FORGET, path, declared, reports=unless_default(place), preserves=False)

@@ -46,7 +46,7 @@ def run_status(
     if as_json and as_prometheus:
         raise UsageError("--json and --prometheus contradict each other. Leave one of them.")
     pause = _pause(seconds)
-    path, folder, declared = preflight.check(STATUS, database, reports, schema)
+    path, folder, declared = preflight.check_file(STATUS, database, reports, schema)
 
     def show() -> None:
         found = readable(path, lambda: status(path, folder, declared))
@@ -138,9 +138,9 @@ def run_checkpoint(
     """Copy the write-ahead log into the file, and return the exit code."""
 
     def work(run: Run, attempt: Attempt, _: Draft) -> None:
-        leave_log_to_litestream(run.database)
+        leave_log_to_litestream(run.file)
         settings = run.declared.settings
-        space.checkpoint(run.database, settings, attempt, truncate=truncate)
+        space.checkpoint(run.file, settings, attempt, truncate=truncate)
 
     return _run(CHECKPOINT, work, database, reports, schema, as_json=as_json)
 
@@ -150,7 +150,7 @@ def run_optimize(database: object, reports: object, as_json: bool, *, schema: ob
     """Bring SQLite's statistics up to date, and return the exit code."""
 
     def work(run: Run, attempt: Attempt, _: Draft) -> None:
-        space.optimize(run.database, run.declared.settings, attempt)
+        space.optimize(run.file, run.declared.settings, attempt)
 
     return _run(OPTIMIZE, work, database, reports, schema, as_json=as_json)
 
@@ -168,7 +168,7 @@ def run_vacuum(
     """Rewrite the file without its free pages, and return the exit code; with `dry_run` only say
     what that would do.
     """
-    path, place, declared = preflight.check(VACUUM, database, reports, schema)
+    path, place, declared = preflight.check_file(VACUUM, database, reports, schema)
     copy_to = place if backup else None
     expected = readable(path, lambda: space.estimate(path, declared.settings, copy_to))
     if dry_run and as_json:
@@ -192,7 +192,7 @@ def run_vacuum(
             if backup:
                 keep_copy(run, draft.folder(BEFORE))
 
-        space.vacuum(run.database, run.declared.settings, attempt, before)
+        space.vacuum(run.file, run.declared.settings, attempt, before)
 
     return _run(VACUUM, work, database, reports, schema, as_json=as_json)
 
@@ -207,7 +207,7 @@ def _run(
     as_json: bool,
 ) -> int:
     """Run a task of one step that needs no preserved state, and return its exit code."""
-    path, place, declared = preflight.check(task, database, reports, schema)
+    path, place, declared = preflight.check_file(task, database, reports, schema)
     with Draft(place, task, datetime.now(timezone.utc)) as draft:
         run = Run(task, path, declared, reports=unless_default(place), preserves=False)
         progress = Progress(sys.stderr)

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from ..declared.declaration import BACKUP, VERIFY
+from ..place import Place
 from ..planning.statement import Statement, Step
 from ..record.conclusion import Record, exit_code
 from ..record.report import without_trace
@@ -244,13 +245,13 @@ def say_results(
             say_wrong(f"the summary of the job could not be written: {error}")
 
 
-def say_violations(found: Violations, database: Path) -> None:
+def say_violations(found: Violations, database: Place) -> None:
     """Print the rows that had no parent before this run changed anything."""
     for line in _violation_lines(found, database):
         say_wrong(line)
 
 
-def _violation_lines(found: Violations, database: Path) -> Iterator[str]:
+def _violation_lines(found: Violations, database: Place) -> Iterator[str]:
     if found.total:
         yield f"foreign key violations that existed before: {found.total}"
         yield from (f"  {on_one_line(line)}" for line in found.first)

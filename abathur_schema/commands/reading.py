@@ -1,16 +1,16 @@
 """Refuse a database that cannot be read, for the tasks that only read."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from ..diagnosis import explain
 from ..errors import AbathurError, UsageError
+from ..place import Place
 
 T = TypeVar("T")
 
 
-def readable(database: Path, read: Callable[[], T]) -> T:
+def readable(database: Place, read: Callable[[], T]) -> T:
     """What `read` returns. Raises UsageError, with cause and remedy, when it fails."""
     try:
         return read()

@@ -16,6 +16,7 @@ from ..declared.declaration import RESTORE, Declared
 from ..diagnosis import DISK_FAILED, FULL, NOT_OPENED, recognize
 from ..errors import StepError, UsageError
 from ..interruption import reason, stop_if_asked, watched
+from ..place import Place
 from ..planning.statement import Attempt, Statement, Step
 from ..progress import Progress
 from ..record.environment import mounts
@@ -35,7 +36,7 @@ CHUNK = 1 << 20
 """Bytes copied at a time; Ctrl-C works in between."""
 
 
-def check_state(state: object, database: Path) -> Path:
+def check_state(state: object, database: Place) -> Path:
     """The folder of a preserved state, given by the user as such or as the `database.db` in it.
 
     Raises UsageError when it is not one, or when it is the place of `database`.
@@ -59,34 +60,30 @@ def check_state(state: object, database: Path) -> Path:
         )
     if not may_read:
         raise UsageError(f"{copy} may not be read by this user. Run as the user who owns it.")
-    if database.exists() and copy.samefile(database):
+    if isinstance(database, Path) and database.exists() and copy.samefile(database):
         raise UsageError(f"{copy} is the database itself. Name the database with --database PATH.")
     return folder
 
 
 def restore(run: Run, state: Path, folder: Path | None, progress: Progress) -> Step:
-    """Replace `run.database` by the database of `state`; the replaced files are kept in `folder`.
+    """Replace `run.file` by the database of `state`; the replaced files are kept in `folder`.
     Without one it is a rehearsal: the copy is made and proven, and nothing is replaced. Raises
     UsageError when `state` is not usable or the database is open elsewhere.
     """
-    if run.database.exists() and run.database.stat().st_nlink > 1:
+    if run.file.exists() and run.file.stat().st_nlink > 1:
         raise UsageError(
-            f"{run.database} has more than one name (hard links); the others would keep the old"
+            f"{run.file} has more than one name (hard links); the others would keep the old"
             " file. Remove them first; nothing was touched."
         )
-    if any(point == str(run.database) for point, _ in mounts()):
+    if any(point == str(run.file) for point, _ in mounts()):
         raise UsageError(
-            f"{run.database} is itself a mount point, such as a file mounted into a container,"
+            f"{run.file} is itself a mount point, such as a file mounted into a container,"
             " and no other file can take its name. Restore it where it is mounted from, or name"
             " another file and copy that; nothing was touched."
         )
-    if not run.database.parent.is_dir():
-        raise UsageError(
-            f"there is no folder {run.database.parent}. Make it, or name another file."
-        )
-    for path in (
-        run.database.with_name(run.database.name + suffix) for suffix in ("", *COMPANIONS)
-    ):
+    if not run.file.parent.is_dir():
+        raise UsageError(f"there is no folder {run.file.parent}. Make it, or name another file.")
+    for path in (run.file.with_name(run.file.name + suffix) for suffix in ("", *COMPANIONS)):
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
             raise UsageError(
                 f"{path} may not be read and written by this user. Run as the user who owns it;"
@@ -95,35 +92,35 @@ def restore(run: Run, state: Path, folder: Path | None, progress: Progress) -> S
     started = time.perf_counter()
     attempt = Attempt()
     statement = Statement(
-        f"-- {state / 'database.db'} took the place of {run.database}",
+        f"-- {state / 'database.db'} took the place of {run.file}",
         f"restore {state}",
         (("databases_restored", str(state)),),
     )
-    staged = place_beside(run.database)
+    staged = place_beside(run.file)
     try:
         progress.now(f"{RESTORE}: copying {state}")
-        _stage(state, staged, run.database)
+        stage(state, staged, run.file)
         progress.now(f"{RESTORE}: checking the copy")
-        restored = _prove(staged, state, run.declared, attempt.notes)
+        restored = prove(staged, state, run.declared, attempt.notes)
         if folder is None:
-            attempt.notes += _rehearsed(run.database)
-            run.live = read_back(run.database, run.declared.settings)
+            attempt.notes += _rehearsed(run.file)
+            run.live = read_back(run.file, run.declared.settings)
             return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)
         # The file stays open until it has lost its name: closing it would release the lock.
-        with opened(run.database) as old, alone(run.database, run.declared.settings) as mode:
+        with opened(run.file) as old, alone(run.file, run.declared.settings) as mode:
             if old:
-                progress.now(f"{RESTORE}: keeping {run.database}")
+                progress.now(f"{RESTORE}: keeping {run.file}")
                 keep_replaced(run, folder, old, in_wal_mode=mode == "wal")
             else:
-                run.made.append(run.database)
+                run.made.append(run.file)
             stop_if_asked()
             # Who comes in between waits for the lock, and then learns from SQLite that the file has
             # lost its name (SQLITE_READONLY_DBMOVED). An unreadable file has no lock.
-            others = processes_with(run.database) if run.copy and mode is None else []
+            others = processes_with(run.file) if run.copy and mode is None else []
             if others:
-                raise UsageError(in_use(run.database, f" ({', '.join(map(named, others))})"))
+                raise UsageError(in_use(run.file, f" ({', '.join(map(named, others))})"))
             attempt.running = statement
-            swap(staged, run.database)
+            swap(staged, run.file)
         run.live = restored
         attempt.ran.append(statement)
         attempt.running = None
@@ -144,7 +141,7 @@ def _rehearsed(database: Path) -> list[str]:
     return [f"a rehearsal: the state is intact and would take the place of {database}{open_in}"]
 
 
-def _stage(state: Path, staged: Path, database: Path) -> None:
+def stage(state: Path, staged: Path, database: Path) -> None:
     """Copy the preserved database, and its `-wal` if there is one, to `staged`."""
     remove(staged)  # left by a killed run
     for suffix in ("", *COMPANIONS):
@@ -165,7 +162,7 @@ def _stage(state: Path, staged: Path, database: Path) -> None:
         staged.chmod(before.st_mode & 0o7777)
 
 
-def _prove(staged: Path, state: Path, declared: Declared, notes: list[str]) -> Schema:
+def prove(staged: Path, state: Path, declared: Declared, notes: list[str]) -> Schema:
     """The schema of the copy; what could not be proven about it is added to `notes`. Raises
     UsageError unless it is intact and one of ours.
     """

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..declared.declaration import IN_THE_FILE, PRAGMA, Declared, Settings
+from ..place import Address, Place
 from ..planning.plan import StepPlan, changes_text, framed, is_rebuild, plan_all, setting_statement
 from ..planning.statement import Statement
 from ..planning.usability import works_no_longer
@@ -30,7 +31,7 @@ class Plan:
     version (`PRAGMA schema_version`) for which all this was planned.
     """
 
-    database: Path
+    database: Place
     steps: Sequence[StepPlan]
     rows: dict[str, int]
     broken: dict[str, list[str]]
@@ -202,14 +203,14 @@ def _unchecked(connection: sqlite3.Connection, live: Schema) -> Iterator[str]:
             yield table
 
 
-def look(database: Path, declared: Declared) -> Plan:
+def look(database: Place, declared: Declared) -> Plan:
     """Plan all steps for a database, or for a file that does not exist yet.
 
     Raises UsageError when it cannot be read.
     """
 
     def ask() -> Plan:
-        if database.exists():
+        if isinstance(database, Address) or database.exists():
             return undisturbed(database, lambda: _read(database, declared))
         with closing(scratch()) as connection:
             return _plan(connection, database, declared)
@@ -217,17 +218,17 @@ def look(database: Path, declared: Declared) -> Plan:
     return readable(database, ask)
 
 
-def _read(database: Path, declared: Declared) -> Plan:
+def _read(database: Place, declared: Declared) -> Plan:
     with closing(connect(database, "ro", declared.settings)) as connection:
         return _plan(connection, database, declared)
 
 
-def _plan(connection: sqlite3.Connection, database: Path, declared: Declared) -> Plan:
+def _plan(connection: sqlite3.Connection, database: Place, declared: Declared) -> Plan:
     connection.execute("BEGIN")
     live = read_schema(connection)
     declared = declared.chosen(live)
     modes = unsettled(connection, declared.settings)
-    if not database.exists():
+    if isinstance(database, Path) and not database.exists():
         modes = [(setting, "delete") for setting in declared.settings]  # the mode of a new file
     pending = [
         setting_statement(setting, value) for setting, value in modes if setting.name == IN_THE_FILE

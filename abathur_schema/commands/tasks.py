@@ -12,6 +12,7 @@ from typing import ParamSpec
 from ..declared.declaration import DOCS, PLAN, RESTORE, VERIFY
 from ..errors import AbathurError, UsageError
 from ..interruption import interrupted, listening
+from ..place import Address
 from ..planning.statement import Step
 from ..progress import Progress
 from ..record.chain import run_chain
@@ -182,7 +183,12 @@ def run_restore(
         progress = Progress(sys.stderr)
         try:
             place = None if rehearse else draft.folder(REPLACED)
-            run.steps.append(restore(run, kept, place, progress))
+            if isinstance(path, Address):
+                from .cluster import restore_into_cluster
+
+                run.steps.append(restore_into_cluster(run, path, kept, place, progress))
+            else:
+                run.steps.append(restore(run, kept, place, progress))
         finally:
             progress.done()
         return end(run, draft, as_json=as_json)
@@ -208,7 +214,7 @@ def run_show(
         show.check_engine()
     progress = Progress(sys.stderr)
     if report in (None, LEFT_OUT):
-        path, folder, declared = preflight.check(VERIFY, database, reports, schema)
+        path, folder, declared = preflight.check_file(VERIFY, database, reports, schema)
         with Draft(folder, VERIFY, datetime.now(timezone.utc)) as draft:
             run = Run(VERIFY, path, declared, reports=unless_default(folder))
             with closing(Target(path, declared, run.made, progress)) as target:
@@ -242,7 +248,7 @@ def run_docs(database: object, output: object, *, schema: object = None) -> int:
         declared = preflight.read_declared(schema)
         page = docs.of_declared(declared)
     else:
-        path, _, declared = preflight.check(DOCS, database, "reports", schema)
+        path, _, declared = preflight.check_file(DOCS, database, "reports", schema)
         page = docs.of_database(path, declared)
     if output == "-" or (output is None and database is not None):
         write_sql(page.rstrip("\n"))

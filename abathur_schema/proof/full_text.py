@@ -12,17 +12,21 @@ from .findings import Check, check
 REMEDY = "make it anew: `sqlite3 $database 'DROP TABLE {}'`, then `invoke init`"
 
 
+def of(declared: Declared, live: Schema) -> dict[str, Table]:
+    """The declared FTS5 tables that exist, by the name of their check."""
+    found = (live.tables.get(name) for name in declared.schema.tables)
+    return {
+        f"full-text index {table.name} is sound": table
+        for table in found
+        if table and ("word", "fts5") in tokens(table.sql)
+    }
+
+
 def sound(connection: sqlite3.Connection, declared: Declared, live: Schema) -> Iterator[Check]:
     """The check of each declared FTS5 table that exists: that its index is what its rows say."""
-    for name in declared.schema.tables:
-        table = live.tables.get(name)
-        if table and ("word", "fts5") in tokens(table.sql):
-            yield check(
-                f"full-text index {table.name} is sound",
-                "holds",
-                _faults(connection, table),
-                remedy=REMEDY.format(table.name),
-            )
+    for name, table in of(declared, live).items():
+        remedy = REMEDY.format(table.name)
+        yield check(name, "holds", _faults(connection, table), remedy=remedy)
 
 
 def _faults(connection: sqlite3.Connection, table: Table) -> Iterator[str]:

@@ -12,12 +12,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
-from pathlib import Path
 from typing import NamedTuple
 
 from ..declared.declaration import VERIFY, Declared, Settings
 from ..diagnosis import NOT_OPENED, explain, recognize
 from ..errors import AbathurError
+from ..place import Place
 from ..progress import Progress
 from ..schema.difference import differences
 from ..schema.model import Schema, Table
@@ -26,7 +26,7 @@ from ..schema.stand_ins import is_lacking, with_stand_ins
 from ..schema.text import fold, quoted, string
 from ..schema.undeclared import redundant, undeclared, undeclared_indexes, without_index
 from ..schema.usability import unusable
-from ..storage.connection import undisturbed, unsettled
+from ..storage.connection import left_out, undisturbed, unsettled
 from ..storage.foreign_keys import all_hold
 from ..storage.snapshot import Job, map_file, side_by_side, snapshot
 from . import full_text
@@ -46,7 +46,7 @@ class Proof(NamedTuple):
     rows: Mapping[str, int] | None
 
 
-def verify(database: Path, declared: Declared, progress: Progress) -> Proof:
+def verify(database: Place, declared: Declared, progress: Progress) -> Proof:
     """Run all checks.
 
     Raises sqlite3.OperationalError when the database is locked or may not be opened: then nothing
@@ -55,7 +55,7 @@ def verify(database: Path, declared: Declared, progress: Progress) -> Proof:
     return undisturbed(database, lambda: _verify(database, declared, progress))
 
 
-def _verify(database: Path, declared: Declared, progress: Progress) -> Proof:
+def _verify(database: Place, declared: Declared, progress: Progress) -> Proof:
     found: list[Check] = []
     try:
         with snapshot(database, declared.settings) as connections:
@@ -87,8 +87,10 @@ def _all(
     connections: Sequence[sqlite3.Connection], wanted: Declared, live: Schema, progress: Progress
 ) -> Iterator[Check]:
     connection = connections[0]
-    settings = _settings(connection, wanted.settings)
-    yield check("settings of sql/pragma.sql", "settings", settings, remedy=BY_INIT)
+    apart = left_out(connection)
+    if "settings" not in apart:
+        settings = _settings(connection, wanted.settings)
+        yield check(SETTINGS, "settings", settings, remedy=BY_INIT)
     for step in wanted.steps:
         found_ = _differences(wanted, live, step)
         yield check(f"{step}: as declared", "schema", found_, remedy=BY_INIT)
@@ -98,7 +100,8 @@ def _all(
     unserved = without_index(wanted.schema, live)
     yield check("every foreign key has an index", "schema", unserved, remedy=BY_INIT)
     yield from _holding(connections, wanted, live, progress)
-    yield from full_text.sound(connection, wanted, live)
+    if "writing" not in apart:
+        yield from full_text.sound(connection, wanted, live)
     progress.at("constraints and query plans")
     yield from on_copy(connection, wanted, live)
     others = [fold(index.name) for index in undeclared_indexes(wanted.schema, live)]
@@ -106,8 +109,20 @@ def _all(
     yield check("does not work", "info", _unusable(live), info=True)
     if wanted.left_out:
         yield check("left out: full-text search", "info", iter([wanted.left_out]), info=True)
+    if apart:
+        yield check("left out on a cluster", "info", _left_out(wanted, live, apart), info=True)
     yield check(TARGETS, "info", within(connection, live), info=True)
     yield check("not managed here", "info", map(str, undeclared(wanted.schema, live)), info=True)
+
+
+def _left_out(wanted: Declared, live: Schema, apart: Mapping[str, str]) -> Iterator[str]:
+    """The checks that this database cannot have, each with why."""
+    yield f"{SETTINGS}: {apart['settings']}"
+    for file in wanted.checks["holds"]:
+        if why := apart.get(file.says.get("needs", "")):
+            yield f"{file.name}: {why}"
+    for name in full_text.of(wanted, live):
+        yield f"{name}: {apart['writing']}"
 
 
 def _unusable(live: Schema) -> Iterator[str]:
@@ -121,6 +136,7 @@ def _unusable(live: Schema) -> Iterator[str]:
 CHANGE_ROWS = (
     "ask whoever owns the data whether to change these rows or to delete them (`sqlite3 $database`)"
 )
+SETTINGS = "settings of sql/pragma.sql"
 CHECKS_HOLD = "every row satisfies the declared CHECKs"
 
 
@@ -135,7 +151,8 @@ def _holding(
     connection, wanted = connections[0], declared.schema
     tables = _weighed(connection)
     owners = dict(connection.execute("SELECT rootpage, name FROM sqlite_schema WHERE rootpage"))
-    files = declared.checks["holds"]
+    apart = left_out(connection)
+    files = [file for file in declared.checks["holds"] if file.says.get("needs", "") not in apart]
     numbers = {file.name: count() for file in files}
     lacking = {CHECKS_HOLD: True, **{file.name: "own" in file.says for file in files}}
 

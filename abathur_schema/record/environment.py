@@ -10,8 +10,10 @@ from pathlib import Path
 
 import invoke
 
+from ..place import Address, Place
 
-def environment(task: str, database: Path) -> dict[str, str]:
+
+def environment(task: str, database: Place) -> dict[str, str]:
     """What the report and `escalation.md` say about the machine."""
     system = os.uname()
     return {
@@ -21,7 +23,9 @@ def environment(task: str, database: Path) -> dict[str, str]:
         "invoke": invoke.__version__,
         "sqlite_utils": version("sqlite-utils"),
         "os": " ".join((system.sysname, system.release, system.machine)),
-        "file_system": file_system(database.parent),
+        "file_system": "none: a cluster"
+        if isinstance(database, Address)
+        else file_system(database.parent),
     }
 
 

@@ -57,7 +57,7 @@ def keep_replaced(run: Run, folder: Path, opened: BinaryIO, *, in_wal_mode: bool
     Raises NoCopyError when the files cannot be kept.
     """
     state = PreservedState(folder)
-    state.keep_bytes(run.database, opened)
+    state.keep_bytes(run.file, opened)
     if in_wal_mode and not state.lost:
         with closing(sqlite3.connect(folder / "database.db", isolation_level=None)) as copy:
             copy.execute("PRAGMA journal_mode = WAL")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from ..diagnosis import explain, trace
@@ -168,11 +169,14 @@ def _check(check: Check) -> Document:
 
 
 def _database(run: Run) -> Document:
-    """The size of the file and of its `-wal`, in bytes, and the rows of each table, if counted."""
-    sizes = [0, 0]
-    for place, suffix in enumerate(("", "-wal")):
+    """The size of the file and of its `-wal`, in bytes (None in a cluster), and the rows of each
+    table, if counted.
+    """
+    sizes: list[int | None] = [None, None]
+    for place, suffix in enumerate(("", "-wal") if isinstance(run.database, Path) else ()):
+        sizes[place] = 0
         with suppress(OSError):  # there is none
-            sizes[place] = run.database.with_name(run.database.name + suffix).stat().st_size
+            sizes[place] = run.file.with_name(run.file.name + suffix).stat().st_size
     rows = run.rows if run.rows is None else dict(run.rows)
     return {"bytes": sizes[0], "wal_bytes": sizes[1], "rows": rows}
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..declared.declaration import BACKUP, MILESTONES, Declared
 from ..diagnosis import explain
 from ..errors import Interrupted
+from ..place import Place
 from ..planning.statement import Statement, Step
 from ..proof.findings import Check
 from ..schema.difference import differences
@@ -32,7 +33,7 @@ class Run:
     """
 
     task: str
-    database: Path
+    database: Place
     declared: Declared
     steps: list[Step] = field(default_factory=list)
     checks: list[Check] | None = None
@@ -44,6 +45,12 @@ class Run:
     rows: Mapping[str, int] | None = None
     reports: Path | None = None
     preserves: bool = True
+
+    @property
+    def file(self) -> Path:
+        """The database of a task that only works on a file."""
+        assert isinstance(self.database, Path)
+        return self.database
 
     @property
     def failed(self) -> Step | None:

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import TypeVar
 
 from ..declared.declaration import IN_THE_FILE, PRAGMA, Declared
@@ -32,7 +33,7 @@ from ..planning.usability import works_no_longer
 from ..schema.difference import OtherTable, differences
 from ..schema.model import Schema
 from ..schema.stand_ins import lacking
-from ..storage.connection import fully_synced, settle, unsettled
+from ..storage.connection import fully_synced, left_out, settle, unsettled
 from ..storage.durable_files import sync_folder
 from ..storage.foreign_keys import Violations, named, violations
 from .row_count import counting
@@ -245,6 +246,9 @@ def _violations_before(
 def _settle(target: Target, attempt: Attempt) -> None:
     """Apply the settings of `sql/pragma.sql` and read them back; this cannot be a transaction."""
     connection, settings = target.connection, target.declared.settings
+    if why := left_out(connection).get("settings"):
+        attempt.notes.append(f"left out: {why}")
+        return
     timeout_ms = connection.execute("PRAGMA busy_timeout").fetchone()[0]
     deadline = time.monotonic() + timeout_ms / 1000
     while pending := unsettled(connection, settings):
@@ -256,6 +260,7 @@ def _settle(target: Target, attempt: Attempt) -> None:
                     connection.execute(setting.statement).fetchall()
                     # Otherwise, after a power loss, the deleted -journal could reappear beside a
                     # -wal, and with it the old mode.
+                    assert isinstance(target.path, Path)
                     sync_folder(target.path.parent)
             else:
                 connection.execute(setting.statement).fetchall()

@@ -18,7 +18,9 @@ from ..declared.declaration import (
     Declared,
     declared,
 )
-from ..errors import UsageError, out_of_order
+from ..diagnosis import explain
+from ..errors import NoLeaderError, UsageError, out_of_order
+from ..place import Address, Place, address
 from ..schema.model import Schema
 from ..storage import litestream
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect
@@ -63,11 +65,11 @@ def _called_now(declared: Declared, live: Schema, table: str) -> Iterator[str]:
 
 
 class Request(NamedTuple):
-    """The database (symbolic links resolved, as SQLite keeps `-wal` beside the file itself) and the
-    folder for reports, both absolute; and the declared schema.
+    """The database (of a file symbolic links are resolved, as SQLite keeps `-wal` beside the file
+    itself) and the folder for reports, both absolute; and the declared schema.
     """
 
-    database: Path
+    database: Place
     reports: Path
     declared: Declared
 
@@ -79,8 +81,27 @@ def check(task: str, database: object, reports: object, schema: object = None) -
     wanted = read_declared(schema, search=task == SEARCH)
     if task in ("init", VERIFY):
         _ = wanted.checks  # errors in these files surface before anything is touched
+    place = address(database) if isinstance(database, str) else None
+    if place:
+        folder = path_of("reports", reports, "a folder, with --reports DIR")
+        if task == PRAGMA:
+            raise UsageError(f"the settings of {place} are those of its nodes. Run `invoke core`.")
+        return Request(place, folder, wanted)
     path, folder = check_paths(task, database, reports)
     return Request(path, folder, litestream.beside(path, wanted))
+
+
+def check_file(
+    task: str, database: object, reports: object, schema: object = None
+) -> tuple[Path, Path, Declared]:
+    """The same for a task that only works on a file."""
+    place, folder, wanted = check(task, database, reports, schema)
+    if isinstance(place, Address):
+        raise UsageError(
+            f"`invoke {task}` is about one file, and {place} has one on each node. Name a file:"
+            " `invoke backup` makes one of a cluster; nothing was touched."
+        )
+    return place, folder, wanted
 
 
 def check_paths(task: str, database: object, reports: object) -> tuple[Path, Path]:
@@ -154,11 +175,11 @@ FORMAT_WITH_DESC = 4
 (SQLite documentation, "Database File Format", section "Schema format number")."""
 
 
-def check_format(task: str, database: Path) -> None:
+def check_format(task: str, database: Place) -> None:
     """Raise UsageError when the file cannot hold the declared indexes. Only for a process without a
     connection to it: opening and closing the file here would drop that connection's locks.
     """
-    if task == VERIFY or not database.exists():
+    if task == VERIFY or isinstance(database, Address) or not database.exists():
         return
     try:
         with database.open("rb") as file:
@@ -174,11 +195,11 @@ def check_format(task: str, database: Path) -> None:
         )
 
 
-def check_database(task: str, database: Path, declared: Declared) -> Seen | None:
+def check_database(task: str, database: Place, declared: Declared) -> Seen | None:
     """Read the database, if it can be read. Raises UsageError when it belongs to another
     application, or when `task` is a single step whose prerequisites are missing.
     """
-    if task == VERIFY or not database.exists():
+    if task == VERIFY or not (isinstance(database, Address) or database.exists()):
         return None
     needed = None
     try:
@@ -186,6 +207,11 @@ def check_database(task: str, database: Path, declared: Declared) -> Seen | None
             seen = see(database, connection)
             if task not in ("init", PRAGMA, PLAN):
                 needed = step_needed(connection, declared, seen.schema, task)
+    except NoLeaderError as error:
+        cause = explain(error, database, task)
+        raise UsageError(
+            f"{database} cannot be asked ({error}): {cause.cause}; {cause.remedy}."
+        ) from error
     except NOT_READABLE:
         return None  # the step meets the same error and reports it in full, or tries again
     if found := of_another_application(declared, seen.schema):

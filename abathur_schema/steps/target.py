@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..declared.declaration import Declared
+from ..place import Address, Place
 from ..planning.plan import plan
 from ..planning.statement import Statement
 from ..progress import Progress
@@ -28,7 +29,7 @@ class Seen(NamedTuple):
     file: tuple[int, int]
 
 
-def see(path: Path, connection: sqlite3.Connection) -> Seen:
+def see(path: Place, connection: sqlite3.Connection) -> Seen:
     """Read the live schema. Raises sqlite3.Error."""
     file = _file(path)
     # The version first: if another process changes the schema in between, that is noticed later.
@@ -36,7 +37,9 @@ def see(path: Path, connection: sqlite3.Connection) -> Seen:
     return Seen(version, read_schema(connection), file)
 
 
-def _file(path: Path) -> tuple[int, int]:
+def _file(path: Place) -> tuple[int, int]:
+    if isinstance(path, Address):
+        return 0, 0
     try:
         found = path.stat()
     except OSError:  # in memory, or deleted: a file that replaces it has another number
@@ -54,7 +57,7 @@ class Target:
     files of unknown origin. `seen` is what has already been read.
     """
 
-    path: Path
+    path: Place
     declared: Declared
     made: list[Path] = field(default_factory=list)
     progress: Progress = field(default_factory=lambda: Progress(None))
@@ -66,6 +69,8 @@ class Target:
     @cached_property
     def connection(self) -> sqlite3.Connection:
         """The connection that all steps share."""
+        if isinstance(self.path, Address):
+            return connect(self.path, "rw", self.declared.settings)
         self.made += make_folders(self.path.parent, mode=0o777)
         try:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))

@@ -3,7 +3,7 @@
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 from ..declared.declaration import IN_THE_FILE, Setting, Settings
 from ..errors import ForeignJournalError
 from ..interruption import stop_asked
+from ..place import Address, Place
 from ..schema.model import Schema
 from ..schema.reading import read_schema
 from ..schema.scratch import STEPS_BETWEEN_LOOKS, exactly, guard
@@ -35,12 +36,12 @@ slowest disk needs. A hostile schema could make one step of a check take any tim
 
 
 def connect(
-    database: Path,
+    database: Place,
     mode: Literal["ro", "rw"],
     settings: Settings,
     factory: type[sqlite3.Connection] = sqlite3.Connection,
 ) -> sqlite3.Connection:
-    """Open an existing database; the caller begins and ends transactions.
+    """Open an existing database, in a file or a cluster; the caller begins and ends transactions.
 
     `ro` is strictly read-only (opened so, and query_only as well), guarded, and usable from any
     thread, one at a time. Raises sqlite3.Error when the file cannot be opened (a file that is not a
@@ -48,6 +49,10 @@ def connect(
     `-journal` beside it would make SQLite delete a file that is not its own.
     """
     read_only = mode == "ro"
+    if isinstance(database, Address):
+        from .cluster import open_cluster  # only who has one pays for this import
+
+        return open_cluster(database, read_only=read_only)
     if not read_only and (named := foreign_super_journal(database)):
         raise ForeignJournalError(
             f"{database.name}-journal would have SQLite delete {named!r}, which is not one"
@@ -102,8 +107,10 @@ def unwritten(database: Path) -> tuple[int, ...] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def undisturbed(database: Path, ask: Callable[[], T]) -> T:
+def undisturbed(database: Place, ask: Callable[[], T]) -> T:
     """Return what `ask` reads; repeat it if a database read as Unwritten was written meanwhile."""
+    if isinstance(database, Address):
+        return ask()
     while True:
         before = unwritten(database)
         found = ask()
@@ -162,8 +169,18 @@ def fully_synced(connection: sqlite3.Connection, settings: Settings) -> Iterator
         settle(connection, settings)
 
 
+def left_out(connection: sqlite3.Connection) -> Mapping[str, str]:
+    """What only a database in a file has, and why this one has it not: by `settings`, `file` (what
+    is about pages) and `writing` (what tries things out in temporary tables). Empty for a file.
+    """
+    found: Mapping[str, str] = getattr(connection, "left_out", {})
+    return found
+
+
 def unsettled(connection: sqlite3.Connection, settings: Settings) -> list[tuple[Setting, str]]:
     """The settings that differ from `sql/pragma.sql`, each with its current value."""
+    if "settings" in left_out(connection):
+        return []
     # An in-memory database has no file name, and no journal mode but "memory". The name itself is
     # not read: it may not be UTF-8.
     in_memory = connection.execute(  # temp: no object of the file can shadow this name
@@ -178,7 +195,7 @@ def unsettled(connection: sqlite3.Connection, settings: Settings) -> list[tuple[
     return [(setting, value) for setting, value in values if value != setting.value]
 
 
-def look(database: Path, settings: Settings) -> None:
+def look(database: Place, settings: Settings) -> None:
     """Raise the error of a file that cannot be read, before opening it for writing: closing such a
     connection would move the content of its `-wal` into it.
     """
@@ -190,7 +207,7 @@ def look(database: Path, settings: Settings) -> None:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
-def read_back(database: Path, settings: Settings) -> Schema | None:
+def read_back(database: Place, settings: Settings) -> Schema | None:
     """The live schema, or None if it cannot be read."""
     try:
         with closing(connect(database, "ro", settings)) as connection:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..declared.declaration import Settings
+from ..place import Address, Place
 from .connection import COMPANIONS, NOT_READABLE, connect
 from .durable_files import create, make_folders, new_file, sync_folder
 
@@ -45,16 +46,19 @@ class PreservedState:
 
         self.keep(name, make)
 
-    def keep_database(self, database: Path, settings: Settings) -> None:
+    def keep_database(self, database: Place, settings: Settings) -> None:
         """Keep the database: by SQLite's backup, or byte by byte where SQLite cannot read it."""
         try:
-            if not database.exists():
+            if isinstance(database, Path) and not database.exists():
                 self.lost.append("database.db: there was no database")
                 return
             make_folders(self.folder)
             back_up(database, self.folder / "database.db", settings)
             self.files.append(self.folder / "database.db")
         except NOT_READABLE as error:
+            if isinstance(database, Address):
+                self.lost.append(f"database.db: {error}")
+                return
             self.notes.append(f"database.db is a copy byte for byte: SQLite says {error}")
             self.keep_bytes(database)
         except OSError as error:
@@ -90,17 +94,24 @@ PAGES = 4096
 
 
 def back_up(
-    database: Path,
+    database: Place,
     copy: Path,
     settings: Settings,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> None:
     """Copy the committed state, including the `-wal`, consistently. `progress` is called with a
-    status, the number of pages left and of all; what it raises ends the copy.
+    status, the number of pages left and of all; what it raises ends the copy. Of a cluster it is
+    the leader who makes the copy.
     """
     temporary = copy.with_name(f".{copy.name}.tmp")
     os.close(create(temporary))
     try:
+        if isinstance(database, Address):
+            from .rqlite import Nodes  # only who has one pays for this import
+
+            Nodes(database).save(temporary)
+            temporary.rename(copy)
+            return
         with (
             closing(connect(database, "ro", settings)) as source,
             closing(sqlite3.connect(temporary, isolation_level=None)) as target,

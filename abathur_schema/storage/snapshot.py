@@ -11,12 +11,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from threading import Thread
 from typing import Generic, TypeVar
 
 from ..declared.declaration import Settings
 from ..interruption import stop_asked, stop_if_asked, watched
+from ..place import Address, Place
 from ..progress import Progress
 from .connection import connect, longest_time, size_of
 
@@ -47,12 +47,15 @@ class Job(Generic[T]):
 
 
 @contextmanager
-def snapshot(database: Path, settings: Settings) -> Iterator[list[sqlite3.Connection]]:
+def snapshot(database: Place, settings: Settings) -> Iterator[list[sqlite3.Connection]]:
     """Open connections, at least one, that see the same state until the end; for a large database
     as many as there are processors. Raises sqlite3.Error, as `connect` does.
     """
     connections = [connect(database, "ro", settings)]
     try:
+        if isinstance(database, Address):  # no state lasts longer there than one query
+            yield connections
+            return
         size = size_of(database)
         if size >= LARGE:
             with suppress(sqlite3.OperationalError, OSError):  # one connection is enough

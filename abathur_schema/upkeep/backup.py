@@ -9,6 +9,7 @@ from pathlib import Path
 from ..declared.declaration import BACKUP
 from ..errors import Interrupted, NoBackupError
 from ..interruption import stop_if_asked
+from ..place import Place
 from ..planning.statement import Attempt, Statement, Step
 from ..progress import Progress
 from ..proof.verification import verify
@@ -91,7 +92,7 @@ def _tidy(copy: Path) -> None:
                 copy.with_name(copy.name + suffix).unlink(missing_ok=True)
 
 
-def older_backups(folder: Path, database: Path, keep: int) -> Iterator[Path]:
+def older_backups(folder: Path, database: Place, keep: int) -> Iterator[Path]:
     """The backups of `database` in `folder` beyond the newest `keep`, oldest last. Only what this
     command has made, of this database, and with nothing else in it.
     """
@@ -99,7 +100,7 @@ def older_backups(folder: Path, database: Path, keep: int) -> Iterator[Path]:
     yield from [one for one in ours if _is_backup_of(one, database)][keep:]
 
 
-def _is_backup_of(folder: Path, database: Path) -> bool:
+def _is_backup_of(folder: Path, database: Place) -> bool:
     report = past_report(folder / "report.json")
     return (
         report is not None

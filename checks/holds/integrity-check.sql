@@ -1,6 +1,7 @@
 -- integrity_check
 -- each: in table :table or an index of it:
 -- remedy: where only an index is wrong, `sqlite3 $database REINDEX`; otherwise ask its owner whether to put a kept state back (`invoke restore` lists them) or to save what can be read (`sqlite3 $database .recover > recovered.sql`)
+-- needs: file
 -- own: what needs a function or collation of the application's own is left to it
 -- The whole-file check in two parts, which is several times faster. What only each table can tell:
 -- its rows are in all its indexes, its constraints hold, its own pages are sound.

@@ -1,0 +1,68 @@
+"""What only a cluster needs: to put the database of a file in its place."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from ..declared.declaration import RESTORE
+from ..errors import NoCopyError, UsageError
+from ..interruption import stop_if_asked
+from ..place import Address
+from ..planning.statement import Attempt, Statement, Step
+from ..progress import Progress
+from ..record.run import Run
+from ..storage.connection import read_back
+from ..storage.kept import PreservedState
+from ..storage.rqlite import Nodes
+from .restore import prove, stage
+
+BETWEEN = (
+    "a cluster cannot be locked: what is written between the copy of the old database and the load"
+    " of the new one is in neither. Stop the applications first"
+)
+
+
+def restore_into_cluster(
+    run: Run, address: Address, state: Path, folder: Path | None, progress: Progress
+) -> Step:
+    """Replace the database of all nodes by that of `state`; what was there is kept in `folder`.
+    Without one it is a rehearsal. Raises UsageError when `state` is not usable.
+    """
+    started = time.perf_counter()
+    attempt = Attempt()
+    statement = Statement(
+        f"-- {state / 'database.db'} took the place of {address}",
+        f"restore {state}",
+        (("databases_restored", str(state)),),
+    )
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            staged = Path(name) / "database.db"
+            progress.now(f"{RESTORE}: checking {state}")
+            stage(state, staged, staged)
+            prove(staged, state, run.declared, attempt.notes)
+            if folder is None:
+                attempt.notes.append(
+                    f"a rehearsal: the state is intact and would take the place of {address};"
+                    f" {BETWEEN}"
+                )
+            else:
+                progress.now(f"{RESTORE}: keeping {address}")
+                kept = PreservedState(folder)
+                kept.keep_database(address, run.declared.settings)
+                kept.seal()
+                if kept.lost:
+                    raise NoCopyError(folder, kept.lost)
+                run.copy = kept
+                stop_if_asked()
+                attempt.running = statement
+                Nodes(address).load(staged)
+                attempt.ran.append(statement)
+                attempt.notes.append(BETWEEN)
+                attempt.running = None
+    except UsageError:
+        raise
+    except Exception as error:  # of any kind: the report tells
+        attempt.error = error
+    run.live = read_back(address, run.declared.settings)
+    return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)

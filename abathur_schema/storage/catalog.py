@@ -1,0 +1,35 @@
+"""The schema of a cluster, as text and as an empty copy in memory."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+
+from ..schema.text import quoted
+
+OBJECTS = (
+    "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+    " WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY "
+)
+FINGERPRINT = (
+    "(SELECT ifnull(group_concat(type || '|' || name || '|' || tbl_name || '|' || hex(sql)), '')"
+    f" FROM ({OBJECTS} type, name))"
+)
+"""An expression for the whole schema as text."""
+
+
+def remake(execute: Callable[..., sqlite3.Cursor], objects: Iterable[Sequence[object]]) -> None:
+    """Replace everything in a database by these objects, rows of OBJECTS; `execute` runs a
+    statement there.
+    """
+    for kind in ("trigger", "view", "index", "table"):
+        found = execute(f"SELECT name FROM ({OBJECTS} rowid) WHERE type = ?", (kind,)).fetchall()
+        for (name,) in found:
+            if _is_there(execute, kind, name):  # a virtual table takes its shadow tables along
+                execute(f"DROP {kind} {quoted(name)}")
+    for kind, name, _, text in (map(str, one) for one in objects):
+        if not _is_there(execute, kind, name):  # and it brings them
+            execute(text)
+
+
+def _is_there(execute: Callable[..., sqlite3.Cursor], kind: str, name: str) -> bool:
+    found = execute("SELECT 1 FROM sqlite_schema WHERE type = ? AND name = ?", (kind, name))
+    return found.fetchone() is not None

@@ -1,0 +1,70 @@
+"""What a statement does, and what of it a cluster cannot do."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..schema.text import fold, no_query
+
+IN_MEMORY = {
+    *("table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"),
+    *("foreign_key_list", "pragma_list", "function_list", "module_list", "collation_list"),
+    *("database_list", "schema_version", "encoding", "query_only", "cache_size", "page_count"),
+    *("page_size", "trusted_schema", "cell_size_check", "legacy_alter_table", "foreign_keys"),
+    *("busy_timeout", "synchronous", "wal_autocheckpoint", "data_version", "temp_store"),
+}
+"""The pragmas that are about the schema, or only about this connection."""
+
+OF_THE_SCHEMA = {"sqlite_master", "sqlite_schema", *(f"pragma_{name}" for name in IN_MEMORY)}
+
+
+LEFT_OUT = {
+    "settings": "each node of a cluster has its own connection, with its own settings",
+    "file": "each node of a cluster has its own file: to check one, take a copy (`invoke backup`)",
+    "writing": "it needs temporary tables, and a cluster has none",
+}
+
+HELD_OPEN = (
+    "a cluster holds no transaction open between two requests. Collect the writes in"
+    " `async with db.transaction() as conn`: they are sent as one request when it ends"
+)
+READ_FIRST = (
+    "a transaction on a cluster reads first and then writes: its writes are sent together when it"
+    " is committed. Read before the first write, or after the commit"
+)
+NOT_KNOWN_YET = (
+    "what a write returns is known when it is committed. Leave out RETURNING, and read it"
+    " afterwards"
+)
+TOO_LARGE = "a transaction on a cluster cannot count on so large a result. Read it outside of one"
+CHANGED = "what this transaction has read was changed meanwhile, and nothing was written: repeat it"
+NODES_DIFFER = (
+    "{} would give another value on each node of the cluster. Compute it in the application, and"
+    " give it as a parameter"
+)
+REBUILD = (
+    "this makes a table anew, for which foreign keys must be off, and on a cluster they cannot be"
+    " for one transaction alone"
+)
+OF_A_FILE = "PRAGMA {} is about one file, and a cluster has one on each node: ask it of the nodes"
+
+
+class Deeds(NamedTuple):
+    """What a statement does: it reads rows, writes rows, or changes the schema."""
+
+    reads: bool
+    writes: bool
+    defines: bool
+
+
+def deeds_in(sql: str, seen: Sequence[tuple[int, str | None]]) -> Deeds:
+    """What a statement does, from what SQLite asks the authorizer as it prepares it."""
+    changes = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
+    written = {fold(name or "") for action, name in seen if action in changes}
+    read = {fold(name or "") for action, name in seen if action == sqlite3.SQLITE_READ}
+    reads = bool(read - OF_THE_SCHEMA)
+    if not no_query(sql):
+        return Deeds(reads, writes=False, defines=False)
+    # To read a pragma function, SQLite declares it as a table.
+    is_declared = any(name.startswith("pragma_") for name in read)
+    return Deeds(reads, bool(written), "sqlite_master" in written and not is_declared)

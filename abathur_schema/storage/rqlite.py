@@ -1,0 +1,159 @@
+"""Ask an rqlite cluster over HTTP: a request is whole or not at all, and an answer that was lost is
+told apart from a refusal.
+
+What is sent and what an answer means was found out by running rqlite 8.26 (docs/scale.md lists it).
+Its clients for Python repeat a write whose answer was lost, or change values.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from ..errors import NoLeaderError, UnknownOutcomeError
+from ..interruption import stop_if_asked
+from ..place import Address
+
+SECONDS_WITHOUT_LEADER = 10.0
+"""How long a request is repeated while there is no leader: electing one takes two or three."""
+
+SECONDS_FOR_AN_ANSWER = 60.0
+
+Level = Literal["none", "weak", "strong"]
+
+
+class Nodes:
+    """The nodes of one cluster; each thread has its own, as HTTP connections are not shared."""
+
+    def __init__(self, address: Address, patience: float = SECONDS_WITHOUT_LEADER) -> None:
+        self.address = address
+        self._patience = patience
+        self._first = 0
+        self._connection: HTTPConnection | None = None
+
+    def close(self) -> None:
+        """Close the connection to the node that was asked last."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def query_all(self, statements: Sequence[str], level: Level) -> list[list[list[Any]]]:
+        """The rows of each of these SELECTs, which see one state, with rqlite's own values."""
+        path = f"/db/query?level={level}&transaction"
+        results = self._ask(path, json.dumps(statements).encode(), repeat=True)
+        return [result.get("values", []) for result in results]
+
+    def execute(self, statements: Sequence[str]) -> list[dict[str, Any]]:
+        """Run statements, all or none, and return what rqlite says of each: `rows_affected`,
+        `last_insert_id`. Raises sqlite3.IntegrityError or OperationalError for the first that is
+        refused, NoLeaderError, and UnknownOutcomeError.
+        """
+        # Without noparse, rqlite commits the rest when a statement with RETURNING fails.
+        body = json.dumps([*statements]).encode()
+        return self._ask("/db/execute?transaction&noparse", body, repeat=False)
+
+    def save(self, path: Path) -> None:
+        """Write a copy of the database, made by the leader, to a new file."""
+        content = self._send("GET", "/db/backup?redirect", b"", repeat=True)
+        path.write_bytes(content)
+
+    def load(self, path: Path) -> None:
+        """Replace the database of all nodes by a file's."""
+        answer = json.loads(self._send("POST", "/db/load", path.read_bytes(), repeat=True))
+        for result in answer.get("results", []):
+            _raise(result)
+
+    def _ask(self, path: str, body: bytes, *, repeat: bool) -> list[dict[str, Any]]:
+        wanted = len(json.loads(body))
+        give_up = time.monotonic() + self._patience
+        while True:
+            content = self._send("POST", path, body, repeat=repeat)
+            answer = json.loads(content, parse_int=_whole)
+            error = str(answer.get("error", ""))
+            if not error:
+                results: list[dict[str, Any]] = answer.get("results", [])
+                for result in results:
+                    _raise(result)
+                if len(results) != wanted:
+                    raise sqlite3.OperationalError(f"rqlite answered {len(results)} of {wanted}")
+                return results
+            # A follower could not reach the leader: it has not received the request.
+            if "pool get: dial" not in error and not repeat and not _is_of_sqlite(error):
+                raise UnknownOutcomeError(f"the cluster answered: {error}")
+            if _is_of_sqlite(error) or time.monotonic() > give_up:
+                _raise(answer)
+            self._next()
+
+    def _send(self, method: str, path: str, body: bytes, *, repeat: bool) -> bytes:
+        """The content of an answer, by the first node that gives one; with `repeat`, a request
+        whose answer was lost is sent again.
+        """
+        give_up = time.monotonic() + self._patience
+        while True:
+            is_sent = False
+            try:
+                connection = self._connected()
+                connection.request(method, path, body, {"Content-Type": _type_of(path)})
+                is_sent = True
+                answer = connection.getresponse()
+                content = answer.read()
+                if answer.status == 200:
+                    return content
+                if answer.status in (301, 302, 307):
+                    self._go_to(answer)
+                    continue
+                refused = f"{answer.status} {content.decode('utf-8', 'replace').strip()}"
+                if answer.status not in (500, 503):
+                    raise sqlite3.OperationalError(f"rqlite refuses the request: {refused}")
+                error: Exception = NoLeaderError(refused)
+            except (OSError, HTTPException) as lost:
+                self.close()
+                is_new = isinstance(lost, ConnectionRefusedError)
+                if is_sent and not is_new and not repeat:
+                    raise UnknownOutcomeError(f"the answer was lost: {lost!r}") from lost
+                error = NoLeaderError(f"no node answers: {lost}")
+            if time.monotonic() > give_up:
+                raise error
+            self._next()
+
+    def _connected(self) -> HTTPConnection:
+        if self._connection is None:
+            node = self.address.nodes[self._first % len(self.address.nodes)]
+            self._connection = HTTPConnection(node, timeout=SECONDS_FOR_AN_ANSWER)
+            self._connection.connect()
+        return self._connection
+
+    def _go_to(self, answer: HTTPResponse) -> None:
+        self.close()
+        found = urlsplit(answer.headers.get("Location", ""))
+        self._connection = HTTPConnection(found.netloc, timeout=SECONDS_FOR_AN_ANSWER)
+
+    def _next(self) -> None:
+        """Go on with the next node, a little later when all have been asked."""
+        self.close()
+        self._first += 1
+        stop_if_asked()
+        if self._first % len(self.address.nodes) == 0:
+            time.sleep(0.05)
+
+
+def _type_of(path: str) -> str:
+    return "application/octet-stream" if path.startswith("/db/load") else "application/json"
+
+
+def _is_of_sqlite(error: str) -> bool:
+    return "constraint failed" in error
+
+
+def _raise(result: dict[str, Any]) -> None:
+    if error := result.get("error"):
+        kind = sqlite3.IntegrityError if _is_of_sqlite(error) else sqlite3.OperationalError
+        raise kind(error)
+
+
+def _whole(digits: str) -> int | float:
+    return -0.0 if digits == "-0" else int(digits)
