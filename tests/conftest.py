@@ -16,6 +16,7 @@ from abathur_schema import Database
 from tests.support.bundle import Bundle
 from tests.support.commands import ROOT, Faulty, Invoke, invoke_command, invoke_from, run
 from tests.support.machine import need, need_strace
+from tests.support.rqlite import Cluster
 
 # The normal run tries the same few examples each time; `pytest --hypothesis-profile=long` searches
 # for new ones, and shrinks those that fail.
@@ -82,6 +83,27 @@ async def file_db(tmp_path: Path) -> AsyncIterator[Database]:
     """An initialized `Database` in a file."""
     async with Database(tmp_path / "swarm.db") as database:
         yield database
+
+
+@pytest.fixture(scope="session")
+def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The nodes of `cluster`, started once in each process that runs tests."""
+    with Cluster(tmp_path_factory.mktemp("cluster")) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def cluster(running_cluster: Cluster) -> Cluster:
+    """Three rqlite nodes with an empty database. Other tests use the same nodes."""
+    running_cluster.empty()
+    return running_cluster
+
+
+@pytest.fixture
+def own_cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """Three rqlite nodes for one test alone, which may kill them."""
+    with Cluster(tmp_path) as nodes:
+        yield nodes
 
 
 @pytest.fixture
