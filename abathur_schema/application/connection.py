@@ -7,7 +7,6 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 from threading import Thread
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from weakref import WeakSet
@@ -16,6 +15,7 @@ import aiosqlite
 
 from ..declared.declaration import Settings
 from ..errors import UsageError
+from ..place import Address, Place
 from ..storage.connection import connect, settle
 
 P = ParamSpec("P")
@@ -45,8 +45,12 @@ class TrackedConnection(sqlite3.Connection):
         return cursor
 
 
-def open_file(path: Path, settings: Settings) -> sqlite3.Connection:
-    """Open a file for lending. Raises UsageError when it does not exist."""
+def open_file(path: Place, settings: Settings) -> sqlite3.Connection:
+    """Open a file or a cluster for lending. Raises UsageError when there is no such file."""
+    if isinstance(path, Address):
+        from ..storage.cluster import open_cluster  # only who has one pays for this import
+
+        return lendable(open_cluster(path, "weak"))
     if not path.exists():
         raise UsageError(f"there is no database at {path}. `await initialize()` first.")
     return lendable(connect(path, "rw", settings, TrackedConnection))
@@ -78,6 +82,17 @@ def _undo(connection: sqlite3.Connection, settings: Settings) -> bool:
     # Attached databases, and temporary tables, which live in one, would survive.
     (databases,) = connection.execute("SELECT count(*) FROM pragma_database_list").fetchone()
     return bool(databases == 1)
+
+
+def begin_to_write(connection: sqlite3.Connection) -> None:
+    """Begin a transaction that writes: on a file it has the lock from now on, on a cluster its
+    writes are sent when it is committed.
+    """
+    begin = getattr(connection, "begin", None)
+    if begin:
+        begin()
+    else:
+        connection.execute("BEGIN IMMEDIATE")
 
 
 async def is_as_new(connection: aiosqlite.Connection, settings: Settings) -> bool:

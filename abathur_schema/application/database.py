@@ -13,6 +13,7 @@ import aiosqlite
 
 from ..declared.declaration import SEARCH
 from ..errors import NoQueryError, UsageError
+from ..place import Address, Place, address
 from ..progress import Progress
 from ..proof.findings import Check
 from ..proof.verification import verify
@@ -20,9 +21,17 @@ from ..schema.text import no_query
 from ..steps import preflight
 from ..steps.preflight import read_declared
 from ..storage import litestream
-from .connection import in_its_thread, open_connection
+from .connection import begin_to_write, in_its_thread, open_connection
 from .initialization import Initialization
-from .pool import Lender, Pool, Shared, Unfinished, busy_timeout_seconds, identity
+from .pool import (
+    AT_ONCE_ON_A_CLUSTER,
+    Lender,
+    Pool,
+    Shared,
+    Unfinished,
+    busy_timeout_seconds,
+    identity,
+)
 from .queries import Query, bundled_declaration, find, queries, queries_of
 from .remembering import Remembering
 from .searching import Searching
@@ -49,7 +58,9 @@ class Database(Remembering, Searching):
         *,
         search: bool = False,
     ) -> None:
-        """`path` is the file, or `:memory:`; nothing is opened yet. When a step of `initialize`
+        """`path` is the file, `:memory:`, or the nodes of an rqlite cluster
+        (`rqlite://host:port,host:port`, where a transaction reads first and writes when it is
+        committed); nothing is opened yet. When a step of `initialize`
         fails, its report and the state go to the folder `reports`, by default one of that name
         beside the file, because the working directory of an application may be anywhere. `schema`
         is the folder of a schema of one's own, declared on top of ours. With `search`, `initialize`
@@ -62,22 +73,35 @@ class Database(Remembering, Searching):
         self._declared = read_declared(schema, search=search) if own else bundled_declaration()
         self._lender: Lender
         self._reports: Path | None = None  # an in-memory database has nothing to keep
-        if str(path) == IN_MEMORY:
-            self.path = Path(IN_MEMORY)
+        self.place: Place
+        if place := address(str(path)):
+            self.place = place
+            self._settings = self._declared.settings
+            self._lender = Pool(place, self._settings, AT_ONCE_ON_A_CLUSTER)
+            self._writers = Turns(sys.maxsize)  # the cluster puts batches in order
+        elif str(path) == IN_MEMORY:
+            self.place = Path(IN_MEMORY)
             self._settings = self._declared.settings
             self._lender = Shared(self._settings)
             self._writers = Turns(sys.maxsize)  # the only connection already serializes them
         else:
-            self.path = Path(path).expanduser().absolute()
-            self._declared = litestream.beside(self.path, self._declared)
+            self.place = file = Path(path).expanduser().absolute()
+            self._declared = litestream.beside(file, self._declared)
             self._settings = self._declared.settings
-            self._lender = Pool(self.path, self._settings)
+            self._lender = Pool(file, self._settings)
             self._writers = Turns(1)
-            self._reports = Path(reports or self.path.parent / "reports").expanduser().absolute()
+            self._reports = Path(reports or file.parent / "reports").expanduser().absolute()
         self._patience = busy_timeout_seconds(self._settings)
         self._initializations = Turns(1)
         self._begun: Initialization | None = None
         self._unfinished = Unfinished()
+
+    @property
+    def path(self) -> Path:
+        """The file. Raises UsageError for a cluster, which has none: it is at `place`."""
+        if isinstance(self.place, Address):
+            raise UsageError(f"{self.place} has no path. Use `place`.")
+        return self.place
 
     async def initialize(self) -> None:
         """Bring the schema up to date as `invoke init` does: by the steps of `sql/`, in order, one
@@ -95,10 +119,15 @@ class Database(Remembering, Searching):
     async def _initialize(self) -> None:
         async with self._initializations.turn():
             if self._reports is None:
+                declared = self._declared
+                if isinstance(self.place, Address):
+                    look = preflight.check_database
+                    seen = await asyncio.to_thread(look, "init", self.place, declared)
+                    declared = declared.chosen(seen.schema) if seen else declared
                 async with self._get_connection() as conn:
-                    await self._make(Initialization(self.path, None, self._declared), conn)
+                    await self._make(Initialization(self.place, None, declared), conn)
                 return
-            paths = str(self.path), str(self._reports)
+            paths = str(self.place), str(self._reports)
             database, reports = await asyncio.to_thread(preflight.check_paths, "init", *paths)
             look = preflight.check_database
             seen = await asyncio.to_thread(look, "init", database, self._declared)
@@ -150,11 +179,11 @@ class Database(Remembering, Searching):
         await self._step(SEARCH, conn)
 
     async def _step(self, name: str, conn: aiosqlite.Connection) -> None:
-        begun = self._begun or Initialization(self.path, self._reports, self._declared)
+        begun = self._begun or Initialization(self.place, self._reports, self._declared)
         await in_its_thread(conn, begun.do, name)
 
     def _file(self) -> object:
-        return identity(self.path) if self._reports else None
+        return identity(self.place)
 
     def connection(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
         """A connection for the block, with rows by name, the settings of `sql/pragma.sql` and
@@ -185,7 +214,7 @@ class Database(Remembering, Searching):
         if around and around.task is asyncio.current_task():
             raise UsageError("this is in a transaction already. Use its connection.")
         async with self._writers.turn(self._patience), self._get_connection() as conn:
-            await conn.execute("BEGIN IMMEDIATE")
+            await in_its_thread(conn, begin_to_write)
             with Block(self._writers):
                 yield conn
             await conn.commit()
@@ -210,9 +239,9 @@ class Database(Remembering, Searching):
         Reads the whole file, which may take long. Raises UsageError for an in-memory database, and
         sqlite3.OperationalError when the file is locked or may not be opened.
         """
-        if self._reports is None:
+        if self.place == Path(IN_MEMORY):
             raise UsageError("a database in memory cannot be verified. Use a file.")
-        proof = await asyncio.to_thread(verify, self.path, self._declared, Progress(None))
+        proof = await asyncio.to_thread(verify, self.place, self._declared, Progress(None))
         return proof.checks
 
     async def validate_foreign_keys(self) -> list[tuple[Any, ...]]:

@@ -42,6 +42,17 @@ def content_of(path: str, content: str | bytes | None) -> bytes:
 
 def index(connection: sqlite3.Connection, given: Given) -> tuple[sqlite3.Row, bool]:
     """Write the row of a document where it changes; returns it, and whether it has changed."""
+    before, values = decide(connection, given)
+    if before and not values:
+        return before, False
+    rows = write("index-document").execute(connection, **values).fetchall()
+    return rows[0], True
+
+
+def decide(
+    connection: sqlite3.Connection, given: Given
+) -> tuple[sqlite3.Row | None, Mapping[str, Any]]:
+    """The row of a document as it is, and the values for its statement; none if nothing changes."""
     at_path = query("document-at-a-path").execute(connection, file_path=given.path).fetchone()
     before = _with_embedding(connection, at_path["id"]) if at_path else None
     content_hash = sha256(given.content).hexdigest()
@@ -56,10 +67,8 @@ def index(connection: sqlite3.Connection, given: Given) -> tuple[sqlite3.Row, bo
         **_embedded(connection, given, before, content_hash),
     }
     if before and all(before[name] == value for name, value in values.items()):
-        return before, False
-    synced = before and before["last_synced_at"]
-    rows = write("index-document").execute(connection, **values, last_synced_at=synced).fetchall()
-    return rows[0], True
+        return before, {}
+    return before, {**values, "last_synced_at": before and before["last_synced_at"]}
 
 
 def _embedded(

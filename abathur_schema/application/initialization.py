@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..declared.declaration import PRAGMA, Declared, chain
 from ..errors import InitializationError, UsageError
+from ..place import Place
 from ..planning.statement import Step
 from ..record.chain import run_in
 from ..record.conclusion import record
@@ -25,7 +26,7 @@ from .connection import lendable
 class Initialization:
     """One run of `initialize()`. `reports` is None where nothing can be kept: in memory."""
 
-    path: Path
+    path: Place
     reports: Path | None
     declared: Declared
     run: Run = field(init=False)

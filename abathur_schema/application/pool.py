@@ -11,16 +11,17 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import aiosqlite
 
 from ..declared.declaration import Settings
 from ..errors import AbathurError
+from ..place import Address, Place
 from .connection import interrupt, is_as_new, open_connection, open_file, open_memory
 from .turns import Block, Turns
 
+AT_ONCE_ON_A_CLUSTER = 64
 AT_ONCE = 4
 """How many connections are lent at once; other blocks wait, in order."""
 
@@ -45,12 +46,13 @@ class Lender(Protocol):
 
 
 class Pool:
-    """The connections to one file."""
+    """The connections to one file, or to one cluster."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Place, settings: Settings, at_once: int = AT_ONCE) -> None:
         self._path = path
         self._settings = settings
-        self._turns = Turns(AT_ONCE)
+        self._at_once = at_once
+        self._turns = Turns(at_once)
         self._idle: list[tuple[aiosqlite.Connection, Identity]] = []
         self._keep = False
         self._unfinished = Unfinished()
@@ -112,7 +114,7 @@ class Pool:
         self, connection: aiosqlite.Connection, file: Identity, succeeded: bool
     ) -> None:
         # A failure may have left more than can be undone; it is rare enough to open a new one.
-        is_wanted = self._keep and succeeded and len(self._idle) < AT_ONCE
+        is_wanted = self._keep and succeeded and len(self._idle) < self._at_once
         if is_wanted and await is_as_new(connection, self._settings):
             self._idle.append((connection, file))
         else:
@@ -206,8 +208,12 @@ class Unfinished:
             await asyncio.wait(self._tasks)
 
 
-def identity(path: Path) -> Identity:
-    """What tells a file from another one at its path; None if there is none."""
+def identity(path: Place) -> Identity:
+    """What tells a file from another one at its path; None if there is none. Of a cluster it stays
+    the same.
+    """
+    if isinstance(path, Address):
+        return 0, 0
     try:
         found = path.stat()
     except OSError:

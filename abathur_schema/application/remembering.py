@@ -5,12 +5,15 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 import aiosqlite
 
 from ..errors import UsageError
+from ..place import Address, Place
+from . import batches
 from .connection import in_its_thread
 from .embedding import Embedding, packed
 from .indexing import Given, content_of, index
@@ -25,17 +28,11 @@ from .records import (
     check_texts,
     record,
 )
+from .trail import By, last_version, trail, trail_of
 
 T = TypeVar("T")
 
 MemoryType = Literal["semantic", "episodic", "procedural"]
-
-
-class By(NamedTuple):
-    """Who acts, for the audit trail: an agent, which exists, and its task; each may be None."""
-
-    agent_id: str | None
-    task_id: str | None
 
 
 class Remembering(ABC):
@@ -45,6 +42,8 @@ class Remembering(ABC):
     when an argument is wrong, when there is no such agent, when the database has a constraint that
     refuses the values, and within `transaction()`, which has the write lock already.
     """
+
+    place: Place
 
     @abstractmethod
     def connection(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
@@ -77,7 +76,7 @@ class Remembering(ABC):
         extra = None if metadata is None else as_json("metadata", metadata)
 
         def add(connection: sqlite3.Connection, by: By) -> Memory:
-            before = _last_version(connection, namespace, key)
+            before = last_version(connection, namespace, key)
             (row,) = write("remember").execute(
                 connection,
                 namespace=namespace,
@@ -90,10 +89,15 @@ class Remembering(ABC):
             )
             memory = record(Memory, row)
             is_new = before is None or before["is_deleted"]
-            _trail_of(connection, by, "create" if is_new else "update", memory)
+            trail_of(connection, by, "create" if is_new else "update", memory)
             return memory
 
-        return await self._write(add, By(agent_id, task_id))
+        name = {"namespace": namespace, "key": key}
+        values = {"value": text, "metadata": extra, "memory_type": memory_type}
+
+        values |= {"created_by": created_by}
+        batch = partial(batches.remember, name=name, values=values)
+        return await self._write(add, By(agent_id, task_id), batch)
 
     async def recall(self, namespace: str, key: str) -> Memory | None:
         """The current version of a memory; None if there is none, or if it was forgotten."""
@@ -120,14 +124,16 @@ class Remembering(ABC):
         check_texts({"key": key}, {"updated_by": updated_by})
 
         def mark(connection: sqlite3.Connection, by: By) -> int:
-            last = _last_version(connection, namespace, key)
+            last = last_version(connection, namespace, key)
             names = {"namespace": namespace, "key": key, "updated_by": updated_by}
             marked = write("forget").execute(connection, **names).rowcount
             if last and marked:
-                _trail_of(connection, by, "delete", record(Memory, last))
+                trail_of(connection, by, "delete", record(Memory, last))
             return marked
 
-        return await self._write(mark, By(agent_id, task_id))
+        name = {"namespace": namespace, "key": key}
+        batch = partial(batches.forget, name=name, updated_by=updated_by)
+        return await self._write(mark, By(agent_id, task_id), batch)
 
     async def history(self, namespace: str, key: str, *, limit: int = 100) -> list[Memory]:
         """The versions of a memory, newest first, forgotten ones included."""
@@ -169,10 +175,11 @@ class Remembering(ABC):
             if not number:
                 raise UsageError(f"the events of session {session_id!r} are not a JSON array.")
             data = {"session_id": session_id, "number": number}
-            _trail(connection, by, "session_append_event", data)
+            trail(connection, by, "session_append_event", data)
             return int(number)
 
-        return await self._write(append, By(agent_id, task_id))
+        batch = partial(batches.append_event, values=values)
+        return await self._write(append, By(agent_id, task_id), batch)
 
     async def claim_task(
         self, *, agent_type: str | None = None, agent_id: str | None = None
@@ -188,10 +195,11 @@ class Remembering(ABC):
             if not rows:
                 return None
             task = record(Task, rows[0])
-            _trail(connection, by._replace(task_id=task.id), "task_claim", None)
+            trail(connection, by._replace(task_id=task.id), "task_claim", None)
             return task
 
-        return await self._write(claim, By(agent_id, None))
+        batch = partial(batches.claim_task, agent_type=agent_type)
+        return await self._write(claim, By(agent_id, None), batch)
 
     async def index_document(
         self,
@@ -240,55 +248,24 @@ class Remembering(ABC):
             if is_changed:
                 columns = ("id", "file_path", "content_hash", "sync_status")
                 data = {column: getattr(document, column) for column in columns}
-                _trail(connection, by, "document_index", data)
+                trail(connection, by, "document_index", data)
             return document
 
-        return await self._write(add, By(agent_id, task_id))
+        batch = partial(batches.index_document, given=given)
+        return await self._write(add, By(agent_id, task_id), batch)
 
-    async def _write(self, act: Callable[[sqlite3.Connection, By], T], by: By) -> T:
+    async def _write(
+        self, act: Callable[[sqlite3.Connection, By], T], by: By, batch: "batches.Batch[T]"
+    ) -> T:
+        """Run `act` in a transaction, on a cluster `batch` instead."""
         check_texts({}, by._asdict())
         try:
+            if isinstance(self.place, Address):
+                signed = batches.signed(*by)
+                return await batches.carried_out(batch, signed, self.transaction, self.connection)
             async with self.transaction() as conn:
                 return await in_its_thread(conn, act, by)
         except sqlite3.IntegrityError as error:
             is_agent = by.agent_id and "FOREIGN KEY" in str(error)
             known = f" Is there an agent {by.agent_id!r}?" if is_agent else ""
             raise UsageError(f"the database refuses it: {error}.{known}") from error
-
-
-def _last_version(connection: sqlite3.Connection, namespace: str, key: str) -> sqlite3.Row | None:
-    versions = query("versions-of-a-memory")
-    found = versions.execute(connection, namespace=namespace, key=key, limit=1)
-    row: sqlite3.Row | None = found.fetchone()
-    return row
-
-
-def _trail_of(connection: sqlite3.Connection, by: By, operation: str, memory: Memory) -> None:
-    data = {"key": memory.key, "version": memory.version}
-    _trail(
-        connection,
-        by,
-        f"memory_{operation}",
-        data,
-        memory_operation_type=operation,
-        memory_namespace=memory.namespace,
-        memory_entry_id=memory.id,
-    )
-
-
-def _trail(
-    connection: sqlite3.Connection,
-    by: By,
-    action: str,
-    data: Mapping[str, Any] | None,
-    **memory: Any,
-) -> None:
-    """Write the row of an action in the audit trail."""
-    columns = ("memory_operation_type", "memory_namespace", "memory_entry_id")
-    write("record-action").execute(
-        connection,
-        **by._asdict(),
-        action_type=action,
-        action_data=None if data is None else as_json("action_data", data),
-        **{**dict.fromkeys(columns), **memory},
-    )

@@ -11,6 +11,7 @@ import aiosqlite
 
 from ..declared.declaration import Settings
 from ..errors import UsageError
+from ..place import Address, Place
 from ..storage.snapshot import snapshot
 from .connection import in_its_thread
 from .embedding import FLOAT, Embedding, cosine_distance, packed
@@ -43,7 +44,7 @@ class Nearest(list[Document]):
 class Searching(ABC):
     """What `Database` can find."""
 
-    path: Path
+    place: Place
     _settings: Settings
 
     def __init__(self) -> None:
@@ -124,6 +125,10 @@ class Searching(ABC):
     def _nearest(self, connection: sqlite3.Connection, wanted: Wanted, file: object) -> Nearest:
         if wanted.model is None:
             wanted = wanted._replace(model=_model(connection, len(wanted.embedding)))
+        if isinstance(self.place, Address):
+            if not has_numpy():
+                raise UsageError(INSTALL)
+            return _read(connection, wanted, scan(connection, wanted))[0]
         if connection.in_transaction:  # of `:memory:`; what it changed may be rolled back
             return self._by_scan(connection, wanted)
         try:
@@ -144,7 +149,8 @@ class Searching(ABC):
         if self._file() is None:
             begin(connection)
             return _scanned([connection], wanted)
-        with snapshot(self.path, self._settings) as connections:
+        assert isinstance(self.place, Path)
+        with snapshot(self.place, self._settings) as connections:
             return _scanned(connections, wanted)
 
 

@@ -13,7 +13,14 @@ FINGERPRINT = (
     "(SELECT ifnull(group_concat(type || '|' || name || '|' || tbl_name || '|' || hex(sql)), '')"
     f" FROM ({OBJECTS} type, name))"
 )
-"""An expression for the whole schema as text."""
+"""An expression for the whole schema as text, the same on each node. (`schema_version` is not: each
+vacuums its own file.)"""
+
+SUMMARY = (
+    "(SELECT count(*) || ',' || total(length(sql)) || ',' || total(length(sql) * length(name))"
+    f" FROM ({OBJECTS} rowid))"
+)
+"""An expression that is short, and different for most other schemas."""
 
 
 def remake(execute: Callable[..., sqlite3.Cursor], objects: Iterable[Sequence[object]]) -> None:

@@ -15,7 +15,7 @@ from ..errors import BatchError, ConflictError, UnknownOutcomeError
 from ..place import Address
 from ..schema.scratch import exactly
 from ..schema.text import string, tokens
-from .catalog import FINGERPRINT, OBJECTS, remake
+from .catalog import FINGERPRINT, OBJECTS, SUMMARY, remake
 from .deeds import (
     HELD_OPEN,
     IN_MEMORY,
@@ -73,7 +73,8 @@ class ClusterConnection(sqlite3.Connection):
         self._results = Results(self)
         self._deeds: dict[str, Deeds] = {}
         self._seen: list[tuple[int, str | None]] = []
-        self._schema: str | None = None
+        self._schema = self._summary = ""
+        self._is_stale = False
         self.set_authorizer(self._note)
         self.refresh()
 
@@ -104,8 +105,9 @@ class ClusterConnection(sqlite3.Connection):
         raise BatchError(HELD_OPEN)
 
     def begin(self) -> None:
-        """Begin a transaction, on the schema that the cluster has now."""
-        self.refresh()
+        """Begin a transaction; one that changes the schema, on that which the cluster has now."""
+        if self.isolation_level is None or self._is_stale:
+            self.refresh()
         self._here("BEGIN")
         self._is_open = True
 
@@ -118,7 +120,7 @@ class ClusterConnection(sqlite3.Connection):
                 self._send()
             self._here("COMMIT")
             if self._defines:
-                self._schema = self._fingerprint()
+                self._schema, self._summary = self._fingerprint()
         finally:
             self.rollback()
 
@@ -136,8 +138,9 @@ class ClusterConnection(sqlite3.Connection):
 
     def refresh(self) -> None:
         """Read the schema of the cluster again, if it has changed."""
-        statements = [f"SELECT {FINGERPRINT}", lossless(f"{OBJECTS} rowid", 4)]
-        (((found,),), objects) = self.nodes.query_all(statements, "strong")
+        statements = [f"SELECT {FINGERPRINT}, {SUMMARY}", lossless(f"{OBJECTS} rowid", 4)]
+        (((found, summary),), objects) = self.nodes.query_all(statements, "strong")
+        self._is_stale, self._summary = False, summary
         if found == self._schema:
             return
         remake(self._here, [decoded(row) for row in objects])
@@ -237,8 +240,8 @@ class ClusterConnection(sqlite3.Connection):
 
     def _send(self) -> None:
         """Send a transaction: first the conditions on which it was written, then its statements."""
-        conditions = [(FINGERPRINT, self._schema or "")] if self._defines else []
-        conditions += self._reads
+        schema = (FINGERPRINT, self._schema) if self._defines else (SUMMARY, self._summary)
+        conditions = [schema, *self._reads]
         guards = [
             f"SELECT iif({found} = {string(seen)}, 1, json('what was read has changed'))"
             for found, seen in conditions
@@ -260,8 +263,8 @@ class ClusterConnection(sqlite3.Connection):
 
     def _is_done(self) -> bool:
         """Whether a change of the schema took place whose answer was lost."""
-        ((((found,),),)) = self.nodes.query_all([f"SELECT {FINGERPRINT}"], "strong")
-        return bool(found == self._fingerprint())
+        (((found,),),) = self.nodes.query_all([f"SELECT {FINGERPRINT}"], "strong")
+        return bool(found == self._fingerprint()[0])
 
     def _deeds_of(self, sql: str, parameters: Parameters) -> Deeds:
         if (known := self._deeds.get(sql)) is None:
@@ -281,6 +284,6 @@ class ClusterConnection(sqlite3.Connection):
     def _into(self, cursor: Rows, sql: str, parameters: Any) -> Rows:
         return cursor.fill(sql, parameters)
 
-    def _fingerprint(self) -> str:
-        (found,) = self._here(f"SELECT {FINGERPRINT}").fetchone()
-        return str(found)
+    def _fingerprint(self) -> tuple[str, str]:
+        (found,) = self._here(f"SELECT {FINGERPRINT}, {SUMMARY}").fetchall()
+        return str(found[0]), str(found[1])

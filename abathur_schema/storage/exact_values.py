@@ -111,10 +111,13 @@ def _of_name(parameters: Parameters, name: str) -> object:
 
 
 def digest(sql: str, columns: int) -> str:
-    """An expression for the whole result of a query as text."""
+    """An expression for the whole result of a query as text, whatever the order of its rows: that
+    may differ from node to node, and every node decides by it.
+    """
     names = [f"c{number}" for number in range(columns)]
     row = " || ',' || ".join(f"quote({name})" for name in names)
     return (
         f"(WITH q({', '.join(names)}) AS MATERIALIZED (\n{sql}\n)"
-        f" SELECT count(*) || ':' || ifnull(group_concat({row}, ';'), '') FROM q)"
+        " SELECT count(*) || ':' || ifnull(group_concat(a_row, ';'), '')"
+        f" FROM (SELECT {row} AS a_row FROM q ORDER BY 1))"
     )
