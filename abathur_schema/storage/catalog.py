@@ -27,6 +27,8 @@ def remake(execute: Callable[..., sqlite3.Cursor], objects: Iterable[Sequence[ob
     """Replace everything in a database by these objects, rows of OBJECTS; `execute` runs a
     statement there.
     """
+    (enforced,) = execute("PRAGMA foreign_keys").fetchone()
+    execute("PRAGMA foreign_keys = OFF")  # a table goes though others reference it
     for kind in ("trigger", "view", "index", "table"):
         found = execute(f"SELECT name FROM ({OBJECTS} rowid) WHERE type = ?", (kind,)).fetchall()
         for (name,) in found:
@@ -35,6 +37,7 @@ def remake(execute: Callable[..., sqlite3.Cursor], objects: Iterable[Sequence[ob
     for kind, name, _, text in (map(str, one) for one in objects):
         if not _is_there(execute, kind, name):  # and it brings them
             execute(text)
+    execute(f"PRAGMA foreign_keys = {enforced}")
 
 
 def _is_there(execute: Callable[..., sqlite3.Cursor], kind: str, name: str) -> bool:
