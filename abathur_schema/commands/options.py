@@ -14,7 +14,8 @@ DEFAULTS = {"database": "abathur.db", "reports": "reports", "schema": None}
 OPTIONS: dict[str, tuple[Any, str]] = {
     "database": (
         None,
-        "The SQLite file (default: abathur.db, or `database` of Invoke's configuration).",
+        "The SQLite file, or rqlite://HOST:PORT,... (default: abathur.db, or `database` of Invoke's"
+        " configuration).",
     ),
     "reports": (None, "The folder for reports and preserved states (default: reports)."),
     "schema": (None, "A folder with sql/ and checks/ of one's own, declared on top of ours."),
