@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from .errors import UsageError
 
@@ -29,6 +28,8 @@ def address(text: str) -> Address | None:
     """
     if not text.startswith(SCHEME):
         return None
+    from urllib.parse import urlsplit  # only who names a cluster pays for this import
+
     nodes = tuple(node.strip() for node in text.removeprefix(SCHEME).rstrip("/").split(","))
     for node in nodes:
         try:
