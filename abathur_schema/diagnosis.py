@@ -176,8 +176,10 @@ CONFLICT = Cause(
 )
 NOT_THERE = Cause(
     "a cluster cannot do this as a file can",
-    "put the database of a file in its place: `invoke backup --file copy.db`, `invoke init` on that"
-    " file, then `invoke restore` of it, while no application writes",
+    "upgrade a copy and load that, while no application writes: `mkdir upgraded`,"
+    " `invoke backup --file upgraded/database.db --database $database`,"
+    " `invoke init --database upgraded/database.db`,"
+    " `invoke restore upgraded --database $database`",
 )
 NOT_PERMITTED = Cause(
     "this user may not write there",

@@ -3,12 +3,13 @@
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..declared.declaration import IN_THE_FILE, PRAGMA, Declared, Settings
+from ..errors import StepError
 from ..place import Address, Place
 from ..planning.plan import StepPlan, changes_text, framed, is_rebuild, plan_all, setting_statement
 from ..planning.statement import Statement
@@ -19,6 +20,7 @@ from ..schema.scratch import scratch
 from ..schema.text import quoted, string, utf8
 from ..steps.execution import broken_rows, told_rows
 from ..storage.connection import connect, undisturbed, unsettled
+from ..storage.deeds import REBUILD
 from ..wording import as_called, shown
 from .reading import readable
 
@@ -234,6 +236,8 @@ def _plan(connection: sqlite3.Connection, database: Place, declared: Declared) -
         setting_statement(setting, value) for setting, value in modes if setting.name == IN_THE_FILE
     ]
     steps = [StepPlan(PRAGMA, pending), *plan_all(declared, live)]
+    if isinstance(database, Address):
+        steps = [*_in_cluster(steps)]
     rows = {
         one.table: connection.execute(f"SELECT count(*) FROM {quoted(one.table)}").fetchone()[0]
         for step in steps
@@ -252,6 +256,15 @@ def _plan(connection: sqlite3.Connection, database: Place, declared: Declared) -
         connection.execute("PRAGMA schema_version").fetchone()[0],
         declared.settings,
     )
+
+
+def _in_cluster(steps: Iterable[StepPlan]) -> Iterator[StepPlan]:
+    """The steps up to the first that a cluster cannot run."""
+    for step in steps:
+        if is_rebuild(step.statements):
+            yield step._replace(statements=(), blocked=StepError(REBUILD))
+            return
+        yield step
 
 
 def _notes(connection: sqlite3.Connection, step: StepPlan) -> Iterator[str]:

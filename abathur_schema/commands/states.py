@@ -9,6 +9,7 @@ from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
+from ..place import Place
 from ..record.draft import BEFORE, REPLACED
 from ..record.past import database_of, past_report
 from ..wording import on_one_line, size
@@ -54,7 +55,7 @@ def _told(folder: Path, rest: str) -> tuple[str, str | None]:
     return reason or f"kept by {task}", None
 
 
-def list_states(database: Path, reports: Path, *, as_json: bool) -> str:
+def list_states(database: Place, reports: Path, *, as_json: bool) -> str:
     """The states of `database` as lines, each with the command that puts it back, or as JSON."""
     found = [one for one in states(reports) if one.database in (None, str(database))]
     if as_json:

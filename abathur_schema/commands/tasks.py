@@ -172,7 +172,8 @@ def run_restore(
     if state in (None, LEFT_OUT):
         from .states import list_states
 
-        say(list_states(*preflight.check_paths(RESTORE, database, reports), as_json=as_json))
+        place, folder, _ = preflight.check(RESTORE, database, reports)
+        say(list_states(place, folder, as_json=as_json))
         return 0
     from .restore import check_state, restore  # only this task pays for the import
 
@@ -182,13 +183,13 @@ def run_restore(
         run = Run(RESTORE, path, declared, reports=unless_default(folder))
         progress = Progress(sys.stderr)
         try:
-            place = None if rehearse else draft.folder(REPLACED)
+            kept_in = None if rehearse else draft.folder(REPLACED)
             if isinstance(path, Address):
                 from .cluster import restore_into_cluster
 
-                run.steps.append(restore_into_cluster(run, path, kept, place, progress))
+                run.steps.append(restore_into_cluster(run, path, kept, kept_in, progress))
             else:
-                run.steps.append(restore(run, kept, place, progress))
+                run.steps.append(restore(run, kept, kept_in, progress))
         finally:
             progress.done()
         return end(run, draft, as_json=as_json)
@@ -214,7 +215,9 @@ def run_show(
         show.check_engine()
     progress = Progress(sys.stderr)
     if report in (None, LEFT_OUT):
-        path, folder, declared = preflight.check_file(VERIFY, database, reports, schema)
+        path, folder, declared = preflight.check_file(
+            VERIFY, database, reports, schema, called="show"
+        )
         with Draft(folder, VERIFY, datetime.now(timezone.utc)) as draft:
             run = Run(VERIFY, path, declared, reports=unless_default(folder))
             with closing(Target(path, declared, run.made, progress)) as target:

@@ -92,14 +92,14 @@ def check(task: str, database: object, reports: object, schema: object = None) -
 
 
 def check_file(
-    task: str, database: object, reports: object, schema: object = None
+    task: str, database: object, reports: object, schema: object = None, *, called: str = ""
 ) -> tuple[Path, Path, Declared]:
-    """The same for a task that only works on a file."""
+    """The same for a task that only works on a file; `called` is its name, if that is another."""
     place, folder, wanted = check(task, database, reports, schema)
     if isinstance(place, Address):
         raise UsageError(
-            f"`invoke {task}` is about one file, and {place} has one on each node. Name a file:"
-            " `invoke backup` makes one of a cluster; nothing was touched."
+            f"`invoke {called or task}` is about one file, and {place} has one on each node. Name"
+            " a file: `invoke backup` makes one of a cluster; nothing was touched."
         )
     return place, folder, wanted
 

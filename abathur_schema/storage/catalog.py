@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
-from ..schema.text import quoted
+from ..schema.text import quoted, tokens
 
 OBJECTS = (
     "SELECT type, name, tbl_name, sql FROM sqlite_schema"
@@ -34,10 +34,15 @@ def remake(execute: Callable[..., sqlite3.Cursor], objects: Iterable[Sequence[ob
         for (name,) in found:
             if _is_there(execute, kind, name):  # a virtual table takes its shadow tables along
                 execute(f"DROP {kind} {quoted(name)}")
-    for kind, name, _, text in (map(str, one) for one in objects):
+    # After a VACUUM virtual tables come last, but they make their shadow tables.
+    for kind, name, _, text in sorted((tuple(map(str, one)) for one in objects), key=_is_real):
         if not _is_there(execute, kind, name):  # and it brings them
             execute(text)
     execute(f"PRAGMA foreign_keys = {enforced}")
+
+
+def _is_real(row: Sequence[str]) -> bool:
+    return [token.text for token in tokens(row[3])[:2]] != ["create", "virtual"]
 
 
 def _is_there(execute: Callable[..., sqlite3.Cursor], kind: str, name: str) -> bool:

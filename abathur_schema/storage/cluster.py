@@ -8,26 +8,29 @@ anything that it has read, has changed meanwhile.
 
 import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
-from ..errors import BatchError, ConflictError, UnknownOutcomeError
+from ..errors import BatchError, ConflictError, NoLeaderError, UnknownOutcomeError
 from ..place import Address
 from ..schema.scratch import exactly
-from ..schema.text import string, tokens
+from ..schema.text import Token, tokens
+from .batch import Batch
 from .catalog import FINGERPRINT, OBJECTS, SUMMARY, remake
 from .deeds import (
     HELD_OPEN,
     IN_MEMORY,
     LEFT_OUT,
+    NOT_KNOWN_YET,
     OF_A_FILE,
     READ_FIRST,
-    REBUILD,
     TOO_LARGE,
     Deeds,
     deeds_in,
+    refuse,
 )
-from .deterministic import same_everywhere
+from .deterministic import refuse_unequal, same_everywhere
 from .exact_values import Parameters, decoded, digest, filled, lossless
 from .rows import Results, Rows
 from .rqlite import Level, Nodes
@@ -67,9 +70,7 @@ class ClusterConnection(sqlite3.Connection):
     def begin_with(self, nodes: Nodes) -> None:
         """Read the schema, and be ready."""
         self.nodes = nodes
-        self._writes: list[str] = []
-        self._reads: list[tuple[str, str]] = []
-        self._is_open = self._defines = False
+        self._batch: Batch | None = None
         self._results = Results(self)
         self._deeds: dict[str, Deeds] = {}
         self._seen: list[tuple[int, str | None]] = []
@@ -81,7 +82,7 @@ class ClusterConnection(sqlite3.Connection):
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
-        return self._is_open
+        return self._batch is not None
 
     def cursor(self, *args: Any, **kwargs: Any) -> Any:
         """A cursor that has run nothing yet."""
@@ -109,27 +110,45 @@ class ClusterConnection(sqlite3.Connection):
         if self.isolation_level is None or self._is_stale:
             self.refresh()
         self._here("BEGIN")
-        self._is_open = True
+        self._batch = Batch()
 
     def commit(self) -> None:
         """Send what the transaction has written, as one request."""
-        if not self._is_open:
+        batch = self._batch
+        if batch is None:
             return
         try:
-            if self._writes:
-                self._send()
-            self._here("COMMIT")
-            if self._defines:
-                self._schema, self._summary = self._fingerprint()
+            if batch.writes:
+                batch.send(self.nodes, self._schema, self._summary)
+            self._done(batch)
+        except ConflictError:
+            self._is_stale = True  # it may be the schema that has changed
+            raise
+        except UnknownOutcomeError:
+            if not batch.defines or not self._is_done():
+                raise
+            self._done(batch)
         finally:
             self.rollback()
 
+    def _done(self, batch: Batch) -> None:
+        self._here("COMMIT")
+        if batch.defines:
+            self._schema, self._summary = self._fingerprint()
+
     def rollback(self) -> None:
         """Forget what the transaction would have written."""
-        if self._is_open and super().in_transaction:
+        if self._batch and super().in_transaction:
             self._here("ROLLBACK")
-        self._is_open = self._defines = False
-        self._writes, self._reads = [], []
+        self._batch = None
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> Literal[False]:
+        """End the transaction. Python's own way would not send it."""
+        if kind:
+            self.rollback()
+        else:
+            self.commit()
+        return False
 
     def close(self) -> None:
         """Close it; what is not committed is forgotten."""
@@ -149,20 +168,18 @@ class ClusterConnection(sqlite3.Connection):
 
     def run(self, sql: str, parameters: Parameters, cursor: Rows) -> Rows:
         """Run a statement into a cursor."""
-        found = tokens(sql)
-        verb = found[0].text if found else ""
-        cursor.is_pending, cursor.changed, cursor.last = False, -1, None
-        if verb in ("begin", "savepoint", "release") and self.isolation_level is not None:
-            raise BatchError(HELD_OPEN)
+        words = [one for one in tokens(sql) if one.text not in ("main", "temp", ".", ";")]
+        verb = words[0].text if words else ""
+        cursor.empty()
+        refuse(words, is_lent=self.isolation_level is not None)
         if verb == "begin":
             self.begin()
         elif verb in ("commit", "end"):
             self.commit()
         elif verb == "rollback":
             self.rollback()
-        elif verb == "pragma":
-            words = [token.text for token in found if token.text not in ("main", "temp", ".")]
-            return self._pragma(sql, words[1], cursor)
+        elif verb == "pragma" and len(words) > 1:
+            return self._pragma(sql, words[1].text, cursor)
         elif verb == "explain":
             return self._explain(sql, parameters, cursor)
         elif verb:
@@ -173,58 +190,70 @@ class ClusterConnection(sqlite3.Connection):
         if name == "foreign_key_check":
             query = 'SELECT "table", rowid, parent, fkid FROM pragma_foreign_key_check'
             return self._statement(query, (), cursor)
-        if name == "foreign_keys" and "off" in sql.lower().replace("0", "off"):
-            raise BatchError(REBUILD)
         if name == "writable_schema" or (name == "schema_version" and "=" in sql):
-            if self._is_open:
-                self._writes.append(filled(sql))
+            if self._batch:
+                self._batch.writes.append(filled(sql))
         elif name not in IN_MEMORY:
-            raise BatchError(OF_A_FILE.format(name))
+            raise BatchError(OF_A_FILE.format(f"PRAGMA {name}"))
         return self._into(cursor, sql, ())
 
     def _explain(self, sql: str, parameters: Parameters, cursor: Rows) -> Rows:
         names = [column[0] for column in self._here(sql, parameters).description]
-        if self._is_open:
+        if self._batch:
             return self._into(cursor, sql, parameters)
         (rows,) = self.nodes.query_all([filled(sql, parameters)], self.level)
         return self._results.give(cursor, names, rows)
 
     def _statement(self, sql: str, parameters: Parameters, cursor: Rows) -> Rows:
         try:
-            deeds = self._deeds_of(sql, parameters)
-        except sqlite3.OperationalError:
-            if self._is_open:
+            return self._ask(sql, parameters, cursor)
+        except sqlite3.OperationalError as error:
+            # Somebody else may have changed the schema. A write that SQLite refuses is not done.
+            before = self._schema
+            if self._batch or type(error) is not sqlite3.OperationalError:
                 raise
-            self.refresh()  # somebody else may have made the table
-            deeds = self._deeds_of(sql, parameters)
+            self.refresh()
+            if self._schema == before:
+                raise
+        return self._ask(sql, parameters, cursor)
+
+    def _ask(self, sql: str, parameters: Parameters, cursor: Rows) -> Rows:
+        deeds = self._deeds_of(sql, parameters)
         if deeds.writes or deeds.defines:
             return self._write(sql, parameters, cursor, deeds)
         if not deeds.reads:
             return self._into(cursor, sql, parameters)
-        if self._writes and self.isolation_level is not None:
+        batch = self._batch
+        if batch and batch.writes and self.isolation_level is not None:
             raise BatchError(READ_FIRST)
         names = [column[0] for column in self._here(sql, parameters).description]
         text = filled(sql, parameters)
-        wanted = lossless(text, len(names))
-        if not self._is_open:
-            (rows,) = self.nodes.query_all([wanted], self.level)
+        if batch is None:
+            (rows,) = self.nodes.query_all([lossless(text, len(names))], self.level)
         else:
+            # Each node decides by what was read, also when it starts again.
+            text = same_everywhere(self._here, text, datetime.now(timezone.utc))
             found = digest(text, len(names))
-            rows, ((seen,),) = self.nodes.query_all([wanted, f"SELECT {found}"], "strong")
+            wanted = [lossless(text, len(names)), f"SELECT {found}"]
+            rows, ((seen,),) = self.nodes.query_all(wanted, "strong")
             if len(seen) > LARGEST_READ:
                 raise BatchError(TOO_LARGE)
-            self._reads.append((found, seen))
+            batch.reads.append((found, seen))
         return self._results.give(cursor, names, [decoded(row) for row in rows])
 
     def _write(self, sql: str, parameters: Parameters, cursor: Rows, deeds: Deeds) -> Rows:
         if self.read_only:
             raise sqlite3.OperationalError("attempt to write a readonly database")
         text = filled(sql, parameters)
-        if deeds.writes and not deeds.defines:
+        if deeds.defines:
+            refuse_unequal(self._here, text)
+        else:
             text = same_everywhere(self._here, text, datetime.now(timezone.utc))
-        if not self._is_open and self.isolation_level is not None:
+        if self._batch is None and self.isolation_level is not None:
             self.begin()
-        if not self._is_open:
+        if self._batch is None:
+            if Token("word", "returning") in tokens(sql) and not deeds.defines:
+                raise BatchError(NOT_KNOWN_YET)
             (result,) = self.nodes.execute([text])
             cursor.changed = result.get("rows_affected", 0)
             cursor.last = result.get("last_insert_id")
@@ -233,38 +262,17 @@ class ClusterConnection(sqlite3.Connection):
             return cursor
         if deeds.defines:
             self._here(text)
-            self._defines = True
-        self._writes.append(text)
+            self._batch.defines = True
+        self._batch.writes.append(text)
         cursor.is_pending = True
         return cursor
 
-    def _send(self) -> None:
-        """Send a transaction: first the conditions on which it was written, then its statements."""
-        schema = (FINGERPRINT, self._schema) if self._defines else (SUMMARY, self._summary)
-        conditions = [schema, *self._reads]
-        guards = [
-            f"SELECT iif({found} = {string(seen)}, 1, json('what was read has changed'))"
-            for found, seen in conditions
-        ]
-        try:
-            self.nodes.execute([*guards, *self._writes])
-        except UnknownOutcomeError:
-            if not self._defines or not self._is_done():
-                raise
-        except sqlite3.OperationalError as error:
-            if guards and "malformed JSON" in str(error):
-                raise ConflictError(
-                    "what this transaction has read was changed: repeat it"
-                ) from error
-            raise
-        finally:
-            if any("writable_schema" in one for one in self._writes):
-                self.nodes.execute(["PRAGMA writable_schema = RESET"])
-
     def _is_done(self) -> bool:
         """Whether a change of the schema took place whose answer was lost."""
-        (((found,),),) = self.nodes.query_all([f"SELECT {FINGERPRINT}"], "strong")
-        return bool(found == self._fingerprint()[0])
+        with suppress(NoLeaderError):
+            (((found,),),) = self.nodes.query_all([f"SELECT {FINGERPRINT}"], "strong")
+            return bool(found == self._fingerprint()[0])
+        return False
 
     def _deeds_of(self, sql: str, parameters: Parameters) -> Deeds:
         if (known := self._deeds.get(sql)) is None:

@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..schema.text import fold, no_query
+from ..errors import BatchError
+from ..schema.text import Token, fold, no_query, tokens
 
 IN_MEMORY = {
     *("table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"),
@@ -46,7 +47,14 @@ REBUILD = (
     "this makes a table anew, for which foreign keys must be off, and on a cluster they cannot be"
     " for one transaction alone"
 )
-OF_A_FILE = "PRAGMA {} is about one file, and a cluster has one on each node: ask it of the nodes"
+OF_A_FILE = "{} is about one file, and a cluster has one on each node: ask it of the nodes"
+TEMPORARY = "a cluster has no temporary tables: what one client makes, all would have"
+
+NEVER = {
+    **dict.fromkeys(("savepoint", "release"), HELD_OPEN),
+    **{verb: OF_A_FILE.format(verb.upper()) for verb in ("vacuum", "attach", "detach")},
+}
+"""What a cluster cannot do, by the first word of the statement."""
 
 
 class Deeds(NamedTuple):
@@ -57,14 +65,47 @@ class Deeds(NamedTuple):
     defines: bool
 
 
+def refuse(words: Sequence[Token], *, is_lent: bool) -> None:
+    """Raise BatchError for a statement that no cluster can run. To an application, a connection
+    `is_lent`: it cannot say when a transaction begins.
+    """
+    verb, *more = [word.text for word in words] or [""]
+    if verb in NEVER:
+        raise BatchError(NEVER[verb])
+    if (verb == "begin" and is_lent) or (verb == "rollback" and "to" in more):
+        raise BatchError(HELD_OPEN)
+    if verb == "pragma" and more[:1] == ["foreign_keys"] and {*more} & {"0", *OFF}:
+        raise BatchError(REBUILD)
+
+
+OFF = ("off", "no", "false")
+
+
 def deeds_in(sql: str, seen: Sequence[tuple[int, str | None]]) -> Deeds:
-    """What a statement does, from what SQLite asks the authorizer as it prepares it."""
-    changes = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
+    """What a statement does, from what SQLite asks the authorizer as it prepares it. Raises
+    BatchError for a temporary table.
+    """
+    changes = (
+        *(sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE),
+        sqlite3.SQLITE_REINDEX,
+    )
     written = {fold(name or "") for action, name in seen if action in changes}
     read = {fold(name or "") for action, name in seen if action == sqlite3.SQLITE_READ}
     reads = bool(read - OF_THE_SCHEMA)
     if not no_query(sql):
         return Deeds(reads, writes=False, defines=False)
+    if any(action in OF_TEMPORARY for action, _ in seen):
+        raise BatchError(TEMPORARY)
     # To read a pragma function, SQLite declares it as a table.
     is_declared = any(name.startswith("pragma_") for name in read)
-    return Deeds(reads, bool(written), "sqlite_master" in written and not is_declared)
+    verb = tokens(sql)[0].text
+    defines = "sqlite_master" in written and (not is_declared or verb in DEFINING)
+    return Deeds(reads, bool(written), defines)
+
+
+DEFINING = ("create", "alter", "drop")
+
+OF_TEMPORARY = (
+    *(sqlite3.SQLITE_CREATE_TEMP_TABLE, sqlite3.SQLITE_CREATE_TEMP_VIEW),
+    *(sqlite3.SQLITE_CREATE_TEMP_TRIGGER, sqlite3.SQLITE_CREATE_TEMP_INDEX),
+)

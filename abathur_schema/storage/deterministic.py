@@ -3,7 +3,7 @@ clock and chance give other values.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -18,10 +18,13 @@ CLOCKS = {
 }
 """SQLite's words for the time, UTC, each with its form."""
 
-DATES = ("date", "time", "datetime", "julianday", "strftime", "unixepoch")
+DATES = ("date", "time", "datetime", "julianday", "strftime", "unixepoch", "timediff")
 """The functions that take 'now', and take it where they are given no time."""
 
 CHANCE = ("random", "randomblob")
+
+OF_THE_MACHINE = ("'localtime'", "'utc'")
+"""The modifiers of dates that ask a node for its time zone."""
 
 
 class _Token(NamedTuple):
@@ -39,62 +42,96 @@ def _tokens(sql: str) -> list[_Token]:
     ]
 
 
-def same_everywhere(execute: Callable[..., sqlite3.Cursor], sql: str, now: datetime) -> str:
-    """A statement that writes, with the time `now` in place of the clock. `execute` runs statements
-    on a copy of the schema. Raises BatchError where a DEFAULT, a trigger or the statement itself
-    would still give something else on each node.
+Execute = Callable[..., sqlite3.Cursor]
+"""Runs a statement on a copy of the schema."""
+
+
+def same_everywhere(execute: Execute, sql: str, now: datetime) -> str:
+    """A statement with the time `now` in place of the clock. Raises BatchError where a DEFAULT, a
+    trigger, a view or the statement itself would still give something else on each node.
     """
 
-    def clocked(table: str) -> list[str]:
+    def clocked(table: str) -> dict[str, str]:
         columns = execute("SELECT name, dflt_value FROM pragma_table_xinfo(?)", (table,))
-        return [quoted(name) for name, default in columns if fold(str(default)) in CLOCKS]
+        values = {name: _timed(str(default), now) for name, default in columns.fetchall()}
+        return {name: value for name, value in values.items() if value}
 
     text = at_one_time(sql, now, clocked)
-    calls = {
-        str(what).partition("(")[0]
-        for _, code, _, _, _, what, *_ in execute(f"EXPLAIN {text}").fetchall()
-        if code in ("Function", "PureFunc")
-    }
-    for name in (*CHANCE, *CLOCKS):
-        if name in calls:
-            raise BatchError(NODES_DIFFER.format(f"{name.upper()}, named or as a DEFAULT,"))
+    refuse_unequal(execute, text)
     return text
 
 
-def at_one_time(sql: str, now: datetime, clocked: Callable[[str], Sequence[str]]) -> str:
+def refuse_unequal(execute: Execute, sql: str) -> None:
+    """Raise BatchError for a statement that asks clock or chance, whatever it does that by."""
+    program = execute(f"EXPLAIN {sql}").fetchall()
+    # The registers that 'now' is in: strftime() takes it second.
+    now = {
+        register
+        for _, code, _, register, _, what, *_ in program
+        if code == "String8" and fold(str(what)) == "now"
+    }
+    for _, code, _, first, _, what, *_ in program:
+        if code in ("Function", "PureFunc"):
+            name = fold(str(what)).partition("(")[0]
+            asks_clock = name in DATES and (first == 0 or {first, first + 1} & now)
+            if asks_clock or name in (*CHANCE, *CLOCKS):
+                raise BatchError(NODES_DIFFER.format(f"{name.upper()}, named or as a DEFAULT,"))
+
+
+def at_one_time(
+    sql: str, now: datetime, clocked: Callable[[str], Mapping[str, str]] = lambda _: {}
+) -> str:
     """The statement with `now` in place of the clock: where it names it, and as the value of
     columns that an INSERT ... VALUES leaves to a DEFAULT. `clocked` returns the columns of a table
-    whose DEFAULT is the time.
+    whose DEFAULT is the time, each with what that is now.
     """
     found = _tokens(sql)
-    edits = [*_spoken(found, now), *_left_out(found, now, clocked)]
-    for start, end, text in sorted(edits, reverse=True):
-        sql = sql[:start] + text + sql[end:]
-    return sql
+    return _edited(sql, [*_spoken(found, now), *_left_out(found, clocked)])
+
+
+def _timed(default: str, now: datetime) -> str:
+    """What a DEFAULT is now, if it asks the clock, or empty."""
+    timed = _edited(default, _spoken(_tokens(default), now))
+    return "" if timed == default else f"({timed})"
 
 
 Edit = tuple[int, int, str]
 
 
+def _edited(sql: str, edits: Iterable[Edit]) -> str:
+    for start, end, text in sorted(edits, reverse=True):
+        sql = sql[:start] + text + sql[end:]
+    return sql
+
+
 def _spoken(found: Sequence[_Token], now: datetime) -> Iterator[Edit]:
     """Replace the words for the time, and 'now' inside a function of dates."""
-    calls: list[bool] = []
+    moment = string(f"{now:%Y-%m-%d %H:%M:%S.%f}"[:-3])
+    calls: list[tuple[str, int]] = []  # the functions that are open, each with its arguments so far
     before = ""
-    for token in found:
+    for place, token in enumerate(found):
         text = fold(token.text)
+        in_dates = any(name for name, _ in calls)
         if text == "(":
-            calls.append(before in DATES)
+            is_empty = found[place + 1 : place + 2] and found[place + 1].text == ")"
+            calls.append((before if before in DATES else "", 0 if is_empty else 1))
+        elif text == "," and calls:
+            calls[-1] = (calls[-1][0], calls[-1][1] + 1)
         elif text == ")" and calls:
-            calls.pop()
+            name, number = calls.pop()
+            if name and number < (2 if name == "strftime" else 1):
+                yield _before(token, f", {moment}" if number else moment)
         elif token.kind == "word" and text in CLOCKS:
             yield token.start, token.end, string(f"{now:{CLOCKS[text]}}")
-        elif text == "'now'" and any(calls):
-            yield token.start, token.end, string(f"{now:%Y-%m-%d %H:%M:%S.%f}"[:-3])
+        elif in_dates and text in ("'now'", '"now"'):  # to SQLite, both are the string
+            yield token.start, token.end, moment
+        elif in_dates and text in OF_THE_MACHINE:
+            raise BatchError(NODES_DIFFER.format(text))
         before = text if token.kind == "word" else ""
 
 
 def _left_out(
-    found: Sequence[_Token], now: datetime, clocked: Callable[[str], Sequence[str]]
+    found: Sequence[_Token], clocked: Callable[[str], Mapping[str, str]]
 ) -> Iterator[Edit]:
     """Add the columns that are left to the clock to INSERT INTO table (columns) VALUES (...)."""
     words = [fold(token.text) for token in found]
@@ -109,17 +146,17 @@ def _left_out(
     if closing is None or words[closing + 1 : closing + 2] != ["values"]:
         return
     named = {fold(unquoted(token.text)) for token in found[place + 2 : closing]}
-    missing = [one for one in clocked(unquoted(found[place].text)) if fold(one) not in named]
+    times = clocked(unquoted(found[place].text)).items()
+    missing = {name: value for name, value in times if fold(name) not in named}
     if not missing:
         return
-    yield _before(found[closing], "".join(f", {name}" for name in missing))
-    value = string(f"{now:{CLOCKS['current_timestamp']}}")
+    yield _before(found[closing], "".join(f", {quoted(name)}" for name in missing))
     opening = closing + 2
     while words[opening : opening + 1] == ["("]:
         end = _closing(words, opening)
         if end is None:
             return
-        yield _before(found[end], f", {value}" * len(missing))
+        yield _before(found[end], "".join(f", {value}" for value in missing.values()))
         opening = end + 2 if words[end + 1 : end + 2] == [","] else end + 1
 
 

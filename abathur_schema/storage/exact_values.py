@@ -1,14 +1,23 @@
 """Values as SQLite has them, to a cluster and back: rqlite itself changes some of them."""
 
 import math
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..schema.text import TOKEN, is_utf8, string
+from ..schema.text import LETTER, TOKEN, is_utf8, string
 
 Value = None | int | float | str | bytes
 Parameters = Sequence[object] | Mapping[str, object]
+
+_MARKED = re.compile(
+    rf"(?P<mark> \?[0-9]* | [:@$]{LETTER}+ ) | {TOKEN.pattern}", re.VERBOSE | re.DOTALL
+)
+"""A token, or the mark of a parameter (SQLite documentation, "SQL Language Expressions")."""
+
+_RESULT = "abathur_result"
+"""A name that no table has: to the query inside, the table of that name would be the query."""
 
 
 def lossless(sql: str, columns: int) -> str:
@@ -22,7 +31,8 @@ def lossless(sql: str, columns: int) -> str:
         f" WHEN 'real' THEN iif(abs({c}) = 9e999, CAST({c} AS TEXT), {c}) ELSE {c} END"
         for c in names
     )
-    return f"WITH q({', '.join(names)}) AS MATERIALIZED (\n{sql}\n) SELECT {parts} FROM q"
+    query = f"{_RESULT}({', '.join(names)}) AS MATERIALIZED (\n{sql}\n)"
+    return f"WITH {query} SELECT {parts} FROM {_RESULT}"
 
 
 def decoded(row: Sequence[Any]) -> tuple[Value, ...]:
@@ -61,15 +71,22 @@ def literal_of(value: object) -> str:
         case float():
             if math.isnan(value):
                 return "NULL"
-            return repr(value) if math.isfinite(value) else f"{'-' * (value < 0)}9e999"
+            return repr(float(value)) if math.isfinite(value) else f"{'-' * (value < 0)}9e999"
         case str():
-            if "\0" in value:
-                return f"CAST(x'{value.encode('utf-8', 'surrogateescape').hex()}' AS TEXT)"
-            return string(value)
+            content = value.encode()  # raises UnicodeEncodeError
+            return f"CAST(x'{content.hex()}' AS TEXT)" if b"\0" in content else string(value)
         case bytes() | bytearray() | memoryview():
             return f"x'{bytes(value).hex()}'"
         case _:
-            raise sqlite3.ProgrammingError(f"type {type(value).__name__!r} is not supported")
+            return _adapted(value)
+
+
+def _adapted(value: object) -> str:
+    try:
+        adapted = sqlite3.adapt(value, sqlite3.PrepareProtocol, None)
+        return literal_of(memoryview(value) if adapted is None else adapted)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise sqlite3.ProgrammingError(f"type {type(value).__name__!r} is not supported") from error
 
 
 def filled(sql: str, parameters: Parameters = ()) -> str:
@@ -78,36 +95,33 @@ def filled(sql: str, parameters: Parameters = ()) -> str:
     wrong parameters.
     """
     parts: list[str] = []
-    end, number, colon = 0, 0, False
-    for match in TOKEN.finditer(sql):
+    known: dict[str, int] = {}
+    end = last = 0
+    for match in _MARKED.finditer(sql):
         kind, text = match.lastgroup, match.group()
-        if colon and kind == "word":
-            parts[-1] = literal_of(_of_name(parameters, text))
-        elif kind == "sign" and text == "?":
-            parts.append(literal_of(_at(parameters, number)))
-            number += 1
+        if kind == "mark":
+            is_numbered = text[0] == "?" and len(text) > 1
+            number = int(text[1:]) if is_numbered else last + 1
+            number = number if text[0] == "?" else known.setdefault(text, number)
+            last = max(last, number)
+            # With blanks: `-?` must not begin a comment, nor `LIMIT?` be one word.
+            parts.append(f" {literal_of(_given(parameters, text[1:], number))} ")
         else:
             parts.append(text)
-        colon = kind == "sign" and text in (":", "@")
         if kind != "space" and text != ";":
             end = len(parts)
-    if number != (0 if isinstance(parameters, Mapping) else len(parameters)):
+    if not isinstance(parameters, Mapping) and last != len(parameters):
         raise sqlite3.ProgrammingError(
-            f"the statement uses {number} parameters, and there are {len(parameters)} supplied"
+            f"the statement uses {last} parameters, and there are {len(parameters)} supplied"
         )
-    return "".join(parts[:end])
+    return "".join(parts[:end]).strip()
 
 
-def _at(parameters: Parameters, number: int) -> object:
-    if isinstance(parameters, Mapping) or number >= len(parameters):
-        raise sqlite3.ProgrammingError(f"no value for parameter {number + 1}")
-    return parameters[number]
-
-
-def _of_name(parameters: Parameters, name: str) -> object:
-    if not isinstance(parameters, Mapping) or name not in parameters:
-        raise sqlite3.ProgrammingError(f"no value for parameter :{name}")
-    return parameters[name]
+def _given(parameters: Parameters, name: str, number: int) -> object:
+    try:
+        return parameters[name] if isinstance(parameters, Mapping) else parameters[number - 1]
+    except LookupError as error:
+        raise sqlite3.ProgrammingError(f"no value for parameter {name or number}") from error
 
 
 def digest(sql: str, columns: int) -> str:
@@ -115,9 +129,12 @@ def digest(sql: str, columns: int) -> str:
     may differ from node to node, and every node decides by it.
     """
     names = [f"c{number}" for number in range(columns)]
-    row = " || ',' || ".join(f"quote({name})" for name in names)
+    # quote() ends at U+0000, and the text of JSON has no bytes that are not UTF-8.
+    row = " || ',' || ".join(
+        f"iif(typeof({name}) = 'text', 't' || hex({name}), quote({name}))" for name in names
+    )
     return (
-        f"(WITH q({', '.join(names)}) AS MATERIALIZED (\n{sql}\n)"
+        f"(WITH {_RESULT}({', '.join(names)}) AS MATERIALIZED (\n{sql}\n)"
         " SELECT count(*) || ':' || ifnull(group_concat(a_row, ';'), '')"
-        f" FROM (SELECT {row} AS a_row FROM q ORDER BY 1))"
+        f" FROM (SELECT {row} AS a_row FROM {_RESULT} ORDER BY 1))"
     )

@@ -66,6 +66,15 @@ class Rows(sqlite3.Cursor):
         self._check()
         return super().fetchall()
 
+    def __next__(self) -> Any:
+        self._check()
+        return super().__next__()
+
+    def empty(self) -> None:
+        """Forget the result of the statement before."""
+        self.is_pending, self.changed, self.last, self.answer = False, -1, None, ()
+        self.fill("")
+
     def fill(self, sql: str, parameters: Any = ()) -> "Rows":
         """Run a statement on the connection's own database in memory."""
         super().execute(sql, parameters)

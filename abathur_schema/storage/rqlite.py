@@ -6,10 +6,11 @@ Its clients for Python repeat a write whose answer was lost, or change values.
 """
 
 import json
+import socket
 import sqlite3
 import time
 from collections.abc import Sequence
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -21,7 +22,15 @@ from ..place import Address
 SECONDS_WITHOUT_LEADER = 10.0
 """How long a request is repeated while there is no leader: electing one takes two or three."""
 
+SECONDS_TO_CONNECT = 3.0
 SECONDS_FOR_AN_ANSWER = 60.0
+SECONDS_PER_BYTE = 1e-6
+"""How much longer for each byte that is sent: ten times what loading a database takes."""
+
+NO_LEADER = "leader not found"
+
+NOT_RECEIVED = ("pool get: dial", "store not open", "store not ready", "not leader", NO_LEADER)
+"""What a node says that has not begun with a request: it, or the leader, is starting or gone."""
 
 Level = Literal["none", "weak", "strong"]
 
@@ -44,7 +53,7 @@ class Nodes:
     def query_all(self, statements: Sequence[str], level: Level) -> list[list[list[Any]]]:
         """The rows of each of these SELECTs, which see one state, with rqlite's own values."""
         path = f"/db/query?level={level}&transaction"
-        results = self._ask(path, json.dumps(statements).encode(), repeat=True)
+        results = self._ask(path, statements, repeat=True)
         return [result.get("values", []) for result in results]
 
     def execute(self, statements: Sequence[str]) -> list[dict[str, Any]]:
@@ -53,8 +62,7 @@ class Nodes:
         refused, NoLeaderError, and UnknownOutcomeError.
         """
         # Without noparse, rqlite commits the rest when a statement with RETURNING fails.
-        body = json.dumps([*statements]).encode()
-        return self._ask("/db/execute?transaction&noparse", body, repeat=False)
+        return self._ask("/db/execute?transaction&noparse", statements, repeat=False)
 
     def save(self, path: Path) -> None:
         """Write a copy of the database, made by the leader, to a new file."""
@@ -62,30 +70,38 @@ class Nodes:
         path.write_bytes(content)
 
     def load(self, path: Path) -> None:
-        """Replace the database of all nodes by a file's."""
-        answer = json.loads(self._send("POST", "/db/load", path.read_bytes(), repeat=True))
+        """Replace the database of all nodes by a file's. Raises what `execute` raises."""
+        answer = self._answer("/db/load?redirect", path.read_bytes(), repeat=False)
         for result in answer.get("results", []):
             _raise(result)
 
-    def _ask(self, path: str, body: bytes, *, repeat: bool) -> list[dict[str, Any]]:
-        wanted = len(json.loads(body))
+    def _ask(self, path: str, statements: Sequence[str], *, repeat: bool) -> list[dict[str, Any]]:
+        answer = self._answer(path, json.dumps([*statements]).encode(), repeat=repeat)
+        results: list[dict[str, Any]] = answer.get("results", [])
+        for result in results:
+            _raise(result)
+        if len(results) != len(statements):
+            raise sqlite3.OperationalError(f"rqlite answered {len(results)} of {len(statements)}")
+        return results
+
+    def _answer(self, path: str, body: bytes, *, repeat: bool) -> dict[str, Any]:
+        """An answer without an error of the whole request."""
         give_up = time.monotonic() + self._patience
         while True:
             content = self._send("POST", path, body, repeat=repeat)
-            answer = json.loads(content, parse_int=_whole)
-            error = str(answer.get("error", ""))
+            try:
+                answer: dict[str, Any] = json.loads(content, parse_int=_whole)
+                error = str(answer.get("error", ""))
+            except (ValueError, AttributeError) as other:
+                raise NoLeaderError(f"this is not rqlite's: {content[:80]!r}") from other
             if not error:
-                results: list[dict[str, Any]] = answer.get("results", [])
-                for result in results:
-                    _raise(result)
-                if len(results) != wanted:
-                    raise sqlite3.OperationalError(f"rqlite answered {len(results)} of {wanted}")
-                return results
-            # A follower could not reach the leader: it has not received the request.
-            if "pool get: dial" not in error and not repeat and not _is_of_sqlite(error):
-                raise UnknownOutcomeError(f"the cluster answered: {error}")
-            if _is_of_sqlite(error) or time.monotonic() > give_up:
+                return answer
+            if _is_of_sqlite(error):
                 _raise(answer)
+            if not repeat and not any(words in error for words in NOT_RECEIVED):
+                raise UnknownOutcomeError(f"the cluster answered: {error}")
+            if time.monotonic() > give_up:
+                raise NoLeaderError(error)
             self._next()
 
     def _send(self, method: str, path: str, body: bytes, *, repeat: bool) -> bytes:
@@ -97,18 +113,22 @@ class Nodes:
             is_sent = False
             try:
                 connection = self._connected()
+                connection.sock.settimeout(SECONDS_FOR_AN_ANSWER + SECONDS_PER_BYTE * len(body))
                 connection.request(method, path, body, {"Content-Type": _type_of(path)})
                 is_sent = True
                 answer = connection.getresponse()
                 content = answer.read()
                 if answer.status == 200:
                     return content
-                if answer.status in (301, 302, 307):
-                    self._go_to(answer)
-                    continue
                 refused = f"{answer.status} {content.decode('utf-8', 'replace').strip()}"
-                if answer.status not in (500, 503):
-                    raise sqlite3.OperationalError(f"rqlite refuses the request: {refused}")
+                if answer.status in (301, 302, 307) and time.monotonic() < give_up:
+                    is_sent = False
+                    self._connect(urlsplit(answer.headers.get("Location", "")).netloc)
+                    continue
+                if 400 <= answer.status < 500:
+                    raise NoLeaderError(f"rqlite refuses the request: {refused}")
+                if answer.status in (500, 502, 504) and not repeat and NO_LEADER not in refused:
+                    raise UnknownOutcomeError(f"the cluster answered: {refused}")
                 error: Exception = NoLeaderError(refused)
             except (OSError, HTTPException) as lost:
                 self.close()
@@ -121,16 +141,15 @@ class Nodes:
             self._next()
 
     def _connected(self) -> HTTPConnection:
-        if self._connection is None:
-            node = self.address.nodes[self._first % len(self.address.nodes)]
-            self._connection = HTTPConnection(node, timeout=SECONDS_FOR_AN_ANSWER)
-            self._connection.connect()
+        if self._connection is None or not _is_open(self._connection):
+            return self._connect(self.address.nodes[self._first % len(self.address.nodes)])
         return self._connection
 
-    def _go_to(self, answer: HTTPResponse) -> None:
+    def _connect(self, node: str) -> HTTPConnection:
         self.close()
-        found = urlsplit(answer.headers.get("Location", ""))
-        self._connection = HTTPConnection(found.netloc, timeout=SECONDS_FOR_AN_ANSWER)
+        self._connection = HTTPConnection(node, timeout=SECONDS_TO_CONNECT)
+        self._connection.connect()
+        return self._connection
 
     def _next(self) -> None:
         """Go on with the next node, a little later when all have been asked."""
@@ -139,6 +158,20 @@ class Nodes:
         stop_if_asked()
         if self._first % len(self.address.nodes) == 0:
             time.sleep(0.05)
+
+
+def _is_open(connection: HTTPConnection) -> bool:
+    """Whether the node has not closed a connection that was idle, such as by starting again."""
+    if connection.sock is None:
+        return False
+    connection.sock.setblocking(False)
+    try:
+        connection.sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _type_of(path: str) -> str:
