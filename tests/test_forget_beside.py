@@ -11,7 +11,7 @@ from abathur_schema.commands.tasks import run_task
 from tests.support.bundle import Bundle
 from tests.support.commands import Invoke, environment, invoke_command
 from tests.support.generation_4 import running
-from tests.support.retention import OLD, fill, memory, task
+from tests.support.retention import OLD, checkpoint, fill, memory, task
 from tests.test_backup import writing
 from tests.test_forget import names, trail
 
@@ -25,6 +25,9 @@ REFUSALS = {
     "a trigger that ends the transaction": "CREATE TABLE mine (id, memory); CREATE TRIGGER keep"
     " BEFORE DELETE ON memory_entries WHEN old.id IN (SELECT memory FROM mine) BEGIN"
     " SELECT raise(ROLLBACK, 'it is mine'); END",
+    "a trigger that says nothing": "CREATE TABLE mine (id, memory); CREATE TRIGGER keep"
+    " BEFORE DELETE ON memory_entries WHEN old.id IN (SELECT memory FROM mine) BEGIN"
+    " SELECT raise(IGNORE); END",
 }
 
 
@@ -35,9 +38,23 @@ def test_what_the_application_refers_to_stays(refusal: str, bundle: Bundle, invo
     bundle.sql("INSERT INTO mine SELECT 1, id FROM memory_entries WHERE id IN (7, 77)")
     result = invoke("forget", "episodes")
     assert result.returncode == 0, result.stderr
-    assert "2 rows of memory_entries stay" in " ".join(result.stderr.split())
+    assert "of memory_entries, 2 old rows stay" in " ".join(result.stderr.split())
     assert names(bundle) == {"m6 1", "m76 1"}
     assert trail(bundle)[0]["rows"] == {"memory_entries": 118}
+
+
+@pytest.mark.parametrize("of", ["tasks", "checkpoints"])
+def test_a_task_that_stays_keeps_what_hangs_on_it(of: str, bundle: Bundle, invoke: Invoke) -> None:
+    key = {"tasks": "task REFERENCES tasks(id)", "checkpoints": "task, n"}[of]
+    more = ", FOREIGN KEY (task, n) REFERENCES checkpoints(task_id, iteration)"
+    bundle.sql(f"CREATE TABLE mine ({key}{more if of == 'checkpoints' else ''})")
+    rows = [checkpoint("old", "c", iteration=number, created_at=OLD) for number in range(500)]
+    fill(bundle.path, [task("old", completed_at=OLD), *rows])
+    bundle.sql("INSERT INTO mine SELECT 'old'" + (", 3" if of == "checkpoints" else ""))
+    result = invoke("forget", "tasks")
+    assert "unchanged" in result.stdout
+    assert "of tasks, 1 old rows stay" in result.stderr
+    assert bundle.rows("SELECT count(*) FROM checkpoints") == [(500,)]
 
 
 def test_while_others_write(bundle: Bundle, invoke: Invoke) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from abathur_schema.declared.declaration import declared
 from abathur_schema.declared.retention import read_rules
-from abathur_schema.progress import Progress
+from abathur_schema.schema.reading import read_schema
 from abathur_schema.schema.text import read
-from abathur_schema.upkeep.forget import Forgetting
+from abathur_schema.upkeep.forget import statements
 from tests.support.bundle import Bundle
 from tests.support.commands import Invoke
 from tests.support.fingerprints import digests
@@ -36,8 +36,7 @@ def test_rows_are_found_by_the_index(rule: Any, bundle: Bundle) -> None:
 @pytest.mark.parametrize("rule", read_rules(declared()), ids=lambda rule: rule.name)
 def test_a_transaction_looks_at_its_own_rows_only(rule: Any, bundle: Bundle) -> None:
     with closing(sqlite3.connect(bundle.path)) as connection:
-        work = Forgetting(connection, declared(), rule, NEW, Progress(None))
-        for _, sql in work.deletes:
+        for _, sql in statements(read_schema(connection), rule):
             values = {"rows": "[]", "before": NEW, "most": 1}
             lines = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
             plan = [line for *_, line in lines]
@@ -52,6 +51,10 @@ OWN = {
     "no age": "-- old\nDELETE FROM metrics WHERE timestamp < :before;",
     "no such table": "-- old\n-- older-than: 1 day\nDELETE FROM other WHERE timestamp < :before;",
     "no such column": "-- old\n-- older-than: 1 day\nDELETE FROM metrics WHERE x < :before;",
+    "a limit in the condition": "-- old\n-- older-than: 1 day\n"
+    "DELETE FROM metrics WHERE timestamp < :before LIMIT 3;",
+    "another parameter": "-- old\n-- older-than: 1 day\n"
+    "DELETE FROM metrics WHERE timestamp < :before AND id > :after;",
     "nothing hangs": "-- old\n-- older-than: 1 day\n-- with: agents\n"
     "DELETE FROM metrics WHERE timestamp < :before;",
 }
@@ -62,7 +65,7 @@ def test_a_rule_of_ones_own(bundle: Bundle, invoke: Invoke, tmp_path: Path) -> N
     path.parent.mkdir(parents=True)
     path.write_text(
         "-- Metrics past a week\n-- older-than: 1 week\n"
-        "DELETE FROM metrics WHERE timestamp < :before; -- by its text\n"
+        "DELETE FROM metrics\n WHERE timestamp < :before -- by its text\n;"
     )
     for when in (OLD, NEW):
         bundle.sql(
@@ -86,3 +89,16 @@ def test_a_rule_that_is_wrong(case: str, bundle: Bundle, invoke: Invoke, tmp_pat
     assert result.returncode == 2
     assert str(path) in result.stderr
     assert digests(bundle.path) == before
+
+
+@pytest.mark.parametrize("form", ["(id TEXT PRIMARY KEY, t) WITHOUT ROWID", "(rowid TEXT, t)"])
+def test_a_table_without_a_rowid(form: str, bundle: Bundle, invoke: Invoke, tmp_path: Path) -> None:
+    folder = tmp_path / "own" / "sql"
+    (folder / "retention").mkdir(parents=True)
+    (folder / "core.sql").write_text(f"CREATE TABLE samples {form};")
+    rule = "-- old\n-- older-than: 1 day\nDELETE FROM samples WHERE t < :before;"
+    (folder / "retention" / "samples.sql").write_text(rule)
+    assert invoke("init", "--schema", "own").returncode == 0
+    result = invoke("forget", "samples", "--schema", "own")
+    assert result.returncode == 2
+    assert "samples has no rowid" in result.stderr

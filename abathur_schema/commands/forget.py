@@ -97,7 +97,9 @@ def _limits(rules: Sequence[Rule], older_than: object) -> list[str]:
     limit: timedelta | datetime | None = None
     try:
         if older_than not in (None, ""):
-            limit = age(str(older_than)) or datetime.fromisoformat(str(older_than))
+            limit = age(str(older_than))
+            if limit is None:
+                limit = datetime.fromisoformat(str(older_than).replace("Z", "+00:00"))
         if isinstance(limit, datetime) and limit.tzinfo:
             limit = limit.astimezone(timezone.utc).replace(tzinfo=None)
         return [before(now, rule, limit) for rule in rules]
@@ -122,8 +124,7 @@ def _look(run: Run, rules: Sequence[Rule], limits: Sequence[str]) -> list[Old]:
     with closing(connect(run.database, "ro", run.declared.settings)) as connection:
         connection.execute("BEGIN")
         return [
-            old(connection, run.declared, live, rule, limit)
-            for rule, limit in zip(rules, limits, strict=True)
+            old(connection, live, rule, limit) for rule, limit in zip(rules, limits, strict=True)
         ]
 
 
@@ -141,7 +142,8 @@ def _forget(run: Run, rule: Rule, limit: str, progress: Progress) -> list[Step]:
     progress.now(f"{FORGET}: {rule.name}")
     try:
         with closing(connect(run.database, "rw", run.declared.settings)) as connection:
-            work = Forgetting(connection, run.declared, rule, limit, progress)
+            assert run.live
+            work = Forgetting(connection, run.live, rule, limit, progress)
             try:
                 work.run()
             finally:
@@ -149,7 +151,7 @@ def _forget(run: Run, rule: Rule, limit: str, progress: Progress) -> list[Step]:
                     done.ran.append(work.statement)
                 if work.stays:
                     done.notes.append(
-                        f"{len(work.stays):,} rows of {rule.table} stay: something of the"
+                        f"of {rule.table}, {len(work.stays):,} old rows stay: something of the"
                         " application refers to them, or one of its triggers refuses"
                     )
     except Exception as error:  # of any kind: the report tells

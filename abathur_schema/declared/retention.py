@@ -9,13 +9,16 @@ finds them; the condition compares exactly, by `julianday`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from sqlite_utils.db import ForeignKey
+
 from ..errors import UsageError
 from ..schema import text as sql_text
+from ..schema.model import Schema
 from ..schema.text import fold
 from .declaration import Declared, bundled
 
@@ -74,7 +77,7 @@ def _read(path: Path, declared: Declared) -> Rule:
         raise UsageError(
             f"{path} needs one statement, DELETE FROM table WHERE condition; with :before in it."
         )
-    if not older_than:
+    if older_than is None:
         raise UsageError(f"{path} needs `-- older-than: 90 days` at its top (or hours, weeks).")
     rule = Rule(
         path,
@@ -87,16 +90,18 @@ def _read(path: Path, declared: Declared) -> Rule:
     if rule.table not in declared.schema.tables:
         raise UsageError(f"{path} is about {rule.table}, which sql/ does not declare. Fix it.")
     for name in rule.hanging:
-        if not any(references(declared, name, rule.table)):
+        if not any(references(declared.schema, name, rule.table)):
             raise UsageError(f"{path}: {name} has no foreign key to {rule.table}. Fix `with:`.")
+    for name in (rule.table, *rule.hanging):
+        table = declared.schema.tables[name]
+        if table.without_rowid or "rowid" in table.column:
+            raise UsageError(f"{path}: {name} has no rowid by which its rows could be removed.")
     return rule
 
 
-def references(
-    declared: Declared, table: str, parent: str
-) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
-    """The columns of each foreign key of `table` to `parent`, and those that they reference."""
-    found = declared.schema.tables.get(table)
+def references(schema: Schema, table: str, parent: str) -> Iterator[ForeignKey]:
+    """The foreign keys of `table` to `parent`; both names are folded."""
+    found = schema.tables.get(table)
     for key in found.foreign_keys if found else ():
         if fold(key.other_table) == parent:
-            yield key.columns, key.other_columns
+            yield key

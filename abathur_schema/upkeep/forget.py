@@ -6,12 +6,13 @@ import json
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from ..declared.declaration import Declared
+from sqlite_utils.db import ForeignKey
+
 from ..declared.retention import Rule, references
 from ..errors import UsageError
 from ..interruption import stop_if_asked
@@ -57,34 +58,32 @@ def before(now: datetime, rule: Rule, older_than: timedelta | datetime | None) -
     OverflowError.
     """
     limit = (
-        older_than if isinstance(older_than, datetime) else now - (older_than or rule.older_than)
+        older_than
+        if isinstance(older_than, datetime)
+        else now - (rule.older_than if older_than is None else older_than)
     )
     return limit.isoformat(timespec="seconds")
 
 
-def old(
-    connection: sqlite3.Connection, declared: Declared, live: Schema, rule: Rule, before: str
-) -> Old:
+def old(connection: sqlite3.Connection, live: Schema, rule: Rule, before: str) -> Old:
     """Look at what a rule would remove now. Raises UsageError naming the file of a rule that SQLite
     cannot run.
     """
-    going = f"FROM {quoted(rule.table)} WHERE {rule.condition}"
+    condition = condition_of(live, rule)
+    going = f"FROM {quoted(rule.table)} WHERE {condition}"
     try:
-        rows, size = _measured(connection, live, rule.table, rule.condition, before)
+        for _, sql in statements(live, rule):
+            connection.execute(f"EXPLAIN {sql}", {"rows": "[]", "before": before, "most": 1})
+        rows, size = _measured(connection, live, rule.table, condition, before)
         hanging = {}
         for table in rule.hanging:
-            hanging[table] = 0
-            for columns, keys in references(declared, table, rule.table):
-                number, more = _measured(
-                    connection,
-                    live,
-                    table,
-                    f"{_list(columns)} IN (SELECT {_names(keys)} {going})",
-                    before,
-                )
-                hanging[table] += number
-                size += more
-    except sqlite3.OperationalError as error:
+            hangs = " OR ".join(
+                f"{_list(key.columns)} IN (SELECT {_names(key.other_columns)} {going})"
+                for key in references(live, table, rule.table)
+            )
+            hanging[table], more = _measured(connection, live, table, hangs, before)
+            size += more
+    except sqlite3.Error as error:
         if "interrupted" in str(error) or "locked" in str(error):
             raise
         raise UsageError(f"{rule.path}: {error}. Fix it; nothing was touched.") from error
@@ -102,16 +101,71 @@ def _measured(
     return rows, bytes_
 
 
+def condition_of(live: Schema, rule: Rule) -> str:
+    """Which rows of a rule's table go: those that are old, and that nothing refers to but what goes
+    along. Otherwise what hangs on one could be gone when SQLite refuses to remove it.
+    """
+    ours = {rule.table, *rule.hanging}
+    held = [
+        f"EXISTS (SELECT 1 FROM {quoted(table)} AS held WHERE {_same('held', key, rule.table)})"
+        for table, key in _holding(live, rule.table, ours)
+    ]
+    held += (
+        f"EXISTS (SELECT 1 FROM {quoted(name)} AS hangs JOIN {quoted(table)} AS held"
+        f" ON {_same('held', key, 'hangs')} WHERE {_same('hangs', own, rule.table)})"
+        for name in rule.hanging
+        for own in references(live, name, rule.table)
+        for table, key in _holding(live, name, ours)
+    )
+    return " AND NOT ".join([f"({rule.condition}\n)", *held])
+
+
+def _holding(live: Schema, table: str, ours: Set[str]) -> Iterator[tuple[str, ForeignKey]]:
+    """The foreign keys to a table that keep its rows, but for those of `ours`."""
+    for name in live.tables.keys() - ours:
+        for key in references(live, name, table):
+            if key.on_delete in ("NO ACTION", "RESTRICT"):
+                yield name, key
+
+
+def _same(child: str, key: ForeignKey, parent: str) -> str:
+    return " AND ".join(
+        f"{quoted(child)}.{quoted(ours)} = {quoted(parent)}.{quoted(theirs)}"
+        for ours, theirs in zip(key.columns, key.other_columns, strict=True)
+    )
+
+
+def statements(live: Schema, rule: Rule) -> list[tuple[str, str]]:
+    """The statements of one transaction, each with its table: what hangs on the rows goes first."""
+    table = quoted(rule.table)
+    # CROSS JOIN: SQLite must not look for them by an index, among all that are old.
+    going = (
+        f'FROM (SELECT value AS "a row" FROM json_each(:rows)) CROSS JOIN {table}'
+        f' WHERE {table}.rowid = "a row" AND {condition_of(live, rule)}'
+    )
+    hanging = [
+        (
+            name,
+            f"DELETE FROM {quoted(name)} WHERE rowid IN (SELECT rowid FROM {quoted(name)}"
+            f" WHERE {_list(key.columns)} IN (SELECT {_names(key.other_columns)} {going})"
+            " LIMIT :most)",
+        )
+        for name in rule.hanging
+        for key in references(live, name, rule.table)
+    ]
+    goes = f"DELETE FROM {table} WHERE rowid IN (SELECT {table}.rowid {going})"
+    return [*hanging, (rule.table, goes)]
+
+
 class Forgetting:
     """A rule at work. `gone` is the number of rows removed by what is committed, by table; `stays`
-    are the rowids of rows that could not go, because something else refers to them; `deletes` are
-    the statements of a transaction, by table.
+    are the rowids of rows that could not go, because something else refers to them.
     """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
-        declared: Declared,
+        live: Schema,
         rule: Rule,
         before: str,
         progress: Progress,
@@ -124,23 +178,8 @@ class Forgetting:
         self._progress = progress
         self._size = LEAST
         self._trail: int | None = None
-        table = quoted(rule.table)
-        # CROSS JOIN: SQLite must not look for them by an index, among all that are old.
-        going = (
-            f'FROM (SELECT value AS "a row" FROM json_each(:rows)) CROSS JOIN {table}'
-            f' WHERE {table}.rowid = "a row" AND ({rule.condition})'
-        )
-        hanging = [
-            (
-                name,
-                f"DELETE FROM {quoted(name)} WHERE rowid IN (SELECT rowid FROM {quoted(name)}"
-                f" WHERE {_list(columns)} IN (SELECT {_names(keys)} {going}) LIMIT :most)",
-            )
-            for name in rule.hanging
-            for columns, keys in references(declared, name, rule.table)
-        ]
-        goes = f"DELETE FROM {table} WHERE rowid IN (SELECT {table}.rowid {going})"
-        self.deletes = [*hanging, (rule.table, goes)]
+        self._condition = condition_of(live, rule)
+        self._deletes = statements(live, rule)
 
     @property
     def statement(self) -> Statement:
@@ -156,12 +195,8 @@ class Forgetting:
         Raises Interrupted between two transactions.
         """
         while True:
-            sql = f"SELECT rowid FROM {quoted(self._rule.table)} WHERE {self._rule.condition}"
-            found = sorted(
-                row for (row,) in self._connection.execute(sql, {"before": self._before})
-            )
-            rows = [row for row in found if row not in self.stays]
             done = self.gone.total()
+            rows = self._rows(self._condition)
             place = 0
             while place < len(rows):
                 self._progress.at(f"{place:,} of {len(rows):,} rows")
@@ -169,7 +204,16 @@ class Forgetting:
                 self._remove(batch)
                 place += len(batch)
             if self.gone.total() == done:
+                self.stays.update(self._rows(f"({self._rule.condition}\n)"))
                 return
+
+    def _rows(self, condition: str) -> list[int]:
+        """The rowids of rows that may go, and were not refused yet, in the order of their rowids:
+        earlier versions of a memory first.
+        """
+        sql = f"SELECT rowid FROM {quoted(self._rule.table)} WHERE {condition}"
+        found = self._connection.execute(sql, {"before": self._before})
+        return sorted(row for (row,) in found if row not in self.stays)
 
     def _remove(self, rows: Sequence[int]) -> None:
         """Remove those of the rows that are still old, and what hangs on them."""
@@ -192,7 +236,7 @@ class Forgetting:
         gone: Counter[str] = Counter()
         most, is_whole, trail = self._size, True, self._trail
         with self._transaction():
-            for table, sql in self.deletes:
+            for table, sql in self._deletes:
                 number = self._connection.execute(sql, values).rowcount
                 gone[table] += number
                 is_whole = table == self._rule.table or number < most
