@@ -27,9 +27,9 @@ def test_colours_where_there_is_a_terminal(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert "\x1b[32m93 checks passed" in on_terminal(tmp_path, "verify")
+    assert "\x1b[32m94 checks passed" in on_terminal(tmp_path, "verify")
     bundle.sql("DROP INDEX idx_agents_state")
-    assert "\x1b[31mFAILED: 2 of 93 checks" in on_terminal(tmp_path, "verify")
+    assert "\x1b[31mFAILED: 2 of 94 checks" in on_terminal(tmp_path, "verify")
     monkeypatch.setenv("NO_COLOR", "1")
     assert not COLOUR.search(on_terminal(tmp_path, "verify"))
     monkeypatch.delenv("NO_COLOR")

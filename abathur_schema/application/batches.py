@@ -1,17 +1,18 @@
 """The verbs on a cluster: each first reads, then writes one batch with its row of the audit trail.
 
-The row of the trail is the receipt: it has a number of its own, by which a batch whose answer was
-lost is found, or not, before it is sent again. What a batch has read, and changes, is a condition
-of it, so the same batch sent twice takes place once.
+The row of the trail is the receipt. It has a number of its own: when the answer to a batch is lost,
+the next attempt looks for it, and counts on its absence. So of all attempts one takes place, and
+the receipt says what it did.
 """
 
 import asyncio
+import json
 import random
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta, timezone
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import uuid4
 
 import aiosqlite
@@ -21,10 +22,12 @@ from .connection import in_its_thread
 from .indexing import Given, decide
 from .queries import query, write
 from .records import Document, Memory, Task, as_json, record
+from .trail import By, trail
 
 T = TypeVar("T")
-After = Callable[[sqlite3.Connection], T]
-"""Reads the result of a batch once it is committed."""
+
+Receipt = Mapping[str, Any]
+"""What a batch did, as in the audit trail."""
 
 ATTEMPTS = 50
 """How often a batch is written anew because somebody else was faster."""
@@ -34,180 +37,193 @@ PAUSE = 0.02
 
 
 class Signed(NamedTuple):
-    """Who acts, for the audit trail, and the number of the batch."""
+    """Who acts, and the number of the batch."""
 
-    agent_id: str | None
-    task_id: str | None
+    by: By
     batch: str
 
 
-Batch = Callable[[sqlite3.Connection, Signed], After[T]]
+class Verb(NamedTuple, Generic[T]):
+    """`write` reads and writes in a transaction, and returns the receipt, or None if there is
+    nothing to do; `result` reads what came of it.
+    """
+
+    write: Callable[[sqlite3.Connection, Signed], Receipt | None]
+    result: Callable[[sqlite3.Connection, Receipt | None], T]
 
 
-async def carried_out(
-    batch: Batch[T],
-    by: Signed,
-    transaction: Callable[[], AbstractAsyncContextManager[aiosqlite.Connection]],
-    connection: Callable[[], AbstractAsyncContextManager[aiosqlite.Connection]],
-) -> T:
+Transaction = Callable[[], AbstractAsyncContextManager[aiosqlite.Connection]]
+
+
+async def carried_out(verb: Verb[T], by: By, transaction: Transaction) -> T:
     """Write a batch, again where somebody else was faster, and return its result.
 
     Raises ConflictError when somebody always is, and what else the cluster raises.
     """
+    signed = Signed(by, uuid4().hex)
     began = datetime.now(timezone.utc) - timedelta(seconds=1)
-    after: After[T] | None = None
     is_unsure = False
-    for attempt in range(ATTEMPTS):
+
+    def attempt(connection: sqlite3.Connection) -> Receipt | None:
+        found = _receipt(connection, signed.batch, began) if is_unsure else None
+        return found or verb.write(connection, signed)
+
+    for number in range(1, ATTEMPTS + 1):
         try:
             async with transaction() as conn:
-                after = await in_its_thread(conn, batch, by)
+                receipt = await in_its_thread(conn, attempt)
             break
-        except UnknownOutcomeError:
-            is_unsure = True
-        except ConflictError:
-            if attempt + 1 == ATTEMPTS:
+        except (ConflictError, UnknownOutcomeError) as error:
+            if number == ATTEMPTS:
                 raise
-        if is_unsure and await _is_received(by, began, connection):
-            break
-        await asyncio.sleep(random.uniform(0, PAUSE * (attempt + 1)))
-    assert after
-    async with connection() as conn:
-        return await in_its_thread(conn, after)
+            is_unsure = is_unsure or isinstance(error, UnknownOutcomeError)
+        await asyncio.sleep(random.uniform(0, PAUSE * number))
+    async with transaction() as conn:
+        return await in_its_thread(conn, verb.result, receipt)
 
 
-def signed(agent_id: str | None, task_id: str | None) -> Signed:
-    """Who acts, with a new number."""
-    return Signed(agent_id, task_id, uuid4().hex)
+def _receipt(connection: sqlite3.Connection, batch: str, began: datetime) -> Receipt | None:
+    """What a batch did, if it took place. In a transaction its absence is a condition."""
+    found = connection.execute(
+        "SELECT action_data FROM audit WHERE timestamp >= ? AND instr(action_data, ?)",
+        (f"{began:%Y-%m-%dT%H:%M:%S}", batch),
+    ).fetchone()
+    return json.loads(found["action_data"]) if found else None
 
 
-async def _is_received(
-    by: Signed,
-    began: datetime,
-    connection: Callable[[], AbstractAsyncContextManager[aiosqlite.Connection]],
-) -> bool:
-    """Whether a batch is in the trail."""
-    async with connection() as conn:
-        rows = await conn.execute_fetchall(
-            "SELECT action_data FROM audit WHERE timestamp >= ?", (f"{began:%Y-%m-%dT%H:%M:%S}",)
-        )
-    return any(by.batch in str(data) for (data,) in rows)
-
-
-def remember(
-    connection: sqlite3.Connection, by: Signed, name: Mapping[str, str], values: Mapping[str, Any]
-) -> After[Memory]:
+def remember(name: Mapping[str, str], values: Mapping[str, Any]) -> Verb[Memory]:
     """Add the next version of a memory; what `values` leave out is as in the version before."""
-    before = _last(connection, name)
-    version = before["version"] + 1 if before else 1
-    kept = {
-        "memory_type": before["memory_type"] if before else "semantic",
-        "metadata": (before and before["metadata"]) or "{}",
-    }
-    given = {key: value for key, value in values.items() if value is not None}
-    write("remember").execute(
-        connection, **{"created_by": None, **kept, **given, **name}, version=version
-    )
-    is_new = before is None or before["is_deleted"]
-    _trail_of(connection, by, "create" if is_new else "update", {**name, "version": version})
 
-    def added(connection: sqlite3.Connection) -> Memory:
-        rows = query("versions-of-a-memory").execute(connection, **name, limit=ATTEMPTS)
-        return next(record(Memory, row) for row in rows if row["version"] == version)
+    def add(connection: sqlite3.Connection, signed: Signed) -> Receipt:
+        before = _last(connection, name)
+        version = before["version"] + 1 if before else 1
+        kept = {
+            "memory_type": before["memory_type"] if before else "semantic",
+            "metadata": (before and before["metadata"]) or "{}",
+        }
+        given = {key: value for key, value in values.items() if value is not None}
+        row = {"created_by": None, **kept, **given, **name, "version": version}
+        write("remember").execute(connection, **row)
+        is_new = before is None or before["is_deleted"]
+        return _trail_of(connection, signed, "create" if is_new else "update", name, version)
 
-    return added
+    def added(connection: sqlite3.Connection, receipt: Receipt | None) -> Memory:
+        assert receipt
+        version = {**name, "version": receipt["version"]}
+        row = query("version-of-a-memory").execute(connection, **version).fetchone()
+        if row is None:
+            raise UsageError(f"{version} was added, and somebody has removed it since.")
+        return record(Memory, row)
+
+    return Verb(add, added)
 
 
-def forget(
-    connection: sqlite3.Connection, by: Signed, name: Mapping[str, str], updated_by: str | None
-) -> After[int]:
+def forget(name: Mapping[str, str], updated_by: str | None) -> Verb[int]:
     """Mark all versions of a memory as deleted."""
-    last = _last(connection, name)
-    (number,) = query("versions-not-forgotten").execute(connection, **name).fetchone()
-    if number and last:
+
+    def mark(connection: sqlite3.Connection, signed: Signed) -> Receipt | None:
+        last = _last(connection, name)
+        (number,) = query("versions-not-forgotten").execute(connection, **name).fetchone()
+        if not number or not last:
+            return None
         write("forget").execute(connection, **name, updated_by=updated_by)
-        _trail_of(connection, by, "delete", {**name, "version": last["version"]})
-    return lambda _: int(number)
+        return _trail_of(connection, signed, "delete", name, last["version"], number=number)
+
+    return Verb(mark, lambda _, receipt: int(receipt["number"]) if receipt else 0)
 
 
-def append_event(
-    connection: sqlite3.Connection, by: Signed, values: Mapping[str, Any]
-) -> After[int]:
+def append_event(values: Mapping[str, Any]) -> Verb[int]:
     """Append an event to a session. Raises UsageError when there is none, or none of arrays."""
     session = values["session_id"]
-    found = query("events-of-a-session").execute(connection, session_id=session).fetchone()
-    if not found:
-        raise UsageError(f"there is no session {session!r}. Add it to sessions first.")
-    if found["number"] is None:
-        raise UsageError(f"the events of session {session!r} are not a JSON array.")
-    number = int(found["number"]) + 1
-    write("append-event").execute(connection, **values)
-    _trail(connection, by, "session_append_event", {"session_id": session, "number": number})
-    return lambda _: number
+
+    def append(connection: sqlite3.Connection, signed: Signed) -> Receipt:
+        found = query("events-of-a-session").execute(connection, session_id=session).fetchone()
+        if not found:
+            raise UsageError(f"there is no session {session!r}. Add it to sessions first.")
+        if found["number"] is None:
+            raise UsageError(f"the events of session {session!r} are not a JSON array.")
+        write("append-event").execute(connection, **values)
+        number = int(found["number"]) + 1
+        data = {"session_id": session, "number": number, "batch": signed.batch}
+        trail(connection, signed.by, "session_append_event", data)
+        return data
+
+    return Verb(append, lambda _, receipt: int(receipt["number"]) if receipt else 0)
 
 
-def claim_task(
-    connection: sqlite3.Connection, by: Signed, agent_type: str | None
-) -> After[Task | None]:
+def claim_task(agent_type: str | None) -> Verb[Task | None]:
     """Claim the next task that is ready."""
-    found = query("task-to-claim").execute(connection, agent_type=agent_type).fetchone()
-    if not found:
-        return lambda _: None
-    write("start-task").execute(connection, id=found["id"])
-    _trail(connection, by._replace(task_id=found["id"]), "task_claim", {})
 
-    def claimed(connection: sqlite3.Connection) -> Task:
-        return record(Task, query("task-by-id").execute(connection, id=found["id"]).fetchone())
+    def claim(connection: sqlite3.Connection, signed: Signed) -> Receipt | None:
+        found = query("task-to-claim").execute(connection, agent_type=agent_type).fetchone()
+        if not found:
+            return None
+        write("start-task").execute(connection, id=found["id"])
+        data = {"task_id": found["id"], "batch": signed.batch}
+        trail(connection, signed.by._replace(task_id=found["id"]), "task_claim", data)
+        return data
 
-    return claimed
+    def claimed(connection: sqlite3.Connection, receipt: Receipt | None) -> Task | None:
+        if receipt is None:
+            return None
+        row = query("task-by-id").execute(connection, id=receipt["task_id"]).fetchone()
+        if row is None:
+            raise UsageError(f"task {receipt['task_id']!r} was claimed, and is gone since.")
+        return record(Task, row)
+
+    return Verb(claim, claimed)
 
 
-def index_document(connection: sqlite3.Connection, by: Signed, given: Given) -> After[Document]:
+def index_document(given: Given) -> Verb[Document]:
     """Write the row of a document where it changes."""
-    _, values = decide(connection, given)
-    if values:
+
+    def index(connection: sqlite3.Connection, signed: Signed) -> Receipt | None:
+        _, values = decide(connection, given)
+        if not values:
+            return None
         write("index-document").execute(connection, **values)
-        names = ("file_path", "content_hash", "sync_status")
-        _trail(connection, by, "document_index", {name: values[name] for name in names})
+        data = {name: values[name] for name in ("file_path", "content_hash", "sync_status")}
+        trail(connection, signed.by, "document_index", {**data, "batch": signed.batch})
+        return data
 
-    def indexed(connection: sqlite3.Connection) -> Document:
+    def indexed(connection: sqlite3.Connection, _: Receipt | None) -> Document:
         at_path = query("document-at-a-path").execute(connection, file_path=given.path)
-        return record(Document, at_path.fetchone())
+        row = at_path.fetchone()
+        if row is None:
+            raise UsageError(f"{given.path!r} was indexed, and somebody has removed it since.")
+        return record(Document, row)
 
-    return indexed
+    return Verb(index, indexed)
 
 
 def _last(connection: sqlite3.Connection, name: Mapping[str, str]) -> sqlite3.Row | None:
-    found = query("versions-of-a-memory").execute(connection, **name, limit=1)
+    """The newest version of a memory, without its value: a transaction counts on what it reads."""
+    versions = query("versions-of-a-memory").sql.rstrip(";")
+    found = connection.execute(
+        f"SELECT version, is_deleted, memory_type, metadata FROM ({versions})", {**name, "limit": 1}
+    )
     row: sqlite3.Row | None = found.fetchone()
     return row
 
 
 def _trail_of(
-    connection: sqlite3.Connection, by: Signed, operation: str, memory: Mapping[str, Any]
-) -> None:
-    data = {"key": memory["key"], "version": memory["version"], "batch": by.batch}
+    connection: sqlite3.Connection,
+    signed: Signed,
+    operation: str,
+    name: Mapping[str, str],
+    version: int,
+    **more: Any,
+) -> Receipt:
+    """Write the row of what was done to a memory, whose id is not known yet."""
+    data = {"key": name["key"], "version": version, **more, "batch": signed.batch}
     write("record-memory-action").execute(
         connection,
-        agent_id=by.agent_id,
-        task_id=by.task_id,
+        **signed.by._asdict(),
         action_type=f"memory_{operation}",
         action_data=as_json("action_data", data),
         memory_operation_type=operation,
-        memory_namespace=memory["namespace"],
-        key=memory["key"],
-        version=memory["version"],
+        memory_namespace=name["namespace"],
+        key=name["key"],
+        version=version,
     )
-
-
-def _trail(
-    connection: sqlite3.Connection, by: Signed, action: str, data: Mapping[str, Any]
-) -> None:
-    columns = ("memory_operation_type", "memory_namespace", "memory_entry_id")
-    write("record-action").execute(
-        connection,
-        agent_id=by.agent_id,
-        task_id=by.task_id,
-        action_type=action,
-        action_data=as_json("action_data", {**data, "batch": by.batch}),
-        **dict.fromkeys(columns),
-    )
+    return data

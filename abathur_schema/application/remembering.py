@@ -5,7 +5,6 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -96,7 +95,7 @@ class Remembering(ABC):
         values = {"value": text, "metadata": extra, "memory_type": memory_type}
 
         values |= {"created_by": created_by}
-        batch = partial(batches.remember, name=name, values=values)
+        batch = batches.remember(name, values)
         return await self._write(add, By(agent_id, task_id), batch)
 
     async def recall(self, namespace: str, key: str) -> Memory | None:
@@ -132,7 +131,7 @@ class Remembering(ABC):
             return marked
 
         name = {"namespace": namespace, "key": key}
-        batch = partial(batches.forget, name=name, updated_by=updated_by)
+        batch = batches.forget(name, updated_by)
         return await self._write(mark, By(agent_id, task_id), batch)
 
     async def history(self, namespace: str, key: str, *, limit: int = 100) -> list[Memory]:
@@ -178,7 +177,7 @@ class Remembering(ABC):
             trail(connection, by, "session_append_event", data)
             return int(number)
 
-        batch = partial(batches.append_event, values=values)
+        batch = batches.append_event(values)
         return await self._write(append, By(agent_id, task_id), batch)
 
     async def claim_task(
@@ -198,7 +197,7 @@ class Remembering(ABC):
             trail(connection, by._replace(task_id=task.id), "task_claim", None)
             return task
 
-        batch = partial(batches.claim_task, agent_type=agent_type)
+        batch = batches.claim_task(agent_type)
         return await self._write(claim, By(agent_id, None), batch)
 
     async def index_document(
@@ -251,18 +250,17 @@ class Remembering(ABC):
                 trail(connection, by, "document_index", data)
             return document
 
-        batch = partial(batches.index_document, given=given)
+        batch = batches.index_document(given)
         return await self._write(add, By(agent_id, task_id), batch)
 
     async def _write(
-        self, act: Callable[[sqlite3.Connection, By], T], by: By, batch: "batches.Batch[T]"
+        self, act: Callable[[sqlite3.Connection, By], T], by: By, verb: "batches.Verb[T]"
     ) -> T:
-        """Run `act` in a transaction, on a cluster `batch` instead."""
+        """Run `act` in a transaction, on a cluster `verb` instead."""
         check_texts({}, by._asdict())
         try:
             if isinstance(self.place, Address):
-                signed = batches.signed(*by)
-                return await batches.carried_out(batch, signed, self.transaction, self.connection)
+                return await batches.carried_out(verb, by, self.transaction)
             async with self.transaction() as conn:
                 return await in_its_thread(conn, act, by)
         except sqlite3.IntegrityError as error:
