@@ -14,7 +14,16 @@ from hypothesis import HealthCheck, Phase, settings
 
 from abathur_schema import Database
 from tests.support.bundle import Bundle
-from tests.support.commands import ROOT, Faulty, Invoke, invoke_command, invoke_from, run
+from tests.support.commands import (
+    ROOT,
+    Faulty,
+    Invoke,
+    Told,
+    invoke_command,
+    invoke_from,
+    no_trace,
+    run,
+)
 from tests.support.machine import need, need_strace
 from tests.support.rqlite import Cluster
 
@@ -110,6 +119,18 @@ def own_cluster(tmp_path: Path) -> Iterator[Cluster]:
 def invoke(tmp_path: Path) -> Invoke:
     """Run `invoke ARGUMENTS` in `tmp_path` as a user would, without checking the result."""
     return invoke_from(tmp_path)
+
+
+@pytest.fixture
+def on_cluster(cluster: Cluster, invoke: Invoke) -> Told:
+    """Run `invoke ARGUMENTS` on `cluster`. Return the exit code and what it says."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        result = invoke(*arguments, "--database", cluster.address)
+        no_trace(result)
+        return result.returncode, result.stdout + result.stderr
+
+    return run
 
 
 @pytest.fixture

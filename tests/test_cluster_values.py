@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abathur_schema.place import Address, address
+from abathur_schema.place import Address
 from abathur_schema.schema.scratch import exactly
 from abathur_schema.storage.cluster import ClusterConnection, open_cluster
-from tests.support.rqlite import HOST, Cluster
+from tests.support.ports import HOST
+from tests.support.rqlite import Cluster
 
 TYPES = ("TEXT", "INTEGER", "REAL", "BLOB", "TIMESTAMP", "BOOLEAN", "")
 TABLE = f"CREATE TABLE v ({', '.join(f'c{number} {type_}' for number, type_ in enumerate(TYPES))})"
@@ -69,9 +70,7 @@ Rows = list[tuple[Any, ...]]
 def conn(running_cluster: Cluster) -> Iterator[ClusterConnection]:
     """A connection to all nodes, with the table `v`, and one of 2,000 rows."""
     running_cluster.empty()
-    place = address(running_cluster.address)
-    assert place
-    with closing(open_cluster(place)) as connection:
+    with closing(open_cluster(running_cluster.place)) as connection:
         connection.execute(TABLE)
         connection.execute("CREATE TABLE q (a, b)")
         connection.execute("CREATE TABLE many (n INTEGER PRIMARY KEY, half)")

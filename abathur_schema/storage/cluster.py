@@ -8,7 +8,6 @@ anything that it has read, has changed meanwhile.
 
 import sqlite3
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, Literal, NoReturn
 
@@ -124,9 +123,10 @@ class ClusterConnection(sqlite3.Connection):
         except ConflictError:
             self._is_stale = True  # it may be the schema that has changed
             raise
-        except UnknownOutcomeError:
-            if not batch.defines or not self._is_done():
+        except UnknownOutcomeError as error:
+            if not batch.defines:
                 raise
+            self._look(error)
             self._done(batch)
         finally:
             self.rollback()
@@ -195,12 +195,12 @@ class ClusterConnection(sqlite3.Connection):
                 self._batch.writes.append(filled(sql))
         elif name not in IN_MEMORY:
             raise BatchError(OF_A_FILE.format(f"PRAGMA {name}"))
-        return self._into(cursor, sql, ())
+        return cursor.fill(sql)
 
     def _explain(self, sql: str, parameters: Parameters, cursor: Rows) -> Rows:
         names = [column[0] for column in self._here(sql, parameters).description]
         if self._batch:
-            return self._into(cursor, sql, parameters)
+            return cursor.fill(sql, parameters)
         (rows,) = self.nodes.query_all([filled(sql, parameters)], self.level)
         return self._results.give(cursor, names, rows)
 
@@ -222,7 +222,7 @@ class ClusterConnection(sqlite3.Connection):
         if deeds.writes or deeds.defines:
             return self._write(sql, parameters, cursor, deeds)
         if not deeds.reads:
-            return self._into(cursor, sql, parameters)
+            return cursor.fill(sql, parameters)
         batch = self._batch
         if batch and batch.writes and self.isolation_level is not None:
             raise BatchError(READ_FIRST)
@@ -267,12 +267,18 @@ class ClusterConnection(sqlite3.Connection):
         cursor.is_pending = True
         return cursor
 
-    def _is_done(self) -> bool:
-        """Whether a change of the schema took place whose answer was lost."""
-        with suppress(NoLeaderError):
+    def _look(self, error: UnknownOutcomeError) -> None:
+        """Raise an error unless the change of the schema took place whose answer was lost; one that
+        did not, cannot any more when the schema has changed.
+        """
+        try:
             (((found,),),) = self.nodes.query_all([f"SELECT {FINGERPRINT}"], "strong")
-            return bool(found == self._fingerprint()[0])
-        return False
+        except NoLeaderError:
+            raise error from None
+        if found == self._schema:
+            raise NoLeaderError(f"{error}, and nothing was done") from error
+        if found != self._fingerprint()[0]:
+            raise error
 
     def _deeds_of(self, sql: str, parameters: Parameters) -> Deeds:
         if (known := self._deeds.get(sql)) is None:
@@ -288,9 +294,6 @@ class ClusterConnection(sqlite3.Connection):
     def _here(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
         """Run a statement on the schema in memory."""
         return sqlite3.Cursor(self).execute(sql, parameters)
-
-    def _into(self, cursor: Rows, sql: str, parameters: Any) -> Rows:
-        return cursor.fill(sql, parameters)
 
     def _fingerprint(self) -> tuple[str, str]:
         (found,) = self._here(f"SELECT {FINGERPRINT}, {SUMMARY}").fetchall()

@@ -14,6 +14,9 @@ ROOT = Path(__file__).parent.parent.parent
 Invoke = Callable[..., subprocess.CompletedProcess[str]]
 """The type of the fixtures `invoke` and `invoke_in`."""
 
+Told = Callable[..., tuple[int, str]]
+"""The type of the fixture `on_cluster`."""
+
 Faulty = Callable[..., tuple[subprocess.CompletedProcess[str], int]]
 """The type of the fixture `faulty`."""
 

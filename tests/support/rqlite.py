@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -20,16 +19,12 @@ from typing import Any
 
 import pytest
 
+from abathur_schema.place import Address
 from tests.support.commands import ROOT
+from tests.support.ports import HOST, free_ports
 
-HOST = "127.0.0.1"
 LONGEST = 60
 """Seconds until something that is waited for has failed."""
-
-PORTS = range(20000, 32000, 20)
-"""Where the ports of a cluster begin. They are below those that the system gives to outgoing
-connections: one of these could otherwise have a node's port when the node comes back.
-"""
 
 LOSSLESS = (
     "typeof({0}), iif(typeof({0}) IN ('text', 'blob'), hex({0}),"
@@ -131,7 +126,7 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         """Start the nodes, and wait until they have a leader."""
-        self._reserved, ports = _free_ports(2 * self._number)
+        self._reserved, ports = free_ports(2 * self._number)
         self.folder = Path(tempfile.mkdtemp(prefix="rqlite-", dir=self._below))
         raft = [f"{HOST}:{port}" for port in ports[self._number :]]
         together = ["-bootstrap-expect", str(self._number), "-join", ",".join(raft)]
@@ -163,7 +158,12 @@ class Cluster:
     @property
     def address(self) -> str:
         """What `--database` takes."""
-        return "rqlite://" + ",".join(f"{HOST}:{node.port}" for node in self.nodes)
+        return str(self.place)
+
+    @property
+    def place(self) -> Address:
+        """The same for `open_cluster`."""
+        return Address(tuple(f"{HOST}:{node.port}" for node in self.nodes))
 
     def living(self) -> list[Node]:
         """The nodes whose processes run."""
@@ -262,6 +262,13 @@ class Cluster:
             for row in found.get("values", [])
         ]
 
+    def same_rows(self, sql: str) -> list[tuple[object, ...]]:
+        """The rows of one SELECT; fails unless every node has them."""
+        self.caught_up()
+        found = [self.rows(sql, node) for node in self.nodes]
+        assert [repr(rows) for rows in found] == [repr(found[0])] * len(found)
+        return found[0]
+
     def logs(self) -> str:
         """The end of what each node has logged."""
         return "\n".join(f"{node}:\n{node.log.read_text()[-2000:]}" for node in self.nodes)
@@ -271,24 +278,6 @@ class Cluster:
         while not true():
             assert time.monotonic() < deadline, f"waited in vain: {what}\n{self.logs()}"
             time.sleep(0.01)
-
-
-def _free_ports(number: int) -> tuple[socket.socket, list[int]]:
-    """Ports that are free, and the socket that keeps other clusters from them until it closes."""
-    assert number < PORTS.step
-    for first in PORTS:
-        reserved = socket.socket()
-        ports = list(range(first + 1, first + 1 + number))
-        try:
-            reserved.bind((HOST, first))
-            for port in ports:
-                with socket.create_server((HOST, port)):
-                    pass
-        except OSError:
-            reserved.close()
-        else:
-            return reserved, ports
-    pytest.fail("no free ports")
 
 
 def _value(kind: str, value: Any) -> object:
