@@ -1,5 +1,5 @@
-"""Statements sent to a cluster: none that never ends, none that is about a file, and none that nodes
-would do differently, also when they start again.
+"""Statements sent to a cluster: none that never ends, none that is about a file, and none that the
+nodes would do differently, also when they start again.
 """
 
 import sqlite3

@@ -1,6 +1,4 @@
-"""Transactions on a cluster: whether one took place whose answer was lost, and which of two that read
-the same.
-"""
+"""Transactions on a cluster: one whose answer was lost, and two of which one wins."""
 
 import sqlite3
 from contextlib import closing, suppress
@@ -48,7 +46,7 @@ def test_a_change_of_the_schema_whose_answer_is_lost_is_looked_for(cluster: Clus
         proxy.forwards = False
         conn.execute("BEGIN")
         conn.execute("CREATE TABLE u (a)")
-        with pytest.raises(NoLeaderError, match="the answer was lost.* and nothing was done"):
+        with pytest.raises(NoLeaderError, match=r"the answer was lost.* and nothing was done"):
             conn.commit()
     assert cluster.same_rows("SELECT name FROM sqlite_schema") == [("t",)]
 

@@ -72,6 +72,9 @@ async def carried_out(verb: Verb[T], by: By, transaction: Transaction) -> T:
         try:
             async with transaction() as conn:
                 receipt = await in_its_thread(conn, attempt)
+            if receipt is None and is_unsure:  # nothing to do: because it took place just now?
+                async with transaction() as conn:
+                    receipt = await in_its_thread(conn, _receipt, signed.batch, began)
             break
         except (ConflictError, UnknownOutcomeError) as error:
             if number == ATTEMPTS:
