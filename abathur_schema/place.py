@@ -1,5 +1,6 @@
 """Where a database is: in a file, or in a cluster that is asked over HTTP."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,8 +39,9 @@ def address(text: str) -> Address | None:
         except ValueError:
             is_node = False
         if not is_node or found.username:
+            said = re.sub(r"//[^/]*@", "//...@", text)  # a password is not for a terminal
             raise UsageError(
-                f"{text!r} does not name the nodes of a cluster. Name them by their HTTP addresses,"
+                f"{said!r} does not name the nodes of a cluster. Name them by their HTTP addresses,"
                 " such as rqlite://10.0.0.1:4001,10.0.0.2:4001; nothing was touched."
             )
     return Address(nodes)

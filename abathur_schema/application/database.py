@@ -1,7 +1,6 @@
 """The database for asynchronous applications: created by the same steps, open to extension."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
@@ -23,21 +22,11 @@ from ..steps.preflight import read_declared
 from ..storage import litestream
 from .connection import begin_to_write, in_its_thread, open_connection
 from .initialization import Initialization
-from .pool import (
-    AT_ONCE_ON_A_CLUSTER,
-    Lender,
-    Pool,
-    Shared,
-    Unfinished,
-    busy_timeout_seconds,
-    identity,
-)
+from .pool import IN_MEMORY, Unfinished, busy_timeout_seconds, identity, lender_of
 from .queries import Query, bundled_declaration, find, queries, queries_of
 from .remembering import Remembering
 from .searching import Searching
 from .turns import Block, Turns
-
-IN_MEMORY = ":memory:"
 
 D = TypeVar("D", bound="Database")
 
@@ -71,26 +60,16 @@ class Database(Remembering, Searching):
         super().__init__()
         own = schema or search
         self._declared = read_declared(schema, search=search) if own else bundled_declaration()
-        self._lender: Lender
-        self._reports: Path | None = None  # an in-memory database has nothing to keep
-        self.place: Place
-        if place := address(str(path)):
-            self.place = place
-            self._settings = self._declared.settings
-            self._lender = Pool(place, self._settings, AT_ONCE_ON_A_CLUSTER)
-            self._writers = Turns(sys.maxsize)  # the cluster puts batches in order
-        elif str(path) == IN_MEMORY:
-            self.place = Path(IN_MEMORY)
-            self._settings = self._declared.settings
-            self._lender = Shared(self._settings)
-            self._writers = Turns(sys.maxsize)  # the only connection already serializes them
-        else:
-            self.place = file = Path(path).expanduser().absolute()
+        self.place: Place = address(str(path)) or Path(path).expanduser()
+        self._reports = Path(reports).expanduser().absolute() if reports else None
+        if str(path) == IN_MEMORY:
+            self._reports = None  # it has nothing to keep
+        elif isinstance(self.place, Path):
+            self.place = file = self.place.absolute()
             self._declared = litestream.beside(file, self._declared)
-            self._settings = self._declared.settings
-            self._lender = Pool(file, self._settings)
-            self._writers = Turns(1)
-            self._reports = Path(reports or file.parent / "reports").expanduser().absolute()
+            self._reports = self._reports or file.parent / "reports"
+        self._settings = self._declared.settings
+        self._lender, self._writers = lender_of(self.place, self._settings)
         self._patience = busy_timeout_seconds(self._settings)
         self._initializations = Turns(1)
         self._begun: Initialization | None = None
@@ -118,14 +97,14 @@ class Database(Remembering, Searching):
 
     async def _initialize(self) -> None:
         async with self._initializations.turn():
-            if self._reports is None:
+            if self._reports is None or isinstance(self.place, Address):
                 declared = self._declared
                 if isinstance(self.place, Address):
                     look = preflight.check_database
                     seen = await asyncio.to_thread(look, "init", self.place, declared)
                     declared = declared.chosen(seen.schema) if seen else declared
                 async with self._get_connection() as conn:
-                    await self._make(Initialization(self.place, None, declared), conn)
+                    await self._make(Initialization(self.place, self._reports, declared), conn)
                 return
             paths = str(self.place), str(self._reports)
             database, reports = await asyncio.to_thread(preflight.check_paths, "init", *paths)

@@ -9,8 +9,10 @@ source), so fifty writing connections would keep each other from the lock for se
 
 import asyncio
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import aiosqlite
@@ -21,8 +23,9 @@ from ..place import Address, Place
 from .connection import interrupt, is_as_new, open_connection, open_file, open_memory
 from .turns import Block, Turns
 
-AT_ONCE_ON_A_CLUSTER = 64
-AT_ONCE = 4
+IN_MEMORY = ":memory:"
+
+AT_ONCE, AT_ONCE_ON_A_CLUSTER = 4, 64
 """How many connections are lent at once; other blocks wait, in order."""
 
 PATIENCE_SECONDS = 1.0
@@ -183,6 +186,15 @@ class Shared:
                 await is_as_new(connection, self._settings)
             elif not was_writing:  # cursors and settings belong to the outer block
                 await connection.rollback()
+
+
+def lender_of(place: Place, settings: Settings) -> tuple[Lender, Turns]:
+    """Where the connections to a database come from, and the turns of those that write."""
+    if isinstance(place, Address):
+        return Pool(place, settings, AT_ONCE_ON_A_CLUSTER), Turns(sys.maxsize)  # it orders them
+    if place == Path(IN_MEMORY):
+        return Shared(settings), Turns(sys.maxsize)  # the only connection orders them already
+    return Pool(place, settings), Turns(1)
 
 
 class Unfinished:

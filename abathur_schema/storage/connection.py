@@ -52,7 +52,8 @@ def connect(
     if isinstance(database, Address):
         from .cluster import open_cluster  # only who has one pays for this import
 
-        return open_cluster(database, read_only=read_only)
+        # What all nodes have agreed on is asked through their log, where writers would wait for it.
+        return open_cluster(database, "weak" if read_only else "strong", read_only=read_only)
     if not read_only and (named := foreign_super_journal(database)):
         raise ForeignJournalError(
             f"{database.name}-journal would have SQLite delete {named!r}, which is not one"

@@ -1,5 +1,6 @@
 """Litestream, which streams a copy of a database elsewhere, and makes its checkpoints meanwhile."""
 
+import os
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,11 @@ def beside(database: Path, declared: Declared) -> Declared:
     of ours makes a checkpoint, because one at the wrong moment spoils the copy (Litestream's
     documentation, "Tips & Caveats", section "Disable autocheckpoints for high write load servers").
     """
-    if not database.with_name(f".{database.name}-litestream").is_dir():
+    # The path in its configuration may be a link to that of the application, or the other way.
+    paths = {database}
+    with suppress(ValueError, OSError):  # no path at all, as others will say
+        paths.add(Path(os.path.realpath(database)))
+    if not any(path.with_name(f".{path.name}-litestream").is_dir() for path in paths):
         return declared
     settings = (
         one._replace(value="0", statement=f"PRAGMA {AUTOCHECKPOINT} = 0")
