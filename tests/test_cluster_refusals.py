@@ -1,4 +1,4 @@
-"""Statements sent to a cluster: none that never ends, none that is about a file, and none that the
+"""Statements that are sent to a cluster: none that never ends or is about a file, and none that
 nodes would do differently, also when they start again.
 """
 

@@ -1,4 +1,6 @@
-"""Transactions on a cluster: one whose answer was lost, and two of which one wins."""
+"""Transactions on a cluster: whether one took place whose answer was lost, and which of two that
+read the same.
+"""
 
 import sqlite3
 from contextlib import closing, suppress

@@ -1,16 +1,24 @@
-"""Addresses of what is no cluster: the tasks end soon, with exit code 2, and touch nothing."""
+"""Addresses of what is no cluster, or none yet: the tasks end soon, with exit code 2, and touch
+nothing; a write is sent again only where it has not been received.
+"""
 
 import http.server
+import json
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from abathur_schema.errors import UnknownOutcomeError
+from abathur_schema.place import Address
+from abathur_schema.storage.rqlite import Nodes
 from tests.support.commands import Invoke, environment, invoke_command, no_trace
 from tests.support.ports import HOST
 
@@ -34,27 +42,68 @@ def test_wrong_addresses(address: str, invoke: Invoke, tmp_path: Path) -> None:
 
 
 class Another(http.server.BaseHTTPRequestHandler):
-    """A server that is not rqlite."""
+    """A server that is not rqlite: it sends `answers`, the last one for ever."""
+
+    answers: ClassVar[list[bytes]] = []
+    protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         self.send_response(200)
-        self.send_header("Content-Length", "6")
+        self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(b"<html>")
+        self.wfile.write(answer)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+@contextmanager
+def answering(*answers: bytes) -> Iterator[Address]:
+    """A server that sends these."""
+    kind = type("Answering", (Another,), {"answers": [*answers]})
+    with http.server.ThreadingHTTPServer((HOST, 0), kind) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield Address((f"{HOST}:{server.server_port}",))
+        server.shutdown()
+
+
+REMOTE = "node failed to process Execute on remote node at 10.0.0.1:4002: "
+OUTCOMES: dict[str, type[Exception] | None] = {
+    "store not open": None,
+    f"{REMOTE}not leader": None,
+    f"{REMOTE}pool get: dial tcp 10.0.0.1:4002: connect: connection refused": None,
+    f"{REMOTE}read protobuf length: EOF": UnknownOutcomeError,
+    "leadership lost while committing log": UnknownOutcomeError,
+    "FOREIGN KEY constraint failed": sqlite3.IntegrityError,
+}
+
+
+@pytest.mark.parametrize("error", OUTCOMES)
+def test_a_write_is_sent_again_only_if_nobody_has_begun_with_it(error: str, tmp_path: Path) -> None:
+    file = tmp_path / "database.db"
+    file.touch()
+    failed, done = json.dumps({"results": [], "error": error}).encode(), b'{"results":[{}]}'
+    acts: list[Callable[[Nodes], object]] = [
+        lambda nodes: nodes.execute(["DELETE FROM t"]),
+        lambda nodes: nodes.load(file),
+    ]
+    for act in acts:
+        with answering(failed, failed, done) as place, closing(Nodes(place)) as nodes:
+            if expected := OUTCOMES[error]:
+                with pytest.raises(expected):
+                    act(nodes)
+            else:
+                act(nodes)
 
 
 @pytest.fixture(params=["nobody listens", "nobody accepts", "another server"])
 def wrong(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of what is no cluster."""
     if request.param == "another server":
-        with http.server.ThreadingHTTPServer((HOST, 0), Another) as server:
-            threading.Thread(target=server.serve_forever).start()
-            yield f"rqlite://{HOST}:{server.server_port}"
-            server.shutdown()
+        with answering(b"<html>") as place:
+            yield str(place)
         return
     with socket.create_server((HOST, 0), backlog=0) as server, closing(socket.socket()) as first:
         port = server.getsockname()[1]

@@ -9,7 +9,8 @@
 - rows for the async `Database`: `inserts`; services on top of it: `services`
 - Litestream beside a database, an S3 server, and who writes meanwhile: `litestream`
 - rqlite nodes that start, are killed and come back: `rqlite.Cluster` (fixtures `cluster`,
-  `own_cluster`, `on_cluster`); a proxy before one of them, that loses answers: `proxy.between`
+  `own_cluster`, `on_cluster`), on free `ports`; a proxy before one of them, that loses answers:
+  `proxy.between`
 - documents with embeddings, and the plainest way to find the nearest: `embeddings`
 - rows of any age, for the rules of `sql/retention/`: `retention.fill`
 
