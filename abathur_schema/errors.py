@@ -134,6 +134,8 @@ class Interrupted(AbathurError):  # noqa: N818 - not an error
         self.exit_code = 128 + signal
 
 
+NOT_ENFORCED = "start each node with -fk: without it, foreign keys are not enforced"
+
 VERIFY_FAILED = 1
 """`verify` found faults: a result, not an error, so no exception carries it."""
 

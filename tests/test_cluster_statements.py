@@ -207,10 +207,10 @@ DEEDS = {
 
 @pytest.mark.parametrize("statement", DEEDS)
 def test_deeds(statement: str) -> None:
-    seen: list[tuple[int, str | None]] = []
+    seen: list[tuple[int, str]] = []
 
-    def note(action: int, first: str | None, *_: object) -> int:
-        seen.append((action, first))
+    def note(action: int, first: str | None, second: str | None, *_: object) -> int:
+        seen.append((action, first or second or ""))
         return sqlite3.SQLITE_OK
 
     with closing(sqlite3.connect(":memory:")) as connection:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..declared.declaration import VERIFY, Declared, Settings
 from ..diagnosis import NOT_OPENED, explain, recognize
-from ..errors import AbathurError
+from ..errors import NOT_ENFORCED, AbathurError
 from ..place import Place
 from ..progress import Progress
 from ..schema.difference import differences
@@ -88,9 +88,9 @@ def _all(
 ) -> Iterator[Check]:
     connection = connections[0]
     apart = left_out(connection)
-    if "settings" not in apart:
-        settings = _settings(connection, wanted.settings)
-        yield check(SETTINGS, "settings", settings, remedy=BY_INIT)
+    settings = _settings(connection, wanted.settings)
+    name, remedy = (ENFORCED, NOT_ENFORCED) if apart else (SETTINGS, BY_INIT)
+    yield check(name, "settings", settings, remedy=remedy)
     for step in wanted.steps:
         found_ = _differences(wanted, live, step)
         yield check(f"{step}: as declared", "schema", found_, remedy=BY_INIT)
@@ -137,6 +137,7 @@ CHANGE_ROWS = (
     "ask whoever owns the data whether to change these rows or to delete them (`sqlite3 $database`)"
 )
 SETTINGS = "settings of sql/pragma.sql"
+ENFORCED = "foreign keys are enforced"
 CHECKS_HOLD = "every row satisfies the declared CHECKs"
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from ..declared.declaration import IN_THE_FILE, PRAGMA, Declared
 from ..diagnosis import may_pass
 from ..errors import (
+    NOT_ENFORCED,
     BrokenRowsError,
     CannotReconcileError,
     OrphanedRowsError,
@@ -247,6 +248,8 @@ def _settle(target: Target, attempt: Attempt) -> None:
     """Apply the settings of `sql/pragma.sql` and read them back; this cannot be a transaction."""
     connection, settings = target.connection, target.declared.settings
     if why := left_out(connection).get("settings"):
+        if unsettled(connection, settings):
+            raise StepError(f"foreign keys are off: {NOT_ENFORCED}")
         attempt.notes.append(f"left out: {why}")
         return
     timeout_ms = connection.execute("PRAGMA busy_timeout").fetchone()[0]

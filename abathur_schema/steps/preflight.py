@@ -19,11 +19,11 @@ from ..declared.declaration import (
     declared,
 )
 from ..diagnosis import explain
-from ..errors import NoLeaderError, UsageError, out_of_order
+from ..errors import NOT_ENFORCED, NoLeaderError, UsageError, out_of_order
 from ..place import Address, Place, address
 from ..schema.model import Schema
 from ..storage import litestream
-from ..storage.connection import COMPANIONS, NOT_READABLE, connect
+from ..storage.connection import COMPANIONS, NOT_READABLE, connect, unsettled
 from ..wording import on_one_line
 from .execution import step_needed
 from .target import Seen, see
@@ -205,6 +205,8 @@ def check_database(task: str, database: Place, declared: Declared) -> Seen | Non
     try:
         with closing(connect(database, "ro", declared.settings)) as connection:
             seen = see(database, connection)
+            if isinstance(database, Address) and unsettled(connection, declared.settings):
+                raise UsageError(f"{database}: {NOT_ENFORCED}. Nothing was touched.")
             if task not in ("init", PRAGMA, PLAN):
                 needed = step_needed(connection, declared, seen.schema, task)
     except NoLeaderError as error:

@@ -9,7 +9,7 @@ anything that it has read, has changed meanwhile.
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import Any, Literal, NoReturn
+from typing import Any
 
 from ..errors import BatchError, ConflictError, NoLeaderError, UnknownOutcomeError
 from ..place import Address
@@ -18,11 +18,11 @@ from ..schema.text import Token, tokens
 from .batch import Batch
 from .catalog import FINGERPRINT, OBJECTS, SUMMARY, remake
 from .deeds import (
-    HELD_OPEN,
     IN_MEMORY,
     LEFT_OUT,
     NOT_KNOWN_YET,
     OF_A_FILE,
+    OF_PAGES,
     READ_FIRST,
     TOO_LARGE,
     Deeds,
@@ -31,7 +31,7 @@ from .deeds import (
 )
 from .deterministic import refuse_unequal, same_everywhere
 from .exact_values import Parameters, decoded, digest, filled, lossless
-from .rows import Results, Rows
+from .rows import Results, Rows, WithoutFile
 from .rqlite import Level, Nodes
 
 LARGEST_READ = 1_000_000
@@ -58,7 +58,7 @@ def open_cluster(
     return connection
 
 
-class ClusterConnection(sqlite3.Connection):
+class ClusterConnection(WithoutFile):
     """A connection to a cluster; `open_cluster` makes one."""
 
     level: Level = "strong"
@@ -72,7 +72,7 @@ class ClusterConnection(sqlite3.Connection):
         self._batch: Batch | None = None
         self._results = Results(self)
         self._deeds: dict[str, Deeds] = {}
-        self._seen: list[tuple[int, str | None]] = []
+        self._seen: list[tuple[int, str]] | None = None
         self._schema = self._summary = ""
         self._is_stale = False
         self.set_authorizer(self._note)
@@ -100,9 +100,12 @@ class ClusterConnection(sqlite3.Connection):
         cursor: Rows = self.cursor()
         return cursor.executemany(sql, rows)
 
-    def executescript(self, script: str) -> NoReturn:
-        """Not possible: it would commit what is open."""
-        raise BatchError(HELD_OPEN)
+    def enforces_keys(self) -> bool:
+        """Whether the nodes enforce foreign keys, as the leader says."""
+        (((found,),),) = self.nodes.query_all(
+            ["SELECT foreign_keys FROM pragma_foreign_keys"], "weak"
+        )
+        return bool(found)
 
     def begin(self) -> None:
         """Begin a transaction; one that changes the schema, on that which the cluster has now."""
@@ -141,14 +144,6 @@ class ClusterConnection(sqlite3.Connection):
         if self._batch and super().in_transaction:
             self._here("ROLLBACK")
         self._batch = None
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> Literal[False]:
-        """End the transaction. Python's own way would not send it."""
-        if kind:
-            self.rollback()
-        else:
-            self.commit()
-        return False
 
     def close(self) -> None:
         """Close it; what is not committed is forgotten."""
@@ -193,7 +188,7 @@ class ClusterConnection(sqlite3.Connection):
         if name == "writable_schema" or (name == "schema_version" and "=" in sql):
             if self._batch:
                 self._batch.writes.append(filled(sql))
-        elif name not in IN_MEMORY:
+        elif name not in IN_MEMORY or name in OF_PAGES:
             raise BatchError(OF_A_FILE.format(f"PRAGMA {name}"))
         return cursor.fill(sql)
 
@@ -264,7 +259,7 @@ class ClusterConnection(sqlite3.Connection):
             self._here(text)
             self._batch.defines = True
         self._batch.writes.append(text)
-        cursor.is_pending = True
+        cursor.is_pending = Token("word", "returning") in tokens(sql)
         return cursor
 
     def _look(self, error: UnknownOutcomeError) -> None:
@@ -282,13 +277,17 @@ class ClusterConnection(sqlite3.Connection):
 
     def _deeds_of(self, sql: str, parameters: Parameters) -> Deeds:
         if (known := self._deeds.get(sql)) is None:
-            self._seen = []
-            self._here(f"EXPLAIN {sql}", parameters).close()
-            known = self._deeds[sql] = deeds_in(sql, self._seen)
+            seen = self._seen = []
+            try:
+                self._here(f"EXPLAIN {sql}", parameters).close()
+            finally:
+                self._seen = None
+            known = self._deeds[sql] = deeds_in(sql, seen)
         return known
 
-    def _note(self, action: int, first: str | None, *_: object) -> int:
-        self._seen.append((action, first))
+    def _note(self, action: int, first: str | None, second: str | None, *_: object) -> int:
+        if self._seen is not None:
+            self._seen.append((action, first or second or ""))
         return sqlite3.SQLITE_OK
 
     def _here(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:

@@ -16,6 +16,9 @@ IN_MEMORY = {
 }
 """The pragmas that are about the schema, or only about this connection."""
 
+OF_PAGES = {"page_count", "data_version"}
+"""Those of them that are about the copy in memory, and would not be what was meant."""
+
 OF_THE_SCHEMA = {"sqlite_master", "sqlite_schema", *(f"pragma_{name}" for name in IN_MEMORY)}
 
 
@@ -38,7 +41,6 @@ NOT_KNOWN_YET = (
     " afterwards"
 )
 TOO_LARGE = "a transaction on a cluster cannot count on so large a result. Read it outside of one"
-CHANGED = "what this transaction has read was changed meanwhile, and nothing was written: repeat it"
 NODES_DIFFER = (
     "{} would give another value on each node of the cluster. Compute it in the application, and"
     " give it as a parameter"
@@ -48,6 +50,9 @@ REBUILD = (
     " for one transaction alone"
 )
 OF_A_FILE = "{} is about one file, and a cluster has one on each node: ask it of the nodes"
+COPY = "only the schema of a cluster is here. `invoke backup` makes a copy of all of it"
+OF_A_CONNECTION = {"last_insert_rowid", "changes", "total_changes"}
+NO_LAST = "{}() is about one connection, and a cluster has none of yours. Read the row by its key"
 TEMPORARY = "a cluster has no temporary tables: what one client makes, all would have"
 
 NEVER = {
@@ -81,16 +86,19 @@ def refuse(words: Sequence[Token], *, is_lent: bool) -> None:
 OFF = ("off", "no", "false")
 
 
-def deeds_in(sql: str, seen: Sequence[tuple[int, str | None]]) -> Deeds:
+def deeds_in(sql: str, seen: Sequence[tuple[int, str]]) -> Deeds:
     """What a statement does, from what SQLite asks the authorizer as it prepares it. Raises
-    BatchError for a temporary table.
+    BatchError for a temporary table, and for what is about one connection.
     """
     changes = (
         *(sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE),
         sqlite3.SQLITE_REINDEX,
     )
-    written = {fold(name or "") for action, name in seen if action in changes}
-    read = {fold(name or "") for action, name in seen if action == sqlite3.SQLITE_READ}
+    written = {fold(name) for action, name in seen if action in changes}
+    read = {fold(name) for action, name in seen if action == sqlite3.SQLITE_READ}
+    for action, name in seen:
+        if action == sqlite3.SQLITE_FUNCTION and fold(name) in OF_A_CONNECTION:
+            raise BatchError(NO_LAST.format(name))
     reads = bool(read - OF_THE_SCHEMA)
     if not no_query(sql):
         return Deeds(reads, writes=False, defines=False)

@@ -2,12 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 from weakref import WeakValueDictionary
 
 from ..errors import BatchError
 from ..schema.text import is_utf8, quoted
-from .deeds import HELD_OPEN, NOT_KNOWN_YET
+from .deeds import COPY, HELD_OPEN, NOT_KNOWN_YET
 from .exact_values import Parameters, Value, storable
 
 
@@ -83,6 +83,30 @@ class Rows(sqlite3.Cursor):
     def _check(self) -> None:
         if self.is_pending:
             raise BatchError(NOT_KNOWN_YET)
+
+
+class WithoutFile(sqlite3.Connection):
+    """What a connection to a file has, and one to a cluster does in another way, or cannot do."""
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> Literal[False]:
+        """End the transaction. Python's own way would not send it."""
+        if kind:
+            self.rollback()
+        else:
+            self.commit()
+        return False
+
+    def executescript(self, script: str) -> NoReturn:
+        """Not possible: it would commit what is open."""
+        raise BatchError(HELD_OPEN)
+
+    def backup(self, *_: object, **__: object) -> NoReturn:
+        """Not possible: only the schema is here."""
+        raise BatchError(COPY)
+
+    def serialize(self, *_: object, **__: object) -> NoReturn:
+        """Not possible: only the schema is here."""
+        raise BatchError(COPY)
 
 
 class Results:
