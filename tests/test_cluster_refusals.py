@@ -3,7 +3,7 @@ nodes would do differently, also when they start again.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from abathur_schema.errors import BatchError
 from abathur_schema.storage.cluster import ClusterConnection, open_cluster
 from abathur_schema.storage.rqlite import Nodes
+from tests.support.commands import Invoke
 from tests.support.rqlite import Cluster
 from tests.test_cluster_statements import TABLES
 
@@ -125,3 +126,47 @@ def test_the_clock_is_the_same_on_every_node_also_after_they_started_again(
     ]
     assert {*before, *after} == {before[0]}
     assert before[0].count("acknowledged") == 1
+
+
+def test_nodes_that_do_not_enforce_foreign_keys(own_cluster: Cluster, invoke: Invoke) -> None:
+    where = ("-d", own_cluster.address)
+    assert invoke("init", *where).returncode == 0
+    nodes = own_cluster.nodes
+    own_cluster.kill(*nodes)
+    for node in nodes:
+        node.command.remove("-fk")
+    own_cluster.restart(*nodes)
+    for task in ("init", "memory", "plan"):
+        refused = invoke(task, *where)
+        assert (refused.returncode, "start each node with -fk" in refused.stderr) == (2, True)
+    found = invoke("verify", *where)
+    assert found.returncode == 1
+    assert "fail: foreign keys are enforced" in found.stdout
+    assert "what to do: start each node with -fk" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        (lambda conn: conn.execute("SELECT last_insert_rowid()"), "Read the row by its key"),
+        (lambda conn: conn.execute("SELECT changes()"), "Read the row by its key"),
+        (lambda conn: conn.backup(sqlite3.connect(":memory:")), "invoke backup"),
+        (lambda conn: conn.serialize(), "invoke backup"),
+        (lambda conn: conn.execute("PRAGMA page_count"), "ask it of the nodes"),
+    ],
+    ids=["the last rowid", "changes", "backup", "serialize", "pages"],
+)
+def test_what_is_about_one_connection_or_file(
+    act: Callable[[sqlite3.Connection], object], says: str, cluster: Cluster
+) -> None:
+    with closing(open_cluster(cluster.place)) as conn, pytest.raises(BatchError, match=says):
+        act(conn)
+
+
+def test_an_update_without_returning_gives_no_rows(cluster: Cluster) -> None:
+    with closing(open_cluster(cluster.place)) as conn:
+        conn.execute("CREATE TABLE t (a)")
+        conn.execute("BEGIN")
+        assert conn.execute("INSERT INTO t VALUES (1)").fetchall() == []
+        conn.execute("COMMIT")
+        assert conn.execute("SELECT a FROM t").fetchall() == [(1,)]

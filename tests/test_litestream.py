@@ -226,6 +226,23 @@ async def test_application_leaves_checkpoints_to_litestream(
     assert bundle.run("verify") == 0
 
 
+async def test_its_folder_is_found_beside_a_link_and_beside_the_file(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(bundle.path)
+    for folder in (
+        link.with_name(".link.db-litestream"),
+        bundle.path.with_name(f".{bundle.path.name}-litestream"),
+    ):
+        folder.mkdir()
+        async with Database(link) as db, db.connection() as connection:
+            (row,) = await connection.execute_fetchall("PRAGMA wal_autocheckpoint")
+        assert tuple(row) == (0,)
+        folder.rmdir()
+
+
 @pytest.mark.parametrize("place", [0, 1], ids=["folder", "s3"])
 def test_configuration_of_the_documentation(place: int, bundle: Bundle, tmp_path: Path) -> None:
     bundle.sql(METRIC.format("one"))
