@@ -93,9 +93,7 @@ class Remembering(ABC):
 
         name = {"namespace": namespace, "key": key}
         values = {"value": text, "metadata": extra, "memory_type": memory_type}
-
-        values |= {"created_by": created_by}
-        batch = batches.remember(name, values)
+        batch = batches.remember(name, {**values, "created_by": created_by})
         return await self._write(add, By(agent_id, task_id), batch)
 
     async def recall(self, namespace: str, key: str) -> Memory | None:

@@ -2,19 +2,20 @@
 
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from ..declared.declaration import RESTORE
 from ..errors import NoCopyError, UsageError
 from ..interruption import stop_if_asked
 from ..place import Address
-from ..planning.statement import Attempt, Statement, Step
+from ..planning.statement import Attempt, Step
 from ..progress import Progress
 from ..record.run import Run
 from ..storage.connection import read_back
 from ..storage.kept import PreservedState
 from ..storage.rqlite import Nodes
-from .restore import prove, stage
+from .restore import prove, replaced_by, stage
 
 BETWEEN = (
     "a cluster cannot be locked: what is written between the copy of the old database and the load"
@@ -30,11 +31,7 @@ def restore_into_cluster(
     """
     started = time.perf_counter()
     attempt = Attempt()
-    statement = Statement(
-        f"-- {state / 'database.db'} took the place of {address}",
-        f"restore {state}",
-        (("databases_restored", str(state)),),
-    )
+    statement = replaced_by(state, address)
     try:
         with tempfile.TemporaryDirectory() as name:
             staged = Path(name) / "database.db"
@@ -56,7 +53,8 @@ def restore_into_cluster(
                 run.copy = kept
                 stop_if_asked()
                 attempt.running = statement
-                Nodes(address).load(staged)
+                with closing(Nodes(address)) as nodes:
+                    nodes.load(staged)
                 attempt.ran.append(statement)
                 attempt.notes.append(BETWEEN)
                 attempt.running = None

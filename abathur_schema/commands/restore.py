@@ -91,11 +91,7 @@ def restore(run: Run, state: Path, folder: Path | None, progress: Progress) -> S
             )
     started = time.perf_counter()
     attempt = Attempt()
-    statement = Statement(
-        f"-- {state / 'database.db'} took the place of {run.file}",
-        f"restore {state}",
-        (("databases_restored", str(state)),),
-    )
+    statement = replaced_by(state, run.file)
     staged = place_beside(run.file)
     try:
         progress.now(f"{RESTORE}: copying {state}")
@@ -132,6 +128,12 @@ def restore(run: Run, state: Path, folder: Path | None, progress: Progress) -> S
         with suppress(OSError):  # the next `restore` tries again
             remove(staged)
     return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)
+
+
+def replaced_by(state: Path, place: Place) -> Statement:
+    """What a restore does, for its report."""
+    sql = f"-- {state / 'database.db'} took the place of {place}"
+    return Statement(sql, f"restore {state}", (("databases_restored", str(state)),))
 
 
 def _rehearsed(database: Path) -> list[str]:

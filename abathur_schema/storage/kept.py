@@ -109,7 +109,8 @@ def back_up(
         if isinstance(database, Address):
             from .rqlite import Nodes  # only who has one pays for this import
 
-            Nodes(database).save(temporary)
+            with closing(Nodes(database)) as nodes:
+                nodes.save(temporary)
             temporary.rename(copy)
             return
         with (

@@ -6,6 +6,7 @@ Its clients for Python repeat a write whose answer was lost, or change values.
 """
 
 import json
+import os
 import socket
 import sqlite3
 import time
@@ -65,9 +66,12 @@ class Nodes:
         return self._ask("/db/execute?transaction&noparse", statements, repeat=False)
 
     def save(self, path: Path) -> None:
-        """Write a copy of the database, made by the leader, to a new file."""
+        """Write a copy of the database, made by the leader, to a file, and sync it."""
         content = self._send("GET", "/db/backup?redirect", b"", repeat=True)
-        path.write_bytes(content)
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
 
     def load(self, path: Path) -> None:
         """Replace the database of all nodes by a file's. Raises what `execute` raises."""
