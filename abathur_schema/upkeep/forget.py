@@ -131,7 +131,7 @@ def _holding(live: Schema, table: str, ours: Set[str]) -> Iterator[tuple[str, Fo
 def _same(child: str, key: ForeignKey, parent: str) -> str:
     return " AND ".join(
         f"{quoted(child)}.{quoted(ours)} = {quoted(parent)}.{quoted(theirs)}"
-        for ours, theirs in zip(key.columns, key.other_columns, strict=True)
+        for ours, theirs in zip(key.columns, key.other_columns, strict=False)
     )
 
 
