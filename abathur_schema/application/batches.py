@@ -11,6 +11,7 @@ import random
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import uuid4
@@ -43,7 +44,8 @@ class Signed(NamedTuple):
     batch: str
 
 
-class Verb(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Verb(Generic[T]):
     """`write` reads and writes in a transaction, and returns the receipt, or None if there is
     nothing to do; `result` reads what came of it.
     """
