@@ -4,6 +4,7 @@ nothing; a write is sent again only where it has not been received.
 
 import http.server
 import json
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -132,3 +133,22 @@ def test_who_is_no_cluster_is_not_waited_for_long(
     assert [one.returncode for one in ran] == [2, 2], said
     assert not any("Traceback" in one for one in said)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_ctrl_c_while_a_node_does_not_answer(tmp_path: Path) -> None:
+    with closing(socket.create_server((HOST, 0))) as silent:
+        address = f"rqlite://{HOST}:{silent.getsockname()[1]}"
+        with subprocess.Popen(
+            invoke_command("verify", "--database", address),
+            cwd=tmp_path,
+            env=environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            asked, _ = silent.accept()
+            with asked:
+                assert asked.recv(65536)
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "interrupted" in said

@@ -7,6 +7,7 @@ Its clients for Python repeat a write whose answer was lost, or change values.
 
 import json
 import os
+import select
 import socket
 import sqlite3
 import time
@@ -24,6 +25,7 @@ SECONDS_WITHOUT_LEADER = 10.0
 """How long a request is repeated while there is no leader: electing one takes two or three."""
 
 SECONDS_TO_CONNECT = 3.0
+MS_BETWEEN_LOOKS = 200
 SECONDS_FOR_AN_ANSWER = 60.0
 SECONDS_PER_BYTE = 1e-6
 """How much longer for each byte that is sent: ten times what loading a database takes."""
@@ -117,9 +119,12 @@ class Nodes:
             is_sent = False
             try:
                 connection = self._connected()
-                connection.sock.settimeout(SECONDS_FOR_AN_ANSWER + SECONDS_PER_BYTE * len(body))
+                patience = SECONDS_FOR_AN_ANSWER + SECONDS_PER_BYTE * len(body)
+                connection.sock.settimeout(patience)
                 connection.request(method, path, body, {"Content-Type": _type_of(path)})
                 is_sent = True
+                if repeat:  # what only reads may end when it is asked to
+                    _wait(connection.sock, patience)
                 answer = connection.getresponse()
                 content = answer.read()
                 if answer.status == 200:
@@ -162,6 +167,17 @@ class Nodes:
         stop_if_asked()
         if self._first % len(self.address.nodes) == 0:
             time.sleep(0.05)
+
+
+def _wait(sock: socket.socket, patience: float) -> None:
+    """Wait for an answer. Raises Interrupted, and TimeoutError after so many seconds."""
+    give_up = time.monotonic() + patience
+    answers = select.poll()
+    answers.register(sock, select.POLLIN)
+    while not answers.poll(MS_BETWEEN_LOOKS):
+        stop_if_asked()
+        if time.monotonic() > give_up:
+            raise TimeoutError("no answer")
 
 
 def _is_open(connection: HTTPConnection) -> bool:
