@@ -80,6 +80,10 @@ def special(name: str, db: Swarm, chance: random.Random) -> dict[str, Any]:
         "next-task": {"status": "ready", "limit": 1},
         "current-memory": of_a_memory,
         "versions-of-a-memory": of_a_memory,
+        "version-of-a-memory": {**of_a_memory, "version": 1},
+        "versions-not-forgotten": of_a_memory,
+        "task-to-claim": {"agent_type": None},
+        "task-by-id": {"id": db.task(chance)},
         "memories-with-words": {"words": f"k{memory}"},
         "documents-with-words": {"words": f"document {chance.randrange(db.documents)}"},
         # Everything that belongs to a user or a project.

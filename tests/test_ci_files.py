@@ -69,7 +69,7 @@ def test_action_proves_annotates_and_shows(bundle: Bundle, tmp_path: Path) -> No
     assert install.returncode == 0, install.stderr
     assert run.returncode == 1
     assert "::error " in run.stderr
-    assert "2 of 87 checks failed" in (tmp_path / "runner" / "summary.md").read_text("utf-8")
+    assert "2 of 94 checks failed" in (tmp_path / "runner" / "summary.md").read_text("utf-8")
     assert page.returncode == 0, page.stderr
     output = (tmp_path / "runner" / "output").read_text("utf-8")
     assert Path(output.strip().removeprefix("page=")).is_file()

@@ -124,7 +124,7 @@ def test_github_annotates_the_lines_that_declare_what_is_wrong(
     else:
         result = invoke("verify", GITHUB_ACTIONS="true", **variables)
     assert result.returncode == 1
-    assert result.stdout.startswith("verify          FAILED: 5 of 87 checks")
+    assert result.stdout.startswith("verify          FAILED: 5 of 94 checks")
     found = {
         text.partition("%0A")[0]: (file, line)
         for _, file, line, _, text in annotated(result.stderr)

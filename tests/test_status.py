@@ -128,7 +128,7 @@ def test_what_needs_attention_has_its_command(empty: Bundle, invoke: Invoke) -> 
     empty.sql("DROP INDEX idx_agents_state")
     assert empty.run("verify") == 1
     says = [one["says"] for one in status(invoke)["attention"]]
-    assert says == ["the schema is not as declared", "2 of 87 checks failed last time"]
+    assert says == ["the schema is not as declared", "2 of 94 checks failed last time"]
     assert empty.run("init") == 0
     empty.sql(
         "CREATE TABLE large AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"

@@ -15,6 +15,7 @@ from ..progress import Progress
 from ..record.conclusion import exit_code, record
 from ..record.draft import Draft
 from ..record.run import Run
+from ..schema.scratch import trust
 from ..steps import preflight
 from ..storage.connection import connect, read_back
 from ..upkeep.forget import Forgetting, Old, before, old
@@ -122,6 +123,7 @@ def _look(run: Run, rules: Sequence[Rule], limits: Sequence[str]) -> list[Old]:
             f" {run.concrete('See `invoke plan`')}; nothing was touched."
         )
     with closing(connect(run.database, "ro", run.declared.settings)) as connection:
+        trust(connection)  # only to prepare the statements of the rules
         connection.execute("BEGIN")
         return [
             old(connection, live, rule, limit) for rule, limit in zip(rules, limits, strict=True)
