@@ -235,9 +235,14 @@ async def test_fifty_writers_and_the_leader_is_killed(own_cluster: Cluster) -> N
         await add_session(db)
         end = loop.time() + seconds
 
+        def is_over() -> bool:
+            """On a busy machine the election takes longer: at least one is acknowledged after."""
+            is_seen = bool(dead and memories and memories[-1][1] > dead[0][1])
+            return loop.time() > end and (is_seen or loop.time() > end + 30)
+
         async def write(writer: int) -> None:
             number = 0
-            while loop.time() < end:
+            while not is_over():
                 key = f"{writer}-{number}"
                 await db.remember("user:a", key, number)
                 memories.append((key, loop.time()))
@@ -245,7 +250,7 @@ async def test_fifty_writers_and_the_leader_is_killed(own_cluster: Cluster) -> N
 
         async def append() -> None:
             nonlocal events
-            while loop.time() < end:
+            while not is_over():
                 await db.append_event("s", 1)
                 events += 1
 

@@ -72,12 +72,19 @@ def test_fifty_writers_while_the_leader_is_killed(own_cluster: Cluster, invoke: 
     acknowledged: list[tuple[str, float]] = []
     unknown: list[str] = []
     wrong: list[BaseException] = []
+    killed: list[float] = []
     start = time.monotonic()
+
+    def is_over() -> bool:
+        """On a busy machine the election takes longer: at least one is acknowledged after it."""
+        late = time.monotonic() - start - SECONDS
+        is_seen = bool(killed and acknowledged and acknowledged[-1][1] > killed[0] + 0.1)
+        return late > 0 and (is_seen or late > 30)
 
     def write(writer: int) -> None:
         with closing(open_cluster(place, "weak")) as conn:
             number = 0
-            while time.monotonic() < start + SECONDS:
+            while not is_over():
                 name = f"{writer}-{number}"
                 number += 1
                 try:
@@ -101,16 +108,16 @@ def test_fifty_writers_while_the_leader_is_killed(own_cluster: Cluster, invoke: 
     time.sleep(SECONDS / 3)
     leader = own_cluster.leader()
     own_cluster.kill(leader)
-    killed = time.monotonic()
+    killed.append(time.monotonic())
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
     assert wrong == []
-    after = [at for _, at in acknowledged if at > killed + 0.1]
+    after = [at for _, at in acknowledged if at > killed[0] + 0.1]
     assert after, "nothing is acknowledged any more"
     print(
         f"{len(acknowledged)} rows, {len(unknown)} of unknown outcome;"
-        f" the next after {min(after) - killed:.2f} s"
+        f" the next after {min(after) - killed[0]:.2f} s"
     )
     own_cluster.restart(leader)
     found = Counter(str(name) for (name,) in own_cluster.same_rows("SELECT id FROM sessions"))

@@ -91,7 +91,7 @@ def test_the_application_runs_on(empty: Bundle, invoke: Invoke) -> None:
 def test_stopped_in_the_middle_and_run_again(
     how: signal.Signals, bundle: Bundle, invoke: Invoke, tmp_path: Path
 ) -> None:
-    total = 30_000
+    total = 80_000
     fill(bundle.path, [memory(f"m{number}", updated_at=OLD) for number in range(total)])
     command = invoke_command("forget", "episodes")
     with subprocess.Popen(
