@@ -6,14 +6,14 @@ from contextlib import closing
 from pathlib import Path
 
 from ..declared.declaration import RESTORE
-from ..errors import NoCopyError, UsageError
+from ..errors import UsageError
 from ..interruption import stop_if_asked
 from ..place import Address
 from ..planning.statement import Attempt, Step
 from ..progress import Progress
+from ..record.preserved import keep_copy
 from ..record.run import Run
 from ..storage.connection import read_back
-from ..storage.kept import PreservedState
 from ..storage.rqlite import Nodes
 from .restore import prove, replaced_by, stage
 
@@ -45,12 +45,7 @@ def restore_into_cluster(
                 )
             else:
                 progress.now(f"{RESTORE}: keeping {address}")
-                kept = PreservedState(folder)
-                kept.keep_database(address, run.declared.settings)
-                kept.seal()
-                if kept.lost:
-                    raise NoCopyError(folder, kept.lost)
-                run.copy = kept
+                keep_copy(run, folder)
                 stop_if_asked()
                 attempt.running = statement
                 with closing(Nodes(address)) as nodes:

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from ..diagnosis import explain
 from ..errors import AbathurError, UsageError
+from ..interruption import stop_if_asked
 from ..place import Place
 
 T = TypeVar("T")
@@ -17,6 +18,7 @@ def readable(database: Place, read: Callable[[], T]) -> T:
     except AbathurError:
         raise
     except Exception as error:  # the schema of somebody else's file may contain anything
+        stop_if_asked()  # "interrupted" says nothing about the database
         cause = explain(error, database)
         raise UsageError(
             f"{database} cannot be read ({error}): {cause.cause}. Nothing was touched;"
