@@ -97,7 +97,7 @@ def test_stopped_in_the_middle_and_run_again(
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
     ) as process:
-        while bundle.rows("SELECT count(*) FROM audit") == [(0,)]:
+        while bundle.rows("SELECT count(*) FROM audit") == [(0,)] and process.poll() is None:
             time.sleep(0.002)
         process.send_signal(how)
     left = bundle.rows("SELECT count(*) FROM memory_entries")[0][0]

@@ -145,7 +145,7 @@ def _forget(run: Run, rule: Rule, limit: str, progress: Progress) -> list[Step]:
     try:
         with closing(connect(run.database, "rw", run.declared.settings)) as connection:
             assert run.live
-            work = Forgetting(connection, run.live, rule, limit, progress)
+            work = Forgetting(connection, run.declared, run.live, rule, limit, progress)
             try:
                 work.run()
             finally:

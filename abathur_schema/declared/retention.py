@@ -2,7 +2,8 @@
 
 A file is a rule, of the file's name. Its first comment line says what goes; the `key: value` lines
 below say `older-than:` how much (`90 days`), `with:` which tables have rows that hang on those that
-go, and go before them, and `index:` by which index the rows are found. Then comes one statement,
+go, and go before them, `memory-operation:` what the audit trail calls it, and `index:` by which
+index the rows are found. Then comes one statement,
 `DELETE FROM table WHERE condition;`, where `:before` is the time before which something is old:
 ISO 8601, UTC, with a T. Texts of days order by it whatever separates the time, so that an index
 finds them; the condition compares exactly, by `julianday`.
@@ -34,6 +35,7 @@ class Rule(NamedTuple):
     condition: str
     older_than: timedelta
     hanging: tuple[str, ...]
+    memory_operation: str | None
 
     @property
     def name(self) -> str:
@@ -86,6 +88,7 @@ def _read(path: Path, declared: Declared) -> Rule:
         deletes[2].strip(),
         older_than,
         tuple(fold(name.strip()) for name in keys.get("with", "").split(",") if name.strip()),
+        keys.get("memory-operation"),
     )
     if rule.table not in declared.schema.tables:
         raise UsageError(f"{path} is about {rule.table}, which sql/ does not declare. Fix it.")

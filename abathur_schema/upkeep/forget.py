@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 from sqlite_utils.db import ForeignKey
 
+from ..declared.declaration import Declared
 from ..declared.retention import Rule, references
 from ..errors import UsageError
 from ..interruption import stop_if_asked
 from ..planning.statement import Statement
 from ..progress import Progress
 from ..schema.model import Schema
-from ..schema.text import quoted, string
+from ..schema.text import parameters, quoted, string
 
 SECONDS_HELD, PAUSE = 0.015, 0.025
 """How long a transaction may hold the lock, and the shortest pause after it. A writer that waits
@@ -165,6 +166,7 @@ class Forgetting:
     def __init__(
         self,
         connection: sqlite3.Connection,
+        declared: Declared,
         live: Schema,
         rule: Rule,
         before: str,
@@ -178,6 +180,13 @@ class Forgetting:
         self._progress = progress
         self._size = LEAST
         self._trail: int | None = None
+        (self._records,) = (
+            file.statements[0]
+            for file in declared.all_checks["writes"]
+            if file.path.stem == "record-action"
+        )
+        self._record: dict[str, object] = dict.fromkeys(parameters(self._records))
+        self._record["memory_operation_type"] = rule.memory_operation
         self._condition = condition_of(live, rule)
         self._deletes = statements(live, rule)
 
@@ -274,13 +283,10 @@ class Forgetting:
         if self._trail is not None:
             self._connection.execute(UPDATE_TRAIL, (data, self._trail))
             return self._trail
-        operation = "delete" if rule.table == "memory_entries" else None
-        return self._connection.execute(INSERT_TRAIL, (data, operation)).lastrowid
+        values = {**self._record, "action_type": "forget", "action_data": data}
+        return self._connection.execute(self._records, values).lastrowid
 
 
-INSERT_TRAIL = """
-INSERT INTO audit (timestamp, action_type, action_data, memory_operation_type)
-VALUES (strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'), 'forget', ?, ?)"""
 UPDATE_TRAIL = "UPDATE audit SET action_data = ? WHERE id = ?"
 
 

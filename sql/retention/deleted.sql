@@ -1,5 +1,6 @@
 -- Memories that were deleted: since then they are only history
 -- older-than: 90 days
+-- memory-operation: delete
 -- A version stays as long as an earlier one is not deleted, which could be taken for the current one.
 DELETE FROM memory_entries
  WHERE is_deleted = 1

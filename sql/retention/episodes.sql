@@ -1,5 +1,6 @@
 -- Episodes: what happened once, and was not written again since
 -- older-than: 90 days
+-- memory-operation: delete
 -- index: idx_memory_type_updated
 -- A version stays as long as an earlier one does, which would become the current one.
 DELETE FROM memory_entries

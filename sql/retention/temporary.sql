@@ -1,5 +1,6 @@
 -- Everything below the namespace temp:
 -- older-than: 7 days
+-- memory-operation: delete
 -- index: idx_memory_namespace_prefix
 -- A version stays as long as an earlier one does, which would become the current one.
 DELETE FROM memory_entries
