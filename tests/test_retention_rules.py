@@ -1,7 +1,10 @@
 """The rules of `sql/retention/`: how they find their rows, and rules of one's own."""
 
 import re
+import signal
 import sqlite3
+import subprocess
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from abathur_schema.schema.reading import read_schema
 from abathur_schema.schema.text import read
 from abathur_schema.upkeep.forget import statements
 from tests.support.bundle import Bundle
-from tests.support.commands import Invoke
+from tests.support.commands import Invoke, environment, invoke_command
 from tests.support.fingerprints import digests
 from tests.support.retention import NEW, OLD
 
@@ -102,3 +105,27 @@ def test_a_table_without_a_rowid(form: str, bundle: Bundle, invoke: Invoke, tmp_
     result = invoke("forget", "samples", "--schema", "own")
     assert result.returncode == 2
     assert "samples has no rowid" in result.stderr
+
+
+def test_ctrl_c_while_it_looks(bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "own" / "sql" / "retention" / "slow.sql"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "-- Metrics, after a long search\n-- older-than: 1 day\n"
+        "DELETE FROM metrics WHERE timestamp < :before AND (WITH RECURSIVE n(i) AS (SELECT 1"
+        " UNION ALL SELECT i + 1 FROM n WHERE i < 1e9) SELECT count(*) FROM n) > 1;\n"
+    )
+    bundle.sql("INSERT INTO metrics (timestamp, metric_name, metric_value) VALUES ('', '', 1)")
+    before = digests(bundle.path)
+    with subprocess.Popen(
+        invoke_command("forget", "slow", "--schema", "own"),
+        cwd=tmp_path,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert (process.returncode, "interrupted" in said) == (130, True)
+    assert digests(bundle.path) == before
