@@ -13,12 +13,11 @@ from ..declared.declaration import Declared
 from ..schema.create_table import Definition, definitions, plain
 from ..schema.difference import OtherTable
 from ..schema.model import Column, Schema, Table, affinity_of
-from ..schema.table_changes import MissingColumn
+from ..schema.table_changes import MissingColumn, may_be_violated
 from ..schema.table_text import comes_with, reformed
 from ..schema.text import fold, quoted
-from .broken_rows import guards_of
 from .by_text import by_text, prove
-from .statement import Statement
+from .statement import Guard, Statement
 
 
 def change_tables(
@@ -46,11 +45,16 @@ def change_tables(
 
             statements[name] = rebuild(declared, live, step, one, text)
             continue
+        guards: tuple[Guard, ...] = ()
+        if any(map(may_be_violated, left)):
+            from .broken_rows import guards_of  # only what restricts rows pays for this import
+
+            guards = guards_of(declared, live, one._replace(changes=left))
         first = Statement(
             "",
             "\n  ".join([f"table {table.name}, by editing its text:", *map(str, left)]),
             (("tables_changed", table.name),),
-            guards_of(declared, live, one._replace(changes=left)),
+            guards,
         )
         statements[name] += by_text(live, "table", table.name, text, first)
     return statements

@@ -68,18 +68,22 @@ def definitions(sql: str) -> tuple[Definition, ...]:
     depth = 0
     for token in _meaning(sql):
         word, text, _, _ = token
-        depth -= text == ")"
-        if (depth == 1 and text == ",") or (depth == 0 and part):
+        if text == "(":
+            depth += 1
+            if depth == 1:
+                continue
+        elif text == ")":
+            depth -= 1
+            if depth == 0 and part:
+                found.append(_definition(sql, part))
+                break
+        elif depth == 1 and (text == "," or (word in _CONSTRAINTS and _is_whole(part))):
             found.append(_definition(sql, part))
             part = []
-            if depth == 0:
-                break
-        elif depth >= 1:
-            if depth == 1 and word in _CONSTRAINTS and _is_whole(part):
-                found.append(_definition(sql, part))
-                part = []
+            if text == ",":
+                continue
+        if depth:
             part.append(token)
-        depth += text == "("
     return tuple(found)
 
 
@@ -170,9 +174,14 @@ def reference_of(definition: Definition, clause: Clause) -> Reference | None:
     """Parse a REFERENCES or FOREIGN KEY clause; None for any other clause."""
     if clause.keyword not in ("references", "foreign"):
         return None
-    found = _meaning(clause.text)
+    return _reference(fold(definition.column), clause.text)
+
+
+@lru_cache(maxsize=256)
+def _reference(column: str, clause: str) -> Reference:
+    found = _meaning(clause)
     at = _place(found, "references")
-    columns = (fold(definition.column),) if definition.column else _names(found[:at])
+    columns = (column,) if column else _names(found[:at])
     return Reference(columns, fold(unquoted(found[at + 1][1])), _names(found[at + 2 :]))
 
 
@@ -257,18 +266,27 @@ def _clauses(sql: str, part: list[Token]) -> Iterator[Clause]:
     """The clauses of a column, without its name."""
     starts: list[tuple[str, int]] = []
     depth, before, is_named = 0, "", False
-    for (word, text, start, _), (follows, *_) in zip(part, [*part[1:], _END], strict=False):
-        if word in _CLAUSES and not depth and before not in _GOES_ON and follows != "deferrable":
+    following = [*part[1:], _END]
+    for at, (word, text, start, _) in enumerate(part):
+        if text == "(":
+            depth += 1
+        elif text == ")":
+            depth -= 1
+        elif (
+            word in _CLAUSES
+            and not depth
+            and before not in _GOES_ON
+            and following[at][0] != "deferrable"
+        ):
             if is_named:  # CONSTRAINT name CHECK: the name belongs to it
                 starts[-1] = (word, starts[-1][1])
             else:
                 starts.append((word, start))
             is_named = word == "constraint"
-        depth += (text == "(") - (text == ")")
         # A name, the action after SET, and ALWAYS in a type's name do not affect what follows.
         is_name = before in ("constraint", "set") or (word == "always" and before != "generated")
         before = "" if is_name else word
-    ends = [*(start for _, start in starts[1:]), part[-1][3] if part else 0]
-    for (keyword, start), end in zip(starts, ends, strict=False):
-        text = sql[start:end].strip(SPACE)
+    starts.append(("", part[-1][3] if part else 0))
+    for (keyword, start), (_, end) in pairwise(starts):
+        text = sql[start:end].rstrip(SPACE)
         yield Clause(keyword, plain(text), text, start)

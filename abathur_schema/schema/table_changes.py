@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import product
-from typing import NamedTuple
 
 from sqlite_utils.db import ForeignKey
 
@@ -11,20 +10,25 @@ from .model import CheckConstraint, Column, Schema, Table, reference, spelled
 from .text import fold
 
 
-class MissingColumn(NamedTuple):
+class MissingColumn:
     """A declared column that does not exist."""
 
-    column: Column
+    __match_args__ = ("column",)
+
+    def __init__(self, column: Column) -> None:
+        self.column = column
 
     def __str__(self) -> str:
         return f"column {self.column.name} is missing"
 
 
-class OtherColumn(NamedTuple):
+class OtherColumn:
     """A column with another type, NOT NULL or DEFAULT, or generated where it must be stored."""
 
-    declared: Column
-    live: Column
+    __match_args__ = ("declared", "live")
+
+    def __init__(self, declared: Column, live: Column) -> None:
+        self.declared, self.live = declared, live
 
     def __str__(self) -> str:
         return "; ".join(self._lines())
@@ -48,12 +52,13 @@ class OtherColumn(NamedTuple):
             yield f"column {name} is generated; declared is a stored value"
 
 
-class OtherClauses(NamedTuple):
+class OtherClauses:
     """Another COLLATE or ON CONFLICT on a column or a table constraint."""
 
-    of: str
-    declared: tuple[str, ...]
-    live: tuple[str, ...]
+    __match_args__ = ("of", "declared", "live")
+
+    def __init__(self, of: str, declared: tuple[str, ...], live: tuple[str, ...]) -> None:
+        self.of, self.declared, self.live = of, declared, live
 
     def __str__(self) -> str:
         return (
@@ -63,21 +68,25 @@ class OtherClauses(NamedTuple):
         )
 
 
-class OtherPrimaryKey(NamedTuple):
+class OtherPrimaryKey:
     """A different PRIMARY KEY."""
 
-    declared: tuple[str, ...]
-    live: tuple[str, ...]
+    __match_args__ = ("declared", "live")
+
+    def __init__(self, declared: tuple[str, ...], live: tuple[str, ...]) -> None:
+        self.declared, self.live = declared, live
 
     def __str__(self) -> str:
         return f"PRIMARY KEY is ({', '.join(self.live)}); declared is ({', '.join(self.declared)})"
 
 
-class OtherOption(NamedTuple):
+class OtherOption:
     """AUTOINCREMENT, WITHOUT ROWID or STRICT present but not declared, or the reverse."""
 
-    option: str
-    is_declared: bool
+    __match_args__ = ("option", "is_declared")
+
+    def __init__(self, option: str, is_declared: bool) -> None:
+        self.option, self.is_declared = option, is_declared
 
     def __str__(self) -> str:
         return (
@@ -87,39 +96,49 @@ class OtherOption(NamedTuple):
         )
 
 
-class MissingCheck(NamedTuple):
+class MissingCheck:
     """A declared CHECK that does not exist."""
 
-    check: CheckConstraint
+    __match_args__ = ("check",)
+
+    def __init__(self, check: CheckConstraint) -> None:
+        self.check = check
 
     def __str__(self) -> str:
         return f"CHECK ({self.check.expression}) is missing"
 
 
-class MissingUnique(NamedTuple):
+class MissingUnique:
     """A declared UNIQUE that does not exist; `columns` are folded, with COLLATE unless BINARY."""
 
-    columns: tuple[str, ...]
+    __match_args__ = ("columns",)
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        self.columns = columns
 
     def __str__(self) -> str:
         return f"UNIQUE ({', '.join(self.columns)}) is missing"
 
 
-class MissingForeignKey(NamedTuple):
+class MissingForeignKey:
     """A declared foreign key that does not exist."""
 
-    key: ForeignKey
+    __match_args__ = ("key",)
+
+    def __init__(self, key: ForeignKey) -> None:
+        self.key = key
 
     def __str__(self) -> str:
         return f"foreign key {spelled(self.key)} is missing"
 
 
-class OtherAction(NamedTuple):
+class OtherAction:
     """A foreign key with another ON DELETE or ON UPDATE."""
 
-    key: ForeignKey
-    event: str
-    live: str
+    __match_args__ = ("key", "event", "live")
+
+    def __init__(self, key: ForeignKey, event: str, live: str) -> None:
+        self.key, self.event, self.live = key, event, live
 
     def __str__(self) -> str:
         return (
@@ -128,13 +147,15 @@ class OtherAction(NamedTuple):
         )
 
 
-class FormerForeignKey(NamedTuple):
+class FormerForeignKey:
     """A foreign key of an older form that would reject rows which are now allowed; or one of a
     declared column whose parent table does not exist, so that SQLite refuses every write.
     """
 
-    key: ForeignKey
-    is_dangling: bool
+    __match_args__ = ("key", "is_dangling")
+
+    def __init__(self, key: ForeignKey, is_dangling: bool) -> None:
+        self.key, self.is_dangling = key, is_dangling
 
     def __str__(self) -> str:
         why = (
@@ -157,6 +178,16 @@ TableChange = (
     | OtherAction
     | FormerForeignKey
 )
+
+
+def may_be_violated(change: TableChange) -> bool:
+    """Whether rows that exist may violate the declared form."""
+    match change:
+        case OtherAction() | FormerForeignKey():
+            return False
+        case OtherColumn(declared, live):
+            return declared.notnull and not live.notnull
+    return True
 
 
 def table_changes(

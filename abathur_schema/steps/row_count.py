@@ -21,7 +21,7 @@ def counting(
     progress: Progress, connection: sqlite3.Connection, statement: Statement
 ) -> Iterator[None]:
     """Show the progress of `statement` while it runs inside; do nothing where nobody can see it."""
-    if not progress.is_shown or not statement.table:
+    if not statement.table or not progress.is_shown:
         yield
         return
     (rows,) = connection.execute(f"SELECT count(*) FROM {quoted(statement.table)}").fetchone()
