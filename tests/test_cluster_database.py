@@ -103,7 +103,7 @@ async def test_search_and_what_it_tells_of_itself(db: Database) -> None:
     checks = await db.verify()
     assert {check.status for check in checks} == {"pass", "info"}
     (apart,) = [check for check in checks if check.name == "left out on a cluster"]
-    assert apart.count == 4
+    assert apart.number == 4
     with pytest.raises(UsageError, match="has no path"):
         _ = db.path
 

@@ -159,8 +159,8 @@ def _say_checks(run: Run, manner: Manner) -> None:
             else:
                 for line in wrapped(on_one_line(finding), 4, sys.stdout):
                     say(line)
-        if check.count > MAX_SHOWN:
-            say(f"    and {check.count - MAX_SHOWN} more; see the report")
+        if check.number > MAX_SHOWN:
+            say(f"    and {check.number - MAX_SHOWN} more; see the report")
     for remedy in run.remedies:
         first, *more = wrapped(f"what to do: {remedy}", 2, sys.stdout)
         say(Painted(first, STRONG))

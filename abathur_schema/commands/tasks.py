@@ -101,7 +101,7 @@ def run_task(
         declared = declared.chosen(seen.schema) if seen else declared
         run = Run(task, path, declared, reports=unless_default(folder))
         progress = Progress(sys.stderr)
-        target = Target(path, declared, run.made, progress, task == "init", seen=seen)
+        target = Target(path, declared, run.made, progress, asks_rows=task == "init", seen=seen)
         copy_to = (lambda: draft.folder(BEFORE)) if backup else None
         with closing(target), closing(run_chain(run, target, copy_to)) as events:
             for event in events:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from ..errors import UsageError
@@ -51,10 +52,10 @@ class SqlFiles:
     def run(self, path: Path, step: str) -> None:
         """Run the file that declares the objects of `step`. Raises UsageError naming the file."""
         for text in read_statements(path):
-            match sql_text.tokens(text):
-                case [("word", "insert"), ("word", "into"), (_, name), *_] if self.steps[step][
-                    -1:
-                ] == (name,):
+            match [*islice(sql_text.each_token(text), 3)]:
+                case [("word", "insert"), ("word", "into"), (_, name)] if self.steps[step][-1:] == (
+                    name,
+                ):
                     self._run(path, text)
                     self.contents[name] = text
                 case _:

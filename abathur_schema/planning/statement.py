@@ -1,7 +1,6 @@
 """The statements of a plan, and the outcome of running them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -47,17 +46,25 @@ class Attempt:
         self.error: Exception | None = None
 
 
-@dataclass
 class Step:
     """The outcome of one step; `duration_ms` covers all attempts, `failed_checks` is the number of
     failed checks when the step is `verify`.
     """
 
-    name: str
-    attempts: list[Attempt] = field(default_factory=list)
-    duration_ms: float = 0.0
-    skipped: bool = False
-    failed_checks: int = 0
+    def __init__(
+        self,
+        name: str,
+        attempts: Sequence[Attempt] = (),
+        duration_ms: float = 0.0,
+        *,
+        skipped: bool = False,
+        failed_checks: int = 0,
+    ) -> None:
+        self.name = name
+        self.attempts = [*attempts]
+        self.duration_ms = duration_ms
+        self.skipped = skipped
+        self.failed_checks = failed_checks
 
     @property
     def error(self) -> Exception | None:

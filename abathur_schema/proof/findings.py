@@ -3,7 +3,6 @@
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..declared.check_files import CheckFile
@@ -19,10 +18,9 @@ EACH = "table :table,"
 """The prefix of a finding about one table, where the check file does not set one (`each:`)."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """The outcome of a check. `status` is pass, fail or info; `count` is the number of findings, of
-    which the first `MAX_FINDINGS` are kept, and `counts` what they are called, if anything;
+class Check(NamedTuple):
+    """The outcome of a check. `status` is pass, fail or info; `number` counts the findings, of
+    which the first `MAX_FINDINGS` are kept, and `counts` is what they are called, if anything;
     `remedy` says what to do when it fails. `completed` is false when the check was aborted.
     `duration_ms` is the total of its parts, which may have run in parallel.
     """
@@ -31,7 +29,7 @@ class Check:
     kind: str
     status: str
     findings: tuple[str, ...]
-    count: int
+    number: int
     duration_ms: float
     counts: str = ""
     completed: bool = True

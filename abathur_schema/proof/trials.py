@@ -130,10 +130,13 @@ def subtree_faults(copy: sqlite3.Connection, declared: Schema, file: CheckFile) 
             below.setdefault(":".join(parts[:length]), set()).add(name)
     if not below:
         yield f"checks/accepts/ gives {table} no rows to try it on"
+    query = file.statements[0].removesuffix(";")
     for root in sorted(root for root, names in below.items() if names != {root}):
-        cursor = copy.execute(file.statements[0], {**parameters, "namespace": root})
-        position = [fold(described[0]) for described in cursor.description].index(fold(column))
-        found = {row[position] for row in cursor}
+        rows = copy.execute(
+            f"SELECT found.{quoted(column)} FROM ({query}) AS found",
+            {**parameters, "namespace": root},
+        )
+        found = {name for (name,) in rows}
         for name in sorted(found - below[root]):
             yield f"below {root!r} it returns {name!r}"
         for name in sorted(below[root] - found):

@@ -115,7 +115,7 @@ def _validation(run: Run) -> Iterator[str]:
             yield f"{step.name}: as declared"
     for check in run.checks or ():
         if check.counts and check.completed:
-            yield f"{check.name}: {check.count} {check.counts}"
+            yield f"{check.name}: {check.number} {check.counts}"
         elif check.kind == "holds":
             yield f"{check.name}: " + ("ok" if check.status == "pass" else check.findings[-1])
     if run.checks is not None:

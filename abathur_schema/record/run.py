@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from string import Template
@@ -22,7 +21,6 @@ if TYPE_CHECKING:  # only a failure imports it
     from ..storage.kept import PreservedState
 
 
-@dataclass
 class Run:
     """One run of a task. `declared` is what must exist; `checks` is None if `verify` did not run;
     `made` are the folders and files that the run created; `live` is the schema read back at the end
@@ -32,19 +30,26 @@ class Run:
     `preserves` is false for a task whose failure leaves the database as it was.
     """
 
-    task: str
-    database: Place
-    declared: Declared
-    steps: list[Step] = field(default_factory=list)
     checks: list[Check] | None = None
-    made: list[Path] = field(default_factory=list)
-    live: Schema | None = None
     preserved: "PreservedState | None" = None
     copy: "PreservedState | None" = None
     violations: Violations | None = None
     rows: Mapping[str, int] | None = None
-    reports: Path | None = None
-    preserves: bool = True
+
+    def __init__(
+        self,
+        task: str,
+        database: Place,
+        declared: Declared,
+        *,
+        live: Schema | None = None,
+        reports: Path | None = None,
+        preserves: bool = True,
+    ) -> None:
+        self.task, self.database, self.declared = task, database, declared
+        self.live, self.reports, self.preserves = live, reports, preserves
+        self.steps: list[Step] = []
+        self.made: list[Path] = []
 
     @property
     def file(self) -> Path:

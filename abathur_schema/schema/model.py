@@ -66,8 +66,7 @@ class IndexColumn(NamedTuple):
         return self.compared + (" DESC" if self.descending else "")
 
 
-@dataclass(frozen=True)
-class Index:
+class Index(NamedTuple):
     """An index; `origin` is c (CREATE INDEX), u (UNIQUE) or pk; `where` is its row condition."""
 
     name: str
@@ -77,7 +76,7 @@ class Index:
     columns: tuple[IndexColumn, ...]
     where: str = ""
     expressions: str = ""
-    sql: str = field(default="", compare=False, repr=False)
+    sql: str = ""
 
     def __str__(self) -> str:
         columns = ", ".join(map(str, self.columns))

@@ -70,7 +70,11 @@ def tokens(sql: str) -> tuple[Token, ...]:
 
     Cached because the text of a live object is usually that of the declared one.
     """
-    found = []
+    return tuple(each_token(sql))
+
+
+def each_token(sql: str) -> Iterator[Token]:
+    """The same one by one, for who needs only the first."""
     for match in TOKEN.finditer(sql):
         kind, text = str(match.lastgroup), match.group()
         if kind == "quoted":
@@ -80,8 +84,7 @@ def tokens(sql: str) -> tuple[Token, ...]:
         elif kind == "word":
             text = fold(text)
         if kind != "space":
-            found.append(Token(kind, text))
-    return tuple(found)
+            yield Token(kind, text)
 
 
 def normal(expression: str | None) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -47,7 +46,6 @@ def _file(path: Place) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-@dataclass
 class Target:
     """The database that steps give the `declared` form; its folder and file are created when the
     first step opens it.
@@ -57,14 +55,23 @@ class Target:
     files of unknown origin. `seen` is what has already been read.
     """
 
-    path: Place
-    declared: Declared
-    made: list[Path] = field(default_factory=list)
-    progress: Progress = field(default_factory=lambda: Progress(None))
-    asks_rows: bool = False
-    guarded: bool = True
-    seen: Seen | None = None
-    _planned: dict[str, tuple[Schema, list[Statement]]] = field(default_factory=dict)
+    def __init__(
+        self,
+        path: Place,
+        declared: Declared,
+        made: list[Path] | None = None,
+        progress: Progress | None = None,
+        *,
+        asks_rows: bool = False,
+        guarded: bool = True,
+        seen: Seen | None = None,
+    ) -> None:
+        self.path, self.declared = path, declared
+        self.made = [] if made is None else made
+        self.progress = progress or Progress(None)
+        self.asks_rows, self.guarded = asks_rows, guarded
+        self.seen = seen
+        self._planned: dict[str, tuple[Schema, list[Statement]]] = {}
 
     @cached_property
     def connection(self) -> sqlite3.Connection:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ..declared.declaration import Declared
 from ..errors import UsageError
-from .processes import named, processes_with
 
 AUTOCHECKPOINT = "wal_autocheckpoint"
 
@@ -34,6 +33,8 @@ def beside(database: Path, declared: Declared) -> Declared:
 
 def leave_log_to_litestream(database: Path) -> None:
     """Raise UsageError while a Litestream that this user can see has the database open."""
+    from .processes import named, processes_with  # a look at the folder does not pay for it
+
     for process in processes_with(database):
         with suppress(OSError):
             if Path("/proc", str(process), "comm").read_text("utf-8") == "litestream\n":
