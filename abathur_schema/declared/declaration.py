@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -60,15 +59,8 @@ NO_FTS5 = f"this SQLite ({sqlite3.sqlite_version}) has no FTS5, which full-text 
 Settings = tuple[Setting, ...]
 
 
-@dataclass(frozen=True)
-class Declared:
-    """What must exist: the schema, the statement that creates each object, and the step it is in.
-
-    `creates` is keyed by the folded name of an object; `contents` has the statement that fills a
-    virtual table; `steps` lists, for each step, the names its files declare, in order. `own` is the
-    folder of a schema of one's own, if any; `left_out` says why the optional step of a database is
-    not among the steps, if so.
-    """
+class DeclaredFields(NamedTuple):
+    """What is read of `sql/`."""
 
     schema: Schema
     creates: Mapping[str, str]
@@ -79,6 +71,16 @@ class Declared:
     fills: Fills
     own: Path | None = None
     left_out: str = ""
+
+
+class Declared(DeclaredFields):
+    """What must exist: the schema, the statement that creates each object, and the step it is in.
+
+    `creates` is keyed by the folded name of an object; `contents` has the statement that fills a
+    virtual table; `steps` lists, for each step, the names its files declare, in order. `own` is the
+    folder of a schema of one's own, if any; `left_out` says why the optional step of a database is
+    not among the steps, if so.
+    """
 
     @property
     def names(self) -> list[str]:
@@ -114,7 +116,7 @@ class Declared:
                 for token in sql_text.tokens((bundled("sql") / f"{SEARCH}.sql").read_text())
             }
             is_ours = any(fold(table.name) in words for table in virtual)
-            return replace(self, left_out=NO_FTS5) if is_ours else self
+            return self._replace(left_out=NO_FTS5) if is_ours else self
         whole = declared(self.own, search=True)
         names = whole.steps[SEARCH]
         is_chosen = len(differences(whole.schema, live, names)) < len(names)
@@ -182,10 +184,13 @@ def declared(own: Path | None = None, *, search: bool = False) -> Declared:
     for fill in fills.values():
         if fill.column not in getattr(schema.tables.get(fill.table), "column", ()):
             raise UsageError(f"{fill.path} fills a column that sql/ does not declare. Fix it.")
+    tables = {**schema.tables}
     for key in former:
-        if not (table := schema.tables.get(key.table)):
+        if not (table := tables.get(key.table)):
             raise UsageError(f"{key.path} is about a table that sql/ does not declare. Fix it.")
-        table.former_keys.add(key.reference)
+        known = table.former_keys | {key.reference}
+        tables[key.table] = table._replace(former_keys=known)
+    schema = schema._replace(tables=tables)
     parts = made.creates, made.contents, made.steps
     return Declared(schema, *parts, settings, upgrades, fills, own)
 

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterator, Sequence, Set
 from contextlib import closing, suppress
-from dataclasses import replace
 
 from ..errors import CannotReconcileError
 from ..schema.create_table import definitions, reference_of
@@ -47,7 +46,7 @@ def prove(
         for one, _ in some:
             tables[fold(one.live.name)] = trial.tables[fold(one.live.name)]
             indexes.update((fold(index.name), index) for index in trial.indexes_on(one.live.name))
-    made = replace(live, tables=tables, indexes=indexes)
+    made = live._replace(tables=tables, indexes=indexes)
     for one, _ in texts:
         new = tables[fold(one.live.name)]
         wrong = [str(change) for change in table_changes(declared, made, one.declared, new)]

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
-from dataclasses import replace
 from typing import TypeVar
 
 from ..schema.model import Schema
@@ -34,8 +33,7 @@ def after(live: Schema, statements: Sequence[Statement]) -> Schema:
                 copy.execute(statement.sql)
             apart -= drops
         made = read_schema(copy)
-    return replace(
-        made,
+    return made._replace(
         tables=_with(made.tables, live.tables, apart),
         indexes=_with(made.indexes, live.indexes, apart),
         views=_with(made.views, live.views, apart),

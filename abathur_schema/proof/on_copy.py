@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterator, Sequence, Set
 from contextlib import closing
-from dataclasses import replace
 
 from ..declared.check_files import CheckFile
 from ..declared.declaration import Declared
@@ -82,7 +81,7 @@ def _only_declared(declared: Schema, live: Schema, wanted: Table, table: Table) 
         only_declared,  # only a table in another form pays for this import
     )
 
-    return replace(table, sql=only_declared(declared, live, wanted, table))
+    return table._replace(sql=only_declared(declared, live, wanted, table))
 
 
 def _subtrees(copy: sqlite3.Connection, declared: Declared) -> Iterator[Check]:

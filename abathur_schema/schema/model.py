@@ -5,7 +5,6 @@ Names are compared as SQLite does, ignoring case; mappings are keyed by folded n
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
@@ -112,11 +111,8 @@ class Trigger(NamedTuple):
     sql: str
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table; `kind` is table, virtual or shadow. `columns` are in table order. `former_keys` are
-    foreign keys that a declared table must no longer have.
-    """
+class TableFields(NamedTuple):
+    """What is read of a table."""
 
     name: str
     kind: str
@@ -124,8 +120,14 @@ class Table:
     foreign_keys: frozenset[ForeignKey]
     without_rowid: bool
     strict: bool
-    sql: str = field(repr=False)
-    former_keys: set[Reference] = field(default_factory=set, compare=False, repr=False)
+    sql: str
+    former_keys: frozenset[Reference] = frozenset()
+
+
+class Table(TableFields):
+    """A table; `kind` is table, virtual or shadow. `columns` are in table order. `former_keys` are
+    foreign keys that a declared table must no longer have.
+    """
 
     @cached_property
     def column(self) -> Mapping[str, Column]:
@@ -176,17 +178,20 @@ class Table:
         return clauses_by_name(self.sql)
 
 
-@dataclass(frozen=True)
-class Schema:
-    """The whole schema of a database; `indexes` include those that SQLite created for constraints,
-    `statistics` are the tables of ANALYZE.
-    """
+class SchemaFields(NamedTuple):
+    """What is read of a database."""
 
     tables: Mapping[str, Table]
     indexes: Mapping[str, Index]
     views: Mapping[str, View]
     triggers: Mapping[str, Trigger]
     statistics: tuple[str, ...] = ()
+
+
+class Schema(SchemaFields):
+    """The whole schema of a database; `indexes` include those that SQLite created for constraints,
+    `statistics` are the tables of ANALYZE.
+    """
 
     def named(self, name: str) -> "Table | Index | View | Trigger":
         """The object with this folded name. Raises KeyError."""

@@ -78,7 +78,7 @@ def _read(connection: sqlite3.Connection) -> Schema:
                 for key in database.table(found.name).foreign_keys
             )
             if keys:
-                tables[name] = replace(found, foreign_keys=keys)
+                tables[name] = found._replace(foreign_keys=keys)
     statistics = tuple(name for _, name in text if name in ("sqlite_stat1", "sqlite_stat4"))
     return Schema(tables, _indexes(connection, text), views, triggers, statistics)
 

@@ -3,7 +3,6 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Set
-from dataclasses import replace
 from typing import NamedTuple
 
 from sqlite_utils.db import ForeignKey
@@ -44,7 +43,7 @@ def violations(
     unchecked = set()
     for table in live.tables.values():
         asked = [key for key in table.foreign_keys if named(key) not in leave_out]
-        if all_hold(connection, live, replace(table, foreign_keys=frozenset(asked))):
+        if all_hold(connection, live, table._replace(foreign_keys=frozenset(asked))):
             continue
         try:
             for key, line in _rows(connection, table.name):

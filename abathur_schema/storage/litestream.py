@@ -2,7 +2,6 @@
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from ..declared.declaration import Declared
@@ -28,7 +27,7 @@ def beside(database: Path, declared: Declared) -> Declared:
         else one
         for one in declared.settings
     )
-    return replace(declared, settings=tuple(settings))
+    return declared._replace(settings=tuple(settings))
 
 
 def leave_log_to_litestream(database: Path) -> None:
