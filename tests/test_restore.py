@@ -183,6 +183,9 @@ def test_to_a_place_where_nothing_is(upgraded: tuple[Bundle, Path], tmp_path: Pa
     bundle.path = tmp_path / "new.db"
     assert restore(bundle, state / "database.db") == 0
     assert bundle.path.read_bytes() == (state / "database.db").read_bytes()
+    usual = tmp_path / "usual"
+    usual.touch()
+    assert bundle.path.stat().st_mode == usual.stat().st_mode
     report = bundle.report()
     assert report["copy_before"] is None
     assert report["deliverables"]["files_created"] == [str(bundle.path)]

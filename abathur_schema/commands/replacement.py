@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..declared.declaration import Settings
+from ..diagnosis import DISK_FAILED, FULL, LOCKED, NOT_OPENED, recognize
 from ..errors import UsageError
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect, fully_synced, look
 from ..storage.durable_files import sync_folder
@@ -46,10 +47,8 @@ def alone(database: Path, settings: Settings) -> Iterator[str | None]:
         return
     if others := processes_with(database):
         raise UsageError(in_use(database, f" ({', '.join(map(named, others))})"))
-    try:
-        look(database, settings)
-        connection = connect(database, "rw", settings)
-    except NOT_READABLE:
+    connection = _opened(database, settings)
+    if connection is None:
         yield None
         return
     with closing(connection):
@@ -63,6 +62,22 @@ def alone(database: Path, settings: Settings) -> Iterator[str | None]:
                     with fully_synced(connection, settings):
                         connection.execute("PRAGMA journal_mode = WAL")
             raise
+
+
+def _opened(database: Path, settings: Settings) -> sqlite3.Connection | None:
+    """A connection to the database, or None where its content is no database. Raises UsageError
+    where somebody has locked it, and sqlite3.Error where nothing is known about its content.
+    """
+    try:
+        look(database, settings)
+        return connect(database, "rw", settings)
+    except NOT_READABLE as error:
+        cause = recognize(error, database)
+        if cause is LOCKED:
+            raise UsageError(in_use(database, "")) from error
+        if cause in (*NOT_OPENED, FULL, DISK_FAILED):
+            raise
+        return None
 
 
 def _lock(connection: sqlite3.Connection, database: Path, settings: Settings) -> str | None:
@@ -94,16 +109,39 @@ def in_use(database: Path, who: str) -> str:
     )
 
 
-def swap(staged: Path, database: Path) -> None:
-    """Give the copy the name of the database, and sync the folder."""
+def swap(staged: Path, database: Path, *, is_new: bool) -> None:
+    """Give the copy the name of the database, and sync the folder. Raises UsageError where nothing
+    was there (`is_new`) and somebody has made a file of that name meanwhile.
+    """
+    if is_new and database.exists():
+        raise UsageError(_made_meanwhile(database))
     # Files beside a database that SQLite cannot read are kept with it, and do not fit the new one.
     for suffix in COMPANIONS:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
     # Nor do those that SQLite removed: a power loss must not leave them beside the new one.
     sync_folder(database.parent)
-    staged.rename(database)
+    if is_new:
+        _link(staged, database)
+    else:
+        staged.rename(database)
     with suppress(OSError):  # renamed, though a power loss might undo it
         sync_folder(database.parent)
+
+
+def _link(staged: Path, database: Path) -> None:
+    """Rename, unless the name is in use."""
+    try:
+        os.link(staged, database)
+    except FileExistsError as error:
+        raise UsageError(_made_meanwhile(database)) from error
+    except OSError:  # a file system without hard links
+        staged.rename(database)
+    else:
+        staged.unlink()
+
+
+def _made_meanwhile(database: Path) -> str:
+    return f"somebody else has just made {database}. Look at it, or name another file."
 
 
 def remove(staged: Path) -> None:

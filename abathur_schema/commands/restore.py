@@ -6,6 +6,7 @@ may have the database open: they would go on writing to a file without a name.
 
 import json
 import os
+import re
 import sqlite3
 import stat
 import time
@@ -25,10 +26,10 @@ from ..record.report import AGENT
 from ..record.run import Run
 from ..schema.model import Schema
 from ..schema.reading import read_schema
-from ..schema.scratch import guard
+from ..schema.scratch import LARGEST_INT, guard
 from ..schema.stand_ins import is_lacking, with_stand_ins
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect, longest_time, read_back, size_of
-from ..storage.durable_files import create
+from ..storage.durable_files import DATABASE_MODE, FILE_MODE, create
 from ..storage.processes import named, processes_with
 from .replacement import alone, in_use, opened, place_beside, remove, swap
 
@@ -104,10 +105,12 @@ def restore(run: Run, state: Path, folder: Path | None, progress: Progress) -> S
             return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)
         # The file stays open until it has lost its name: closing it would release the lock.
         with opened(run.file) as old, alone(run.file, run.declared.settings) as mode:
-            if old:
+            left = [] if old else _left_without_it(run.file)
+            if old or left:
                 progress.now(f"{RESTORE}: keeping {run.file}")
                 keep_replaced(run, folder, old, in_wal_mode=mode == "wal")
-            else:
+                attempt.notes += (f"{path.name} was there without a database" for path in left)
+            if not old:
                 run.made.append(run.file)
             stop_if_asked()
             # Who comes in between waits for the lock, and then learns from SQLite that the file has
@@ -116,7 +119,7 @@ def restore(run: Run, state: Path, folder: Path | None, progress: Progress) -> S
             if others:
                 raise UsageError(in_use(run.file, f" ({', '.join(map(named, others))})"))
             attempt.running = statement
-            swap(staged, run.file)
+            swap(staged, run.file, is_new=old is None)
         run.live = restored
         attempt.ran.append(statement)
         attempt.running = None
@@ -128,6 +131,12 @@ def restore(run: Run, state: Path, folder: Path | None, progress: Progress) -> S
         with suppress(OSError):  # the next `restore` tries again
             remove(staged)
     return Step(RESTORE, [attempt], (time.perf_counter() - started) * 1000)
+
+
+def _left_without_it(database: Path) -> list[Path]:
+    """The logs that are left of a database whose file is gone: they may have its last writes."""
+    paths = (database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-journal"))
+    return [path for path in paths if path.exists() and path.stat().st_size]
 
 
 def replaced_by(state: Path, place: Place) -> Statement:
@@ -146,11 +155,12 @@ def _rehearsed(database: Path) -> list[str]:
 def stage(state: Path, staged: Path, database: Path) -> None:
     """Copy the preserved database, and its `-wal` if there is one, to `staged`."""
     remove(staged)  # left by a killed run
+    mode = FILE_MODE if database.exists() else DATABASE_MODE
     for suffix in ("", *COMPANIONS):
         source = state / f"database.db{suffix}"
         if source.exists() and suffix != "-shm":
             target = staged.with_name(staged.name + suffix)
-            with source.open("rb") as content, os.fdopen(create(target), "wb") as copy:
+            with source.open("rb") as content, os.fdopen(create(target, mode), "wb") as copy:
                 while chunk := content.read(CHUNK):
                     stop_if_asked()
                     copy.write(chunk)
@@ -197,11 +207,25 @@ def prove(staged: Path, state: Path, declared: Declared, notes: list[str]) -> Sc
     return live
 
 
+OF_ROWS = re.compile(r"(NULL|NUMERIC|TEXT|non-\w+) value in ")
+"""What `integrity_check` says of a row that breaks a constraint. SQLite lets such rows come to be,
+and those of a CHECK with time: they are what the state was, and no damage.
+"""
+
+
 def _damage(connection: sqlite3.Connection, notes: list[str]) -> str:
     """The first damage that SQLite finds, or `ok`."""
+    connection.execute("PRAGMA ignore_check_constraints = ON")
 
     def ask(check: str) -> str:
-        return str(connection.execute(f"PRAGMA {check}(1)").fetchone()[0])
+        broken: list[str] = []
+        for (line,) in connection.execute(f"PRAGMA {check}({LARGEST_INT})"):
+            if not OF_ROWS.match(line):
+                notes.extend(f"as the state was: {one}" for one in broken)
+                return str(line)
+            broken = broken or [line]
+        notes.extend(f"as the state was: {one}" for one in broken)
+        return "ok"
 
     try:
         return ask("integrity_check")

@@ -49,9 +49,9 @@ def keep_copy(run: Run, folder: Path) -> None:
     _hold(run, state)
 
 
-def keep_replaced(run: Run, folder: Path, opened: BinaryIO, *, in_wal_mode: bool) -> None:
+def keep_replaced(run: Run, folder: Path, opened: BinaryIO | None, *, in_wal_mode: bool) -> None:
     """Keep the files of the database, which is locked against writers, before they are replaced;
-    `opened` is the database file.
+    `opened` is the database file, None where only files beside it are left.
 
     Exclusive access required leaving WAL mode: `in_wal_mode` says that the database was in it.
     Raises NoCopyError when the files cannot be kept.

@@ -15,7 +15,7 @@ from ..schema.model import Schema
 from ..schema.reading import read_schema
 from ..schema.scratch import guard
 from ..storage.connection import connect, look, size_of
-from ..storage.durable_files import make_folders
+from ..storage.durable_files import DATABASE_MODE, create, make_folders
 
 
 class Seen(NamedTuple):
@@ -80,7 +80,7 @@ class Target:
             return connect(self.path, "rw", self.declared.settings)
         self.made += make_folders(self.path.parent, mode=0o777)
         try:
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+            os.close(create(self.path, DATABASE_MODE))
             self.made.append(self.path)
         except FileExistsError:
             if not self.seen or self.seen.file != _file(self.path):

@@ -9,6 +9,8 @@ from typing import BinaryIO
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+DATABASE_MODE = 0o644
+"""A database is for other programs, too: the user's umask decides."""
 
 CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM)
 """The errors of a folder that cannot be synced: not every file system supports it, and who may
@@ -34,9 +36,9 @@ def make_folders(folder: Path, mode: int = FOLDER_MODE) -> list[Path]:
     return made
 
 
-def create(path: Path) -> int:
+def create(path: Path, mode: int = FILE_MODE) -> int:
     """Create a file, open for writing. Raises FileExistsError when the name is in use."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
 
 
 @contextmanager
