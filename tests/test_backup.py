@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.bundle import Bundle
-from tests.support.commands import Invoke, environment, invoke_command, run
+from tests.support.commands import Invoke, environment, invoke_command, no_trace, run
 from tests.support.everything import everything
 from tests.support.fingerprints import digests, files_below
 from tests.support.kept import differences
@@ -141,6 +141,49 @@ def test_keep_removes_only_older_backups_of_this_database(
     assert len(with_report) == 6
 
 
+def test_keep_never_removes_the_new_one(bundle: Bundle, invoke: Invoke) -> None:
+    """Also when the clock was set back, so that an older one has a later name."""
+    assert invoke("backup").returncode == 0
+    (first,) = states(bundle)
+    later = first.rename(first.with_name("20990101T000000.000000Z-backup"))
+    assert invoke("backup", "--keep", "2").returncode == 0
+    new = Path(bundle.report()["copy_before"])
+    assert states(bundle) == [new, later]
+    assert invoke("backup", "--keep", "1").returncode == 0
+    assert states(bundle) == [Path(bundle.report()["copy_before"])]
+
+
+def test_older_one_that_cannot_be_removed_stays_whole(
+    bundle: Bundle, invoke: Invoke, tmp_path: Path
+) -> None:
+    """It is told, and removed by a later run; what a link leads to is nobody's to remove."""
+    assert invoke("backup", "kept").returncode == 0
+    (older,) = (tmp_path / "kept").iterdir()
+    with not_removable(older / "database.db"):
+        result = invoke("backup", "kept", "--keep", "1")
+    assert (result.returncode, f"note: {older} stays" in result.stderr) == (0, True)
+    no_trace(result)
+    assert {path.name for path in older.iterdir()} == {"database.db", "report.json"}
+    assert invoke("backup", "kept", "--keep", "1").returncode == 0
+    (newest,) = (tmp_path / "kept").iterdir()
+    moved = newest.rename(tmp_path / newest.name)
+    newest.symlink_to(moved)
+    assert invoke("backup", "kept", "--keep", "1").returncode == 0
+    assert newest.is_symlink()
+    assert (moved / "database.db").is_file()
+
+
+@contextmanager
+def not_removable(path: Path) -> Iterator[None]:
+    """A file that not even root can remove."""
+    if subprocess.run(["chattr", "+i", path], check=False).returncode:
+        pytest.skip("this file system cannot protect a file")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", path], check=True)
+
+
 def test_damage_is_found_and_nothing_older_removed(bundle: Bundle, invoke: Invoke) -> None:
     bundle.sql(FILL.format(2000))
     assert invoke("backup").returncode == 0
@@ -229,6 +272,8 @@ def test_rehearsal_proves_and_touches_nothing(bundle: Bundle, invoke: Invoke) ->
         (("--keep", "0"), "is not a number of backups"),
         (("--file", "abathur.db"), "is there already"),
         (("--file", "there.db"), "is there already"),
+        (("--file", "abathur.db-journal"), "is a name that SQLite uses beside"),
+        (("--file", "abathur.db-wal"), "is a name that SQLite uses beside"),
         (("folder", "--file", "new.db"), "not both"),
         (("--file", "new.db", "--keep", "2"), "Leave out --keep"),
     ],

@@ -81,7 +81,9 @@ def test_restore_alone_lists_the_states_newest_first(kept: Bundle, invoke: Invok
     ]
     assert found[1]["bytes"] > 1000
     kept.sql("DROP VIEW metrics")
-    assert invoke(*command[1:]).returncode == 0
+    assert invoke(*command[1:], INVOKE_DATABASE="another.db").returncode == 0
+    assert kept.rows("SELECT name FROM sqlite_schema WHERE name = 'metrics'") != []
+    assert not (kept.path.parent / "another.db").exists()
     assert "replaced by restore" in invoke("restore").stdout.splitlines()[1]
 
 

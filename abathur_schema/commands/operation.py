@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 
 from ..declared.declaration import BACKUP
 from ..errors import UsageError
@@ -15,7 +16,7 @@ from ..record.draft import BEFORE, Draft
 from ..record.preserved import keep_copy
 from ..record.run import Run
 from ..steps import preflight
-from ..storage.connection import read_back
+from ..storage.connection import COMPANIONS, read_back
 from ..storage.litestream import leave_log_to_litestream
 from ..upkeep import space
 from ..upkeep.backup import check_backup, make_backup, older_backups, remove_backup
@@ -102,6 +103,8 @@ def run_backup(
     target = preflight.path_of("backup", file, "a file, with --file PATH") if file else None
     if target and target.exists():
         raise UsageError(f"{target} is there already. Name another file; nothing was touched.")
+    if isinstance(path, Path) and target in {path.with_name(path.name + one) for one in COMPANIONS}:
+        raise UsageError(f"{target} is a name that SQLite uses beside {path}. Name another file.")
     with Draft(place, BACKUP, datetime.now(timezone.utc)) as draft:
         run = Run(BACKUP, path, declared, reports=unless_default(place), preserves=False)
         progress = Progress(sys.stderr)
@@ -112,7 +115,7 @@ def run_backup(
         else:
             run.live = read_back(path, declared.settings)
         code = end(run, draft, as_json=as_json)
-        for old in older_backups(into, path, most) if most and not code else ():
+        for old in older_backups(goal, path, most) if most and not code else ():
             if why := remove_backup(old):
                 say_wrong(f"note: {why}")
         return code

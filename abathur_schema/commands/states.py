@@ -9,9 +9,9 @@ from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
-from ..place import Place
 from ..record.draft import BEFORE, REPLACED
 from ..record.past import database_of, past_report
+from ..record.run import Run
 from ..wording import on_one_line, size
 
 
@@ -55,8 +55,11 @@ def _told(folder: Path, rest: str) -> tuple[str, str | None]:
     return reason or f"kept by {task}", None
 
 
-def list_states(database: Place, reports: Path, *, as_json: bool) -> str:
-    """The states of `database` as lines, each with the command that puts it back, or as JSON."""
+def list_states(run: Run, reports: Path, *, as_json: bool) -> str:
+    """The states of the database of a run as lines, each with the command that puts it back, or as
+    JSON.
+    """
+    database = run.database
     found = [one for one in states(reports) if one.database in (None, str(database))]
     if as_json:
         return json.dumps([{**one._asdict(), "folder": str(one.folder)} for one in found], indent=2)
@@ -64,8 +67,9 @@ def list_states(database: Place, reports: Path, *, as_json: bool) -> str:
         return f"no state of {database} is kept in {reports}"
     lines = [f"states of {database} that can be put back, newest first:"]
     for one in found:
+        folder = quote(os.path.relpath(one.folder))
         lines += [
             f"{one.time} UTC  {size(one.bytes):>9}  {on_one_line(one.reason)[:100]}",
-            f"  `invoke restore {quote(os.path.relpath(one.folder))}`",
+            f"  `invoke restore {folder} {run.options}`",
         ]
     return "\n".join(lines)

@@ -172,8 +172,9 @@ def run_restore(
     if state in (None, LEFT_OUT):
         from .states import list_states
 
-        place, folder, _ = preflight.check(RESTORE, database, reports)
-        say(list_states(place, folder, as_json=as_json))
+        place, folder, declared = preflight.check(RESTORE, database, reports, schema)
+        run = Run(RESTORE, place, declared, reports=unless_default(folder))
+        say(list_states(run, folder, as_json=as_json))
         return 0
     from .restore import check_state, restore  # only this task pays for the import
 

@@ -134,16 +134,21 @@ class Run:
         """A remedy with the path of the database in place of `$database`."""
         return Template(text).safe_substitute(database=quote(str(self.database)))
 
-    def concrete(self, text: str) -> str:
-        """A text in which each `invoke TASK` has the options that this run had."""
+    @property
+    def options(self) -> str:
+        """The options by which another task works on the same, in the same way."""
         options = ["--database", quote(str(self.database))]
         if self.reports:
             options += ["--reports", quote(str(self.reports))]
         if self.declared.own:
             options += ["--schema", quote(str(self.declared.own))]
+        return " ".join(options)
+
+    def concrete(self, text: str) -> str:
+        """A text in which each `invoke TASK` has the options that this run had."""
         return re.sub(
             r"`invoke ([a-z-]+(?: --[a-z-]+)*)`",
-            lambda match: f"`invoke {' '.join([match[1], *options])}`",
+            lambda match: f"`invoke {match[1]} {self.options}`",
             text,
         )
 

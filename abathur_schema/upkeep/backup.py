@@ -18,8 +18,8 @@ from ..record.run import Run
 from ..storage.connection import COMPANIONS
 from ..storage.kept import PreservedState, back_up
 
-FILES = {"database.db", "report.json"}
-"""What the folder of a backup has."""
+FILES = ("database.db", "report.json")
+"""What the folder of a backup has. The report goes last: without it nobody knows whose it is."""
 
 
 def make_backup(run: Run, place: Path, progress: Progress, *, as_file: bool) -> Step:
@@ -92,12 +92,15 @@ def _tidy(copy: Path) -> None:
                 copy.with_name(copy.name + suffix).unlink(missing_ok=True)
 
 
-def older_backups(folder: Path, database: Place, keep: int) -> Iterator[Path]:
-    """The backups of `database` in `folder` beyond the newest `keep`, oldest last. Only what this
+def older_backups(made: Path, database: Place, keep: int) -> Iterator[Path]:
+    """The backups of `database` beside `made` that are too many where `keep` are kept, oldest last.
+    The one that was just made is kept, also if the clock says that others are newer. Only what this
     command has made, of this database, and with nothing else in it.
     """
-    ours = sorted(folder.glob(f"[0-9]*Z-{BACKUP}"), key=lambda path: path.name, reverse=True)
-    yield from [one for one in ours if _is_backup_of(one, database)][keep:]
+    found = made.parent.glob(f"[0-9]*Z-{BACKUP}")
+    others = (one for one in found if one != made and not one.is_symlink())
+    ours = sorted(others, key=lambda path: path.name, reverse=True)
+    yield from [one for one in ours if _is_backup_of(one, database)][keep - 1 :]
 
 
 def _is_backup_of(folder: Path, database: Place) -> bool:
@@ -111,10 +114,12 @@ def _is_backup_of(folder: Path, database: Place) -> bool:
 
 def remove_backup(folder: Path) -> str | None:
     """Remove a backup; returns why it stays, if so."""
-    others = {path.name for path in folder.iterdir()} - FILES
-    if others:
-        return f"{folder} stays: it has other files ({', '.join(sorted(others)[:3])})"
-    for name in sorted(FILES, reverse=True):  # the report last: without it nobody knows whose it is
-        (folder / name).unlink(missing_ok=True)
-    folder.rmdir()
+    try:
+        if others := {path.name for path in folder.iterdir()}.difference(FILES):
+            return f"{folder} stays: it has other files ({', '.join(sorted(others)[:3])})"
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+    except OSError as error:
+        return f"{folder} stays: {error}"
     return None
