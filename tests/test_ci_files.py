@@ -35,8 +35,12 @@ def in_bash(script: str, folder: Path, **variables: str) -> subprocess.Completed
     )
 
 
-def action(folder: Path, **given: str) -> list[subprocess.CompletedProcess[str]]:
-    """Run the steps of the action in `folder`, with the inputs that are `given`."""
+def action(
+    folder: Path, *, workspace: Path = ROOT, **given: str
+) -> list[subprocess.CompletedProcess[str]]:
+    """Run the steps of the action in `folder`, with the inputs that are `given`; in its checkout,
+    which is the workspace.
+    """
     described: dict[str, Any] = read("action.yml")
     inputs = {name: one["default"] for name, one in described["inputs"].items()} | given
     temporary = folder / "runner"
@@ -44,7 +48,7 @@ def action(folder: Path, **given: str) -> list[subprocess.CompletedProcess[str]]
     variables = {
         "GITHUB_ACTIONS": "true",
         "GITHUB_ACTION_PATH": str(ROOT),
-        "GITHUB_WORKSPACE": str(folder),
+        "GITHUB_WORKSPACE": str(workspace),
         "GITHUB_OUTPUT": str(temporary / "output"),
         "GITHUB_STEP_SUMMARY": str(temporary / "summary.md"),
         "RUNNER_TEMP": str(temporary),
@@ -68,11 +72,15 @@ def test_action_proves_annotates_and_shows(bundle: Bundle, tmp_path: Path) -> No
     install, run, page = action(tmp_path, python=sys.executable)
     assert install.returncode == 0, install.stderr
     assert run.returncode == 1
-    assert "::error " in run.stderr
+    assert "::error file=sql/core-indexes.sql,line=" in run.stderr
     assert "2 of 94 checks failed" in (tmp_path / "runner" / "summary.md").read_text("utf-8")
     assert page.returncode == 0, page.stderr
     output = (tmp_path / "runner" / "output").read_text("utf-8")
     assert Path(output.strip().removeprefix("page=")).is_file()
+    (tmp_path / "runner" / "output").unlink()
+    _, wrong, none = action(tmp_path, python=sys.executable, database="nowhere.db")
+    assert (wrong.returncode, none.returncode) == (2, 0)
+    assert not (tmp_path / "runner" / "output").exists()
     _, planned = action(tmp_path, task="plan", python=sys.executable)
     assert planned.returncode == 1
     assert "would run 1 statement" in (tmp_path / "runner" / "summary.md").read_text("utf-8")
@@ -90,8 +98,13 @@ def test_hook_tries_the_declared_schema(sound: bool, tmp_path: Path) -> None:
     query = "-- Mine\n-- index: mine\nSELECT id FROM tasks WHERE created_by = :who;\n"
     (plans / "mine.sql").write_text(query)
     command = " ".join([hook["entry"], "--schema", shlex.quote(str(tmp_path / "own"))])
-    result = in_bash(command, tmp_path)
+    (tmp_path / "some where").mkdir()
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "mine").touch()
+    result = in_bash(command, tmp_path, TMPDIR=str(tmp_path / "some where"))
     assert (result.returncode, result.stdout) == (0 if sound else 2, "")
+    assert not [*(tmp_path / "some where").iterdir()]
+    assert (tmp_path / "some" / "mine").exists()
     assert ("no such column: x" in result.stderr) != sound
     files = re.compile(hook["files"])
     assert files.search("own/sql/core-indexes.sql")

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.support.commands import (
     in_shell,
     invoke_command,
     no_trace,
+    run,
 )
 from tests.support.fingerprints import files_below
 
@@ -30,6 +32,7 @@ WRONG_INPUT = {
     "a device": ("init", ["-d", "/dev/null"], "is not a regular file"),
     "a link to nothing": ("init", ["-d", "dangling.db"], "is a link to a file that does not"),
     "a path that is too long": ("init", ["-d", "x" * 300], "File name too long"),
+    "a name that SQLite cannot lengthen": ("init", ["-d", "x" * 250], "File name too long"),
     "an unknown option": ("init", ["--force"], "No idea what '--force' is!"),
     "an unknown task": ("initialise", [], "No idea what 'initialise' is!"),
     "an option without its value": ("init", ["-d"], "needed value and was not given one"),
@@ -82,6 +85,29 @@ def test_configuration_that_cannot_be_read(
         assert "Invoke's configuration cannot be read. Fix it:" in result.stderr
         no_trace(result)
         assert [path.name for path in tmp_path.iterdir()] == ["checkout"]
+
+
+def test_configuration_file_that_is_not_there(invoke: Invoke, tmp_path: Path) -> None:
+    """A slip in its name must not have another database made."""
+    result = invoke("-f", "nowhere.yaml", "init")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "there is no nowhere.yaml" in result.stderr
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("text", ["- a\n", "reports: {a: 1}\n", "database: [a\n"])
+@pytest.mark.parametrize("place", ["named", "home"])
+def test_configuration_of_the_console_command(place: str, text: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    file = tmp_path / "c.yaml" if place == "named" else home / ".invoke.yaml"
+    file.write_text(text)
+    options = ["-f", str(file)] if place == "named" else []
+    console = str(Path(sys.executable).with_name("abathur-schema"))
+    result = run([console, *options, "status"], tmp_path, HOME=str(home))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "Invoke's configuration cannot be read. Fix it:" in result.stderr
+    no_trace(result)
 
 
 WRONG_CONFIGURATION = {

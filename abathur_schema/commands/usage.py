@@ -5,7 +5,8 @@ reports an unreadable configuration file with a stack trace.
 """
 
 from collections.abc import Callable
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 from invoke import program
 from invoke.config import Config
@@ -32,13 +33,31 @@ def _error(self: ParseMachine, msg: str) -> NoReturn:
     raise CommandLineError(msg, self)
 
 
-def _explained(load: Callable[[Config, bool], None]) -> Callable[[Config, bool], None]:
-    def loaded(self: Config, merge: bool = True) -> None:
+READS = ("load_system", "load_user", "load_project", "load_runtime", "merge")
+"""The methods by which Invoke reads its configuration."""
+
+
+def _explained(read: Callable[..., None]) -> Callable[..., None]:
+    def explained(self: Config, *args: Any, **kwargs: Any) -> None:
         try:
-            load(self, merge)
+            read(self, *args, **kwargs)
+        except Exit:  # it is explained already
+            raise
         except Exception as error:  # each file format has its own errors
             message = f"Invoke's configuration cannot be read. Fix it:\n{error}"
             raise Exit(message, UsageError.exit_code) from error
+
+    return explained
+
+
+def _there(load: Callable[..., None]) -> Callable[..., None]:
+    """By itself, Invoke takes a file that does not exist (`-f FILE`) for an empty one."""
+
+    def loaded(self: Config, *args: Any, **kwargs: Any) -> None:
+        path = self._runtime_path
+        if path and not Path(path).exists():
+            raise FileNotFoundError(f"there is no {path}")
+        load(self, *args, **kwargs)
 
     return loaded
 
@@ -89,5 +108,6 @@ def exit_2_on_wrong_usage() -> None:
     ParseMachine.error = _error  # type: ignore[method-assign]
     complete = ParseMachine.complete_context
     ParseMachine.complete_context = _lenient(complete)  # type: ignore[method-assign, assignment]
-    Config.load_project = _explained(Config.load_project)  # type: ignore[method-assign, assignment]
-    Config.load_runtime = _explained(Config.load_runtime)  # type: ignore[method-assign, assignment]
+    Config.load_runtime = _there(Config.load_runtime)  # type: ignore[method-assign]
+    for name in READS:
+        setattr(Config, name, _explained(getattr(Config, name)))

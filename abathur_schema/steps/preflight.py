@@ -1,5 +1,6 @@
 """Checks made before anything is touched; whatever is wrong here is a UsageError."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -115,6 +116,7 @@ def check_paths(task: str, database: object, reports: object) -> tuple[Path, Pat
     folder = path_of("reports", reports, "a folder, with --reports DIR")
     try:
         found = _database(task, path)
+        _check_name(found)
     except OSError as error:
         raise UsageError(f"{path} cannot be a database: {error.strerror}. Name another.") from error
     place = _followed(folder)
@@ -164,6 +166,15 @@ def _database(task: str, path: Path) -> Path:
     if not os.access(path, os.R_OK):
         raise UsageError(f"{path} may not be read by this user. Run as the user who owns it.")
     return _followed(path)
+
+
+def _check_name(database: Path) -> None:
+    """Raise OSError where the names of the files that SQLite keeps beside it would be too long."""
+    try:
+        os.lstat(f"{database}{max(COMPANIONS, key=len)}")
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise
 
 
 def _followed(path: Path) -> Path:

@@ -19,7 +19,7 @@ def beside(database: Path, declared: Declared) -> Declared:
     paths = {database}
     with suppress(ValueError, OSError):  # no path at all, as others will say
         paths.add(Path(os.path.realpath(database)))
-    if not any(path.with_name(f".{path.name}-litestream").is_dir() for path in paths):
+    if not any(map(_has_folder, paths)):
         return declared
     settings = (
         one._replace(value="0", statement=f"PRAGMA {AUTOCHECKPOINT} = 0")
@@ -28,6 +28,13 @@ def beside(database: Path, declared: Declared) -> Declared:
         for one in declared.settings
     )
     return declared._replace(settings=tuple(settings))
+
+
+def _has_folder(database: Path) -> bool:
+    try:
+        return database.with_name(f".{database.name}-litestream").is_dir()
+    except (OSError, ValueError):  # such as a name that is too long: there can be none
+        return False
 
 
 def leave_log_to_litestream(database: Path) -> None:
