@@ -1,6 +1,8 @@
 """`restore` where users found it wrong: locked files, rows that break constraints, lost files."""
 
+import shutil
 import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from abathur_schema.commands.tasks import run_restore
 from tests.support import older
 from tests.support.bundle import Bundle
 from tests.support.commands import Faulty, no_trace
+from tests.support.machine import disk_of, needs_root
 
 
 def restore(bundle: Bundle, state: Path) -> int:
@@ -71,6 +74,28 @@ def test_log_that_is_left_of_a_lost_file_is_kept(upgraded: tuple[Bundle, Path]) 
     kept = Path(bundle.report()["copy_before"])
     assert (kept / "database.db-wal").read_bytes() == b"the last writes"
     assert bundle.rows("SELECT count(*) FROM audit") != [(0,)]
+
+
+def test_rehearsal_that_fails_keeps_nothing(upgraded: tuple[Bundle, Path], faulty: Faulty) -> None:
+    bundle, state = upgraded
+    before = [path.name for path in bundle.reports.iterdir() if path.is_dir()]
+    result, hits = faulty("fsync:error=ENOSPC:when=1", "restore", "--rehearse", str(state))
+    assert hits
+    assert result.returncode == 3
+    assert "likely cause: the disk that holds the database is full" in result.stderr
+    assert [path.name for path in bundle.reports.iterdir() if path.is_dir()] == before
+
+
+@needs_root
+def test_read_only_file_system_is_named(
+    upgraded: tuple[Bundle, Path], tmp_path: Path, capsys: Any
+) -> None:
+    bundle, state = upgraded
+    with disk_of(4_000_000, tmp_path / "disk") as disk:
+        bundle.path = Path(shutil.copy(bundle.path, disk))
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        assert restore(bundle, state) == 2
+    assert "is on a file system that is mounted read-only" in capsys.readouterr().err
 
 
 def test_database_that_is_made_meanwhile_is_left_alone(

@@ -86,6 +86,11 @@ def restore(run: Run, state: Path, folder: Path | None, progress: Progress) -> S
         raise UsageError(f"there is no folder {run.file.parent}. Make it, or name another file.")
     for path in (run.file.with_name(run.file.name + suffix) for suffix in ("", *COMPANIONS)):
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            if os.statvfs(path).f_flag & os.ST_RDONLY:
+                raise UsageError(
+                    f"{path} is on a file system that is mounted read-only (`findmnt -T {path}`"
+                    " names it). Restore to another one; nothing was touched."
+                )
             raise UsageError(
                 f"{path} may not be read and written by this user. Run as the user who owns it;"
                 " nothing was touched."

@@ -181,7 +181,9 @@ def run_restore(
     path, folder, declared = preflight.check(RESTORE, database, reports, schema)
     kept = check_state(state, path)
     with Draft(folder, RESTORE, datetime.now(timezone.utc)) as draft:
-        run = Run(RESTORE, path, declared, reports=unless_default(folder))
+        reports_in = unless_default(folder)
+        # A rehearsal touches nothing, so there is nothing to preserve when it fails.
+        run = Run(RESTORE, path, declared, reports=reports_in, preserves=not rehearse)
         progress = Progress(sys.stderr)
         try:
             kept_in = None if rehearse else draft.folder(REPLACED)
