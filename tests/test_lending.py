@@ -148,21 +148,24 @@ async def test_file_that_was_replaced_is_opened_anew(file_db: Database) -> None:
     assert await count(file_db) == 0
 
 
-async def test_no_connection_is_lent_twice(file_db: Database) -> None:
+async def test_no_connection_is_lent_twice(
+    file_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are there more when the queue is so long that the last wait longer than a second."""
+    monkeypatch.setattr(pool, "PATIENCE_SECONDS", 0.1)
     lent: set[int] = set()
     most = 0
 
     async def work() -> None:
         nonlocal most
-        for _ in range(5):
-            async with file_db.connection() as conn:
-                assert id(conn) not in lent
-                lent.add(id(conn))
-                most = max(most, len(lent))
-                await asyncio.sleep(0.001)
-                lent.remove(id(conn))
+        async with file_db.connection() as conn:
+            assert id(conn) not in lent
+            lent.add(id(conn))
+            most = max(most, len(lent))
+            await asyncio.sleep(0.001)
+            lent.remove(id(conn))
 
-    await asyncio.gather(*(work() for _ in range(40)))
+    await asyncio.gather(*(work() for _ in range(400)))
     assert most == pool.AT_ONCE
 
 
@@ -241,6 +244,23 @@ async def test_transactions_lose_no_update(db: Database) -> None:
     async with db.connection() as conn:
         rows = list(await conn.execute_fetchall("SELECT retry_count FROM tasks"))
     assert rows[0]["retry_count"] == 50
+
+
+async def test_transactions_queue_for_longer_than_the_timeout(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that go ahead of their turn would compete for the lock, until it is too late."""
+    monkeypatch.setattr(db, "_patience", 0.1)
+    monkeypatch.setattr(pool, "busy_timeout_seconds", lambda _: 0.1)
+    order: list[int] = []
+
+    async def write(number: int) -> None:
+        async with db.transaction():
+            order.append(number)
+            await asyncio.sleep(0.02)
+
+    await asyncio.gather(*(write(number) for number in range(30)))
+    assert order == list(range(30))
 
 
 async def test_failed_transaction_is_undone(db: Database) -> None:

@@ -186,8 +186,9 @@ class Database(Remembering, Searching):
         """A connection in a transaction that may write from the start; committed when the block
         ends, rolled back when it fails. For whatever reads, and writes depending on what it read.
 
-        The transactions of one object queue in order, and then wait for other processes for at most
-        busy_timeout. Raises UsageError inside another one of the same task, which would deadlock.
+        The transactions of one object queue in order, however many they are; the first then waits
+        for other processes for at most busy_timeout. Raises UsageError inside another one of the
+        same task, which would deadlock.
         """
         around = Block.around(self._writers)
         if around and around.task is asyncio.current_task():

@@ -11,7 +11,7 @@ import asyncio
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -29,8 +29,8 @@ AT_ONCE, AT_ONCE_ON_A_CLUSTER = 4, 64
 """How many connections are lent at once; other blocks wait, in order."""
 
 PATIENCE_SECONDS = 1.0
-"""The seconds after which a block gets a connection anyway: others may hold theirs while they wait
-for something other than the database, such as a model."""
+"""The seconds after which a block gets a connection anyway if no other was given back meanwhile:
+the others may wait for something other than the database, such as a model."""
 
 Identity = tuple[int, int] | None
 """The identity of a file, whatever its name: device and inode; None if there is none."""
@@ -64,8 +64,9 @@ class Pool:
     async def lend(self) -> AsyncIterator[aiosqlite.Connection]:
         """A connection for one block. Raises UsageError when there is no file yet."""
         self._keep = True
+        # The block around may be waiting for this one.
         is_inside = Block.around(self) is not None
-        async with self._turns.turn(0.0 if is_inside else PATIENCE_SECONDS):
+        async with nullcontext() if is_inside else self._turns.turn(PATIENCE_SECONDS):
             file = identity(self._path)
             connection = await self._idle_one(file) or await self._open(file)
             succeeded = False
@@ -139,7 +140,7 @@ class Shared:
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[aiosqlite.Connection]:
         """The connection, for one block. Raises sqlite3.OperationalError, as SQLite itself does for
-        a file, if other blocks keep it for longer than busy_timeout.
+        a file, if another block keeps it for longer than busy_timeout.
         """
         around = Block.around(self)
         seconds = busy_timeout_seconds(self._settings)

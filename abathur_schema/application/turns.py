@@ -5,10 +5,23 @@ find out whether it runs inside a turn it already has.
 """
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from typing import NamedTuple
+
+
+class Waiting(NamedTuple):
+    """A task in the queue: whether its turn came, once that is known; since when it waits, and
+    after how many seconds without any turn passed on it goes ahead.
+    """
+
+    came: asyncio.Future[bool]
+    since: float
+    patience: float
 
 
 class Turns:
@@ -16,38 +29,62 @@ class Turns:
 
     def __init__(self, at_once: int) -> None:
         self._free = at_once
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[Waiting] = deque()
+        self._passed_on = self._went_ahead = -math.inf
 
     @asynccontextmanager
-    async def turn(self, seconds: float | None = None) -> AsyncIterator[bool]:
-        """Wait for a turn, for at most so many seconds; yields whether it came."""
-        came = await self._come(seconds)
+    async def turn(self, patience: float | None = None) -> AsyncIterator[bool]:
+        """Wait for a turn, as long as others get theirs; yields whether it came.
+
+        Who has waited for `patience` seconds in which nobody got a turn goes ahead without one. Of
+        all those, one goes at a time: the next when the one before has ended, or takes as long.
+        """
+        came = await self._come(math.inf if patience is None else patience)
         try:
             yield came
         finally:
-            if came:
-                self._pass_on()
+            self._end(came)
 
-    async def _come(self, seconds: float | None) -> bool:
+    async def _come(self, patience: float) -> bool:
         if self._free:
             self._free -= 1
             return True
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        waiting = Waiting(future, time.monotonic(), patience)
+        self._queue.append(waiting)
         try:
-            await asyncio.wait((waiter,), timeout=seconds)
+            while not future.done() and (left := self._left(waiting)) > 0:
+                await asyncio.wait((future,), timeout=None if left == math.inf else left)
         except asyncio.CancelledError:
-            if waiter.done():  # the turn came at the same moment
-                self._pass_on()
+            if future.done():  # the turn came at the same moment
+                self._end(future.result())
             raise
         finally:
-            if not waiter.done():
-                self._waiting.remove(waiter)
-        return waiter.done()
+            if not future.done():
+                self._queue.remove(waiting)
+        if future.done():
+            return future.result()
+        self._went_ahead = time.monotonic()
+        return False
+
+    def _left(self, waiting: Waiting) -> float:
+        """The seconds until a task goes ahead, if nothing happens meanwhile."""
+        last = max(waiting.since, self._passed_on, self._went_ahead)
+        return last + waiting.patience - time.monotonic()
+
+    def _end(self, came: bool) -> None:
+        if came:
+            self._pass_on()
+            return
+        self._went_ahead = -math.inf
+        if self._queue and self._left(self._queue[0]) <= 0:
+            self._went_ahead = time.monotonic()
+            self._queue.popleft().came.set_result(False)
 
     def _pass_on(self) -> None:
-        if self._waiting:
-            self._waiting.popleft().set_result(None)
+        self._passed_on = time.monotonic()
+        if self._queue:
+            self._queue.popleft().came.set_result(True)
         else:
             self._free += 1
 
