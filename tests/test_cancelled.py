@@ -5,6 +5,8 @@ import gc
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tests.support.commands import environment
 from tests.support.inserts import TASK, count
 
 SLOW = "WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n) SELECT max(x) AS x FROM n"
+TEN_SECONDS = SLOW.replace("FROM n)", "FROM n LIMIT 30000000)")
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,19 @@ async def test_cancelled_task_stops_and_leaves_no_lock(db: Database, statement: 
         await asyncio.wait_for(working, 5)
     async with db.transaction() as conn:
         await conn.execute(TASK, ("t2",))
+    assert await count(db) == 1
+
+
+@pytest.mark.parametrize("kind", ["connection", "transaction"])
+async def test_timeout_inside_a_block_stops_its_statement(db: Database, kind: str) -> None:
+    started = time.monotonic()
+    with suppress(asyncio.TimeoutError):
+        async with getattr(db, kind)() as conn:
+            await conn.execute(TASK, ("t1",))
+            await asyncio.wait_for(conn.execute_fetchall(TEN_SECONDS), 0.2)
+    async with db.transaction() as conn:
+        await conn.execute(TASK, ("t2",))
+    assert time.monotonic() - started < 3
     assert await count(db) == 1
 
 

@@ -74,7 +74,7 @@ class Pool:
                 with Block(self):
                     yield connection
                 succeeded = True
-            except asyncio.CancelledError:
+            except BaseException:  # a statement may run on: of a timeout, or of another task
                 await interrupt(connection)
                 raise
             finally:
@@ -160,7 +160,7 @@ class Shared:
             try:
                 with block:
                     yield connection
-            except asyncio.CancelledError:
+            except BaseException:
                 if not around:  # else the running statement may belong to the outer block
                     await interrupt(connection)
                 raise
