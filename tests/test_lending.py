@@ -6,58 +6,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import aiosqlite
 import pytest
 
 from abathur_schema import Database
 from abathur_schema.application import pool
-from abathur_schema.application.connection import in_its_thread
-from abathur_schema.declared.declaration import declared
 from abathur_schema.errors import UsageError
-from abathur_schema.storage.connection import COMPANIONS, unsettled
+from abathur_schema.storage.connection import COMPANIONS
 from tests.support.inserts import STATE, TASK, count
-
-
-async def test_settings_of_every_connection_read_back(db: Database) -> None:
-    async def check() -> None:
-        async with db.connection() as conn:
-            assert await in_its_thread(conn, unsettled, declared().settings) == []
-            await asyncio.sleep(0.01)
-            assert conn.row_factory is aiosqlite.Row
-            assert conn.isolation_level == ""
-
-    for _ in range(2):
-        await asyncio.gather(*(check() for _ in range(20)))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "PRAGMA foreign_keys = OFF",
-        "PRAGMA busy_timeout = 1",
-        "PRAGMA synchronous = OFF",
-        "CREATE TEMP TABLE t (x)",
-        "ATTACH ':memory:' AS other",
-        "BEGIN",
-        "BEGIN EXCLUSIVE",
-    ],
-)
-async def test_next_block_meets_nothing_of_the_one_before(file_db: Database, change: str) -> None:
-    async with file_db.connection() as conn:
-        await conn.execute(change)
-        conn.row_factory = None
-        conn.isolation_level = "IMMEDIATE"
-    async with file_db.connection() as conn:
-        assert await in_its_thread(conn, unsettled, declared().settings) == []
-        assert len(list(await conn.execute_fetchall("PRAGMA database_list"))) == 1
-        assert not conn.in_transaction
-        assert (conn.row_factory, conn.isolation_level) == (aiosqlite.Row, "")
-
-
-async def test_block_that_closes_its_connection(file_db: Database) -> None:
-    async with file_db.connection() as conn:
-        await conn.close()
-    assert await count(file_db) == 0
 
 
 async def test_rows_are_read_by_name(db: Database) -> None:
@@ -112,27 +67,6 @@ async def test_before_initialize_a_file_is_missed(tmp_path: Path) -> None:
         async with Database(tmp_path / "swarm.db").connection():
             pass
     assert list(tmp_path.iterdir()) == []
-
-
-async def test_unread_result_is_not_in_the_way(file_db: Database) -> None:
-    """Its cursor is alive, with rows left to read, when another block gets the connection."""
-    async with file_db.connection() as conn:
-        await conn.executemany(TASK, [(f"t{number}",) for number in range(10)])
-        await conn.commit()
-        cursor = await conn.execute("SELECT * FROM tasks")
-        await cursor.fetchone()
-        raw = conn._conn
-    other = sqlite3.connect(file_db.path)
-    other.execute(TASK, ("other",))
-    other.commit()
-    other.close()
-    async with file_db.connection() as conn:
-        assert conn._conn is raw  # the same one
-        await conn.execute(TASK, ("new",))  # on the old snapshot SQLite would say "locked", at once
-        await conn.commit()
-        rows = list(await conn.execute_fetchall("SELECT count(*) FROM tasks"))
-    assert rows[0][0] == 12
-    del cursor
 
 
 async def test_file_that_was_replaced_is_opened_anew(file_db: Database) -> None:

@@ -4,6 +4,7 @@ All work on a connection runs in its own thread, one piece after the other.
 """
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -22,27 +23,73 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+_SETS = re.compile(
+    r"\bPRAGMA\b(?!\s+(?:\w+\.)?(?:\w+\s*(?:;|$)|(?:foreign_key_check|foreign_key_list|index_info"
+    r"|index_list|index_xinfo|integrity_check|quick_check|table_info|table_list|table_xinfo)\s*\())",
+    re.IGNORECASE,
+)
+"""A PRAGMA that may change a setting of its connection: neither a name alone, nor one of those that
+only read, of a table or an index.
+"""
+
+
+class TrackedCursor(sqlite3.Cursor):
+    """A cursor that tells its connection what it runs."""
+
+    connection: "TrackedConnection"
+
+    def execute(self, sql: str, *args: Any) -> Any:
+        """Run a statement."""
+        self.connection.note(sql)
+        return super().execute(sql, *args)
+
+    def executemany(self, sql: str, *args: Any) -> Any:
+        """Run a statement for each of some rows."""
+        self.connection.note(sql)
+        return super().executemany(sql, *args)
+
+    def executescript(self, sql: str) -> Any:
+        """Run many statements."""
+        self.connection.note(sql)
+        return super().executescript(sql)
+
+
 class TrackedConnection(sqlite3.Connection):
-    """A connection that tracks its cursors: one that was not read to its end keeps an old state of
-    the database, which the next block would read and could not write (SQLite documentation, "Result
-    and Error Codes", SQLITE_BUSY_SNAPSHOT).
+    """A connection that tracks what a block leaves behind.
+
+    Its cursors: one that was not read to its end keeps an old state of the database, which the next
+    block would read and could not write (SQLite documentation, "Result and Error Codes",
+    SQLITE_BUSY_SNAPSHOT). And whether a setting may be another: most of the PRAGMAs cannot be
+    undone without knowing each.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+        self.is_changed = False
+
+    def note(self, sql: str) -> None:
+        """Look at a statement before it runs; this is on the way of every statement."""
+        if isinstance(sql, str) and "pragma" in sql.lower() and _SETS.search(sql):
+            self.is_changed = True
 
     def cursor(self, *args: Any, **kwargs: Any) -> Any:
         """Create a cursor, tracked as long as it exists."""
-        return self._known(super().cursor(*args, **kwargs))
-
-    def execute(self, *args: Any) -> sqlite3.Cursor:
-        """Run a statement; its cursor is tracked as well."""
-        return self._known(super().execute(*args))
-
-    def _known(self, cursor: sqlite3.Cursor) -> sqlite3.Cursor:
+        cursor = super().cursor(*(args or (TrackedCursor,)), **kwargs)
         self.cursors.add(cursor)
         return cursor
+
+    def execute(self, *args: Any) -> Any:
+        """Run a statement, on a cursor that is tracked as well."""
+        return self.cursor().execute(*args)
+
+    def executemany(self, *args: Any) -> Any:
+        """Run a statement for each of some rows."""
+        return self.cursor().executemany(*args)
+
+    def executescript(self, *args: Any) -> Any:
+        """Run many statements."""
+        return self.cursor().executescript(*args)
 
 
 def open_file(path: Place, settings: Settings) -> sqlite3.Connection:
@@ -64,24 +111,31 @@ def open_memory(settings: Settings) -> sqlite3.Connection:
 
 
 def lendable(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """The connection as applications expect it: rows by name, Python's default transactions."""
+    """The connection as applications expect it: rows by name, Python's default transactions; what
+    it has been set to so far is not their change.
+    """
     # Python's default: a transaction begins with the first write.
     connection.isolation_level = ""  # type: ignore[assignment]  # typeshed omits the default
     connection.row_factory = sqlite3.Row
     connection.text_factory = str
+    if isinstance(connection, TrackedConnection):
+        connection.is_changed = False
     return connection
 
 
 def _undo(connection: sqlite3.Connection, settings: Settings) -> bool:
-    if isinstance(connection, TrackedConnection):
-        for cursor in list(connection.cursors):
-            cursor.close()
+    tracked = connection if isinstance(connection, TrackedConnection) else None
+    for cursor in list(tracked.cursors) if tracked else ():
+        cursor.close()
     connection.rollback()
+    is_changed = tracked is not None and tracked.is_changed
     lendable(connection)
-    settle(connection, settings)
+    if is_changed or not tracked:  # `:memory:` has only this one; that of a cluster does not tell
+        settle(connection, settings)
+        lendable(connection)
     # Attached databases, and temporary tables, which live in one, would survive.
     (databases,) = connection.execute("SELECT count(*) FROM pragma_database_list").fetchone()
-    return bool(databases == 1)
+    return bool(databases == 1) and not is_changed
 
 
 def begin_to_write(connection: sqlite3.Connection) -> None:

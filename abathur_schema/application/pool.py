@@ -117,9 +117,11 @@ class Pool:
     async def _take_back(
         self, connection: aiosqlite.Connection, file: Identity, succeeded: bool
     ) -> None:
+        # Also before it is closed: with a cursor alive, as in the trace of an error, SQLite would
+        # defer that, and keep the lock (its documentation of sqlite3_close_v2, "zombie").
+        is_undone = await is_as_new(connection, self._settings)
         # A failure may have left more than can be undone; it is rare enough to open a new one.
-        is_wanted = self._keep and succeeded and len(self._idle) < self._at_once
-        if is_wanted and await is_as_new(connection, self._settings):
+        if is_undone and succeeded and self._keep and len(self._idle) < self._at_once:
             self._idle.append((connection, file))
         else:
             await connection.close()
