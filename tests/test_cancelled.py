@@ -112,6 +112,18 @@ async def test_file_can_be_used_after_close(file_db: Database) -> None:
     assert await count(file_db) == 0
 
 
+async def test_memory_is_closed_when_it_is_given_back() -> None:
+    db = Database(":memory:")
+    await db.initialize()
+    async with db.connection() as conn:
+        await db.close()
+        await conn.execute(TASK, ("t1",))
+        assert await count(db) == 1  # a block inside
+    async with db.connection() as conn:
+        assert await conn.execute_fetchall("SELECT * FROM sqlite_schema") == []
+    await db.close()
+
+
 def test_one_database_in_several_loops(tmp_path: Path) -> None:
     db = Database(tmp_path / "swarm.db")
     asyncio.run(db.initialize())

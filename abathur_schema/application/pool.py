@@ -137,6 +137,7 @@ class Shared:
         self._settings = settings
         self._turns = Turns(1)
         self._opening: asyncio.Task[aiosqlite.Connection] | None = None
+        self._in_use = self._ends = False
         self._unfinished = Unfinished()
 
     @asynccontextmanager
@@ -157,6 +158,7 @@ class Shared:
                     open_connection(lambda: open_memory(self._settings))
                 )
             connection = await asyncio.shield(self._opening)
+            self._in_use = True
             was_writing = connection.in_transaction
             block = Block(self)
             try:
@@ -170,9 +172,15 @@ class Shared:
                 await self._unfinished.finish(self._leave(block, connection, around, was_writing))
 
     async def close(self) -> None:
-        """Close the connection; this deletes the database."""
+        """Close the connection, when it is returned if it is lent; this deletes the database."""
         await self._unfinished.wait()
-        opening, self._opening = self._opening, None
+        if self._in_use:
+            self._ends = True
+        else:
+            await self._end()
+
+    async def _end(self) -> None:
+        opening, self._opening, self._ends = self._opening, None, False
         if opening:
             await (await opening).close()
 
@@ -187,6 +195,9 @@ class Shared:
         async with block.inside.turn(busy_timeout_seconds(self._settings)):
             if not around:
                 await is_as_new(connection, self._settings)
+                self._in_use = False
+                if self._ends:
+                    await self._end()
             elif not was_writing:  # cursors and settings belong to the outer block
                 await connection.rollback()
 
