@@ -1,6 +1,7 @@
 """Search by embedding: exact, of one model at a time, and what anyone has committed is found."""
 
 import random
+import re
 import sqlite3
 from array import array
 from collections.abc import AsyncIterator
@@ -135,6 +136,15 @@ async def test_one_model_at_a_time(found: Database) -> None:
         await found.nearest_documents([1, 0])
     assert await ids(found, 1, 0, embedding_model="other") == [5]
     assert await ids(found, 1, 0, embedding_model="small") == [1, 3]
+
+
+async def test_model_with_embeddings_of_several_sizes(found: Database) -> None:
+    insert(found.path, [Embedded(1, None, "m", blob(1, 0)), Embedded(2, None, "m", blob(1, 0, 0))])
+    assert await ids(found, 1, 0) == [1]
+    assert await ids(found, 1, 0, 0) == [2]
+    there = re.escape("There are: m (2 floats), m (3 floats).")
+    with pytest.raises(AbathurError, match=there):
+        await found.nearest_documents([1, 0, 0, 0])
 
 
 async def test_embeddings_without_a_model_are_compared(found: Database) -> None:

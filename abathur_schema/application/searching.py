@@ -31,6 +31,11 @@ INSTALL = (
 )
 
 
+SIZES = """
+SELECT DISTINCT embedding_model, length(embedding_blob) FROM document_index
+ WHERE typeof(embedding_model) = 'text' AND embedding_blob IS NOT NULL ORDER BY 1, 2"""
+
+
 class Nearest(list[Document]):
     """Documents, nearest first. `left_out` says how many others of the type asked for have an
     embedding that could not be compared: of another model or length, or without direction.
@@ -191,11 +196,11 @@ def _read(connection: sqlite3.Connection, wanted: Wanted, near: Near) -> tuple[N
 
 def _explain(connection: sqlite3.Connection, wanted: Wanted, near: Near) -> None:
     """Raise UsageError when there are embeddings, but none that could be compared."""
-    models = _models(connection)
+    models = _sizes(connection)
     if not models and not near.left_out:
         return
     floats = len(wanted.embedding) // FLOAT
-    there = ", ".join(f"{model} ({size // FLOAT} floats)" for model, size in models.items())
+    there = ", ".join(f"{model} ({size // FLOAT} floats)" for model, size in models)
     of = f" of the model {wanted.model}" if wanted.model else ""
     raise UsageError(
         f"no document{of} has an embedding of {floats} floats."
@@ -203,25 +208,31 @@ def _explain(connection: sqlite3.Connection, wanted: Wanted, near: Near) -> None
     )
 
 
-def _models(connection: sqlite3.Connection) -> dict[str, int]:
+def _models(connection: sqlite3.Connection) -> list[tuple[str, int]]:
     """The embedding models of all documents, each with the size of one of its embeddings."""
-    found: dict[str, int] = {}
+    found: list[tuple[str, int]] = []
     name = ""
     while row := query("next-embedding-model").execute(connection, after=name).fetchone():
         name, size = row
         if not isinstance(name, str):  # a BLOB, which sorts last
             break
         if size is not None:
-            found[name] = size
+            found.append((name, size))
     return found
+
+
+def _sizes(connection: sqlite3.Connection) -> list[tuple[str, int]]:
+    """The embedding models with every size of their embeddings; looks at all documents."""
+    return [(model, size) for model, size in connection.execute(SIZES)]
 
 
 def _model(connection: sqlite3.Connection, size: int) -> str | None:
     """The only model whose embeddings have this size, or None if no model has. Raises UsageError
     when several have.
     """
-    models = _models(connection)
-    of_size = [model for model, its_size in models.items() if its_size == size]
+    of_size: list[str] = []
+    for models in (_models, _sizes):  # a model whose embeddings differ in size is hardly ever there
+        of_size = of_size or [model for model, its_size in models(connection) if its_size == size]
     if len(of_size) > 1:
         raise UsageError(
             f"{len(of_size)} models have embeddings of {size // FLOAT} floats:"
