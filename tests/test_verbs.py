@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import Any
@@ -158,6 +159,23 @@ REFUSED: dict[str, tuple[Act, str]] = {
     "namespace in recall": (lambda db: db.recall("", "k"), "is not a namespace"),
     "namespace in forget": (lambda db: db.forget("user:", "k"), "is not a namespace"),
     "namespace in history": (lambda db: db.history("USER:a", "k"), "is not a namespace"),
+    "namespace with NUL": (lambda db: db.remember("user:\0a", "k", 1), "without NUL"),
+    "namespace that is not Unicode": (
+        lambda db: db.forget("user:\ud800", "k"),
+        "not valid Unicode",
+    ),
+    "such a namespace in search": (
+        lambda db: db.search("x", namespace="user:\ud800"),
+        "not valid Unicode",
+    ),
+    "path that is None": (
+        lambda db: db.index_document(None, content="x"),  # type: ignore[arg-type]
+        "path is None",
+    ),
+    "path of bytes": (
+        lambda db: db.index_document(b"x", content="x"),  # type: ignore[arg-type]
+        "path is b'x'",
+    ),
     "empty key": (lambda db: db.remember("user:a", "", 1), "key is ''"),
     "key with NUL": (lambda db: db.recall("user:a", "a\0b"), "without NUL"),
     "key that is not Unicode": (lambda db: db.recall("user:a", "\ud800"), "not valid Unicode"),
@@ -167,6 +185,22 @@ REFUSED: dict[str, tuple[Act, str]] = {
     "metadata": (
         lambda db: db.remember("user:a", "k", 1, metadata={"a": object()}),
         "metadata cannot be written",
+    ),
+    "state that is a list": (
+        lambda db: db.append_event("s1", 1, state=[1]),  # type: ignore[arg-type]
+        "state is [1]. Give a mapping",
+    ),
+    "state that is nothing": (
+        lambda db: db.append_event("s1", 1, state=0),  # type: ignore[arg-type]
+        "state is 0. Give a mapping",
+    ),
+    "metadata that is text": (
+        lambda db: db.remember("user:a", "k", 1, metadata="x"),  # type: ignore[arg-type]
+        "metadata is 'x'. Give a mapping",
+    ),
+    "metadata of a document": (
+        lambda db: db.index_document("a", content="", metadata=[]),  # type: ignore[arg-type]
+        "metadata is []. Give a mapping",
     ),
     "type": (
         lambda db: db.remember("user:a", "k", 1, memory_type="odd"),  # type: ignore[arg-type]
@@ -216,6 +250,22 @@ async def test_what_is_refused_says_why_and_writes_nothing(db: Database, case: s
         await act(db)
     for table in ("memory_entries", "audit", "document_index", "sessions"):
         assert await count(db, table) == 0
+
+
+async def test_json_that_is_too_deep_for_sqlite_is_refused(db: Database) -> None:
+    await execute(db, SESSION)
+    deep: list[Any] = []
+    for _ in range(2001):
+        deep = [deep]
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)  # up to Python 3.11 it also holds for writing JSON
+    try:
+        for more in ({"event": deep}, {"event": 1, "state": {"a": deep}}):
+            with pytest.raises(UsageError, match=r"too deep\.|cannot be written"):
+                await db.append_event("s1", **more)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert await count(db, "audit") == 0
 
 
 async def test_verbs_are_not_for_within_a_transaction(db: Database) -> None:

@@ -103,6 +103,15 @@ def as_json(name: str, value: Any) -> str:
         raise UsageError(f"{name} cannot be written as JSON: {error}.") from error
 
 
+def as_object(name: str, value: Mapping[str, Any] | None) -> str | None:
+    """The JSON text of a mapping; None for None. Raises UsageError when it is none, or has none."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{name} is {value!r}. Give a mapping, such as a dict, or None.")
+    return as_json(name, dict(value))
+
+
 def _from_json(text: Any) -> Any:
     """What a text says; the text itself where an older application has left what is no JSON."""
     try:
@@ -112,13 +121,14 @@ def _from_json(text: Any) -> Any:
 
 
 def check_namespace(namespace: str) -> None:
-    """Raise UsageError unless this is a namespace."""
+    """Raise UsageError unless this is a namespace, and text that SQLite can store."""
     if not isinstance(namespace, str) or not NAMESPACE.fullmatch(namespace):
         raise UsageError(
             f"{namespace!r} is not a namespace. It begins with project:, app:, user:, session: or"
             " temp:, and its parts, none of them empty, are separated by colons:"
             " user:alice:preferences."
         )
+    check_texts({"namespace": namespace}, {})
 
 
 def check_limit(limit: int, name: str = "limit") -> None:

@@ -1,6 +1,7 @@
 """The verbs of an application: each one transaction, with its row in the audit trail."""
 
 import asyncio
+import os
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from .records import (
     Memory,
     Task,
     as_json,
+    as_object,
     check_limit,
     check_namespace,
     check_texts,
@@ -72,7 +74,7 @@ class Remembering(ABC):
         check_namespace(namespace)
         check_texts({"key": key}, {"memory_type": memory_type, "created_by": created_by})
         text = as_json("value", value)
-        extra = None if metadata is None else as_json("metadata", metadata)
+        extra = as_object("metadata", metadata)
 
         def add(connection: sqlite3.Connection, by: By) -> Memory:
             before = last_version(connection, namespace, key)
@@ -161,7 +163,7 @@ class Remembering(ABC):
         values = {
             "session_id": session_id,
             "event": as_json("event", event),
-            "state": None if state is None else as_json("state", state),
+            "state": as_object("state", state),
         }
 
         def append(connection: sqlite3.Connection, by: By) -> int:
@@ -225,15 +227,16 @@ class Remembering(ABC):
         if (embedding is None) != (embedding_model is None):
             raise UsageError("embedding and embedding_model belong together. Give both or neither.")
         texts = {"title": title, "document_type": document_type, "embedding_model": embedding_model}
-        check_texts({"path": str(path)}, texts)
+        path = os.fspath(path) if isinstance(path, os.PathLike) else path
+        check_texts({"path": path}, texts)
         if chunk_count is not None:
             check_limit(chunk_count, "chunk_count")
         given = Given(
-            str(path),
-            await asyncio.to_thread(content_of, str(path), content),
+            path,
+            await asyncio.to_thread(content_of, path, content),
             title,
             document_type,
-            None if metadata is None else as_json("metadata", metadata),
+            as_object("metadata", metadata),
             chunk_count,
             None if embedding is None else packed(embedding),
             embedding_model,
@@ -265,3 +268,8 @@ class Remembering(ABC):
             is_agent = by.agent_id and "FOREIGN KEY" in str(error)
             known = f" Is there an agent {by.agent_id!r}?" if is_agent else ""
             raise UsageError(f"the database refuses it: {error}.{known}") from error
+        except sqlite3.OperationalError as error:
+            if "malformed JSON" not in str(error):
+                raise
+            # It was written by Python: SQLite reads JSON that is nested less deeply only.
+            raise UsageError(f"the database refuses it: {error}, or too deep.") from error
