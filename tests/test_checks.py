@@ -113,6 +113,10 @@ NEW_FILES = {
     ),
     "accepts": ("INSERT INTO sessions (id, app_name, user_id) VALUES ('s', 'a', 'a');", ""),
     "holds, and fails": ("SELECT 'a row that is wrong';", "a row that is wrong"),
+    "holds, and returns an empty text": ("SELECT '';", "''"),
+    "holds, and returns blanks": ("SELECT '  ' || char(10);", "'  \\n'"),
+    "holds, and returns NULL": ("SELECT NULL;", "None"),
+    "holds, and returns an empty BLOB": ("SELECT x'';", "b''"),
     "holds, and writes": ("DELETE FROM sessions;", "attempt to write a readonly database"),
     "plans, and fails": ("-- index: idx_sessions_project\nSELECT id FROM sessions;", "scans: SCAN"),
     "plans, and sorts": (
@@ -145,6 +149,7 @@ NEW_FILES = {
         "INSERT INTO sessions (id, app_name, user_id) VALUES ('s', 'a', '');",
         "accepted, though it must be refused",
     ),
+    "accepts, and returns an empty text": ("SELECT '';", "''"),
     "accepts, and fails": ("INSERT INTO sessions (id) VALUES ('s');", "refused: NOT NULL"),
 }
 

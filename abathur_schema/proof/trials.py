@@ -43,11 +43,16 @@ def wrong_rows(connection: sqlite3.Connection, statement: str, table: str = "") 
 
 
 def _rows(cursor: sqlite3.Cursor) -> Iterator[list[str]]:
-    """Each row as lines: a single value as it is, several with their names."""
+    """Each row as lines, at least one: a single value as it is, several with their names."""
     names = [column[0] for column in cursor.description or ()]
     for row in cursor:
         pairs = (f"{name} {value}" for name, value in zip(names, row, strict=True))
-        yield str(row[0]).splitlines() if len(names) == 1 else [", ".join(pairs)]
+        yield _lines(row[0]) if len(names) == 1 else [", ".join(pairs)]
+
+
+def _lines(value: object) -> list[str]:
+    # An empty value is a row too: it is shown in quotes.
+    return [line for line in str(value).splitlines() if line.strip()] or [repr(value)]
 
 
 # plans/: a query; writes/: a statement that changes rows. `index:` names what it must use: indexes,
