@@ -1,8 +1,12 @@
 """The text of a CREATE TABLE is taken apart correctly."""
 
+import sqlite3
+
 import pytest
 
+from abathur_schema.schema.clauses import collations, key_name
 from abathur_schema.schema.create_table import body, definitions, plain
+from abathur_schema.schema.reading import read_schema
 
 CASES = {
     "a INT, b": [("a", []), ("b", [])],
@@ -58,3 +62,24 @@ def test_definitions(inside: str) -> None:
 
 def test_plain_is_one_line_without_comments() -> None:
     assert plain("  a  TEXT -- why\n   DEFAULT 'x  --  y' /* b */ ") == "a TEXT DEFAULT 'x  --  y'"
+
+
+UNIQUES = (
+    *("a UNIQUE", "a COLLATE nocase UNIQUE", "a UNIQUE COLLATE BINARY", "[A ,b] UNIQUE"),
+    *("a, b, UNIQUE (a, b)", "a, b, UNIQUE (a, b COLLATE NOCASE)", "a, UNIQUE (a COLLATE BINARY)"),
+    *("a COLLATE rtrim, UNIQUE ([A])", "a COLLATE rtrim, UNIQUE (a COLLATE 'BINARY' DESC)"),
+    "a, CONSTRAINT '(' UNIQUE (/* ( */ (a) COLLATE nocase COLLATE rtrim ASC) ON CONFLICT FAIL",
+    '"a""b", "collate" COLLATE nocase, UNIQUE ("a""b", "collate")',
+)
+
+
+@pytest.mark.parametrize("inside", UNIQUES)
+def test_key_is_named_as_its_index(inside: str) -> None:
+    sql = f"CREATE TABLE t ({inside})"
+    connection = sqlite3.connect(":memory:")
+    connection.execute(sql)
+    (columns,) = read_schema(connection).uniques_of("t")
+    connection.close()
+    parts = definitions(sql)
+    named = (key_name(one, clause, collations(parts)) for one in parts for clause in one.clauses)
+    assert [*filter(None, named)] == [f"UNIQUE ({', '.join(columns)})"]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from abathur_schema.declared.declaration import declared
+from tests.support.another_form import remake
 from tests.support.bundle import Bundle
 
 
@@ -171,6 +172,35 @@ def test_what_is_not_declared_fails_no_check(own: str, bundle: Bundle) -> None:
     bundle.sql(sql)
     assert bundle.run("init") == 0
     assert bundle.run("verify") == 0
+
+
+KEY = "UNIQUE (task_id, key)"
+COLLATED = {
+    "beside ours": ("state", KEY, f"{KEY}, UNIQUE (task_id, key COLLATE NOCASE)"),
+    "in place of ours": ("state", KEY, "UNIQUE (task_id, key COLLATE NOCASE)"),
+    "that replaces rows": (
+        "state",
+        KEY,
+        f"{KEY}, UNIQUE (task_id, key COLLATE NOCASE) ON CONFLICT REPLACE",
+    ),
+    "beside that of a column": (
+        "document_index",
+        "updated_at      TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP",
+        "updated_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,"
+        " UNIQUE (file_path COLLATE NOCASE)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", COLLATED)
+def test_unique_with_another_collation_is_not_declared(case: str, bundle: Bundle) -> None:
+    table, old, new = COLLATED[case]
+    remake(bundle, table, lambda sql: sql.replace(old, new))
+    assert bundle.run("init") == 0
+    checks = {check["name"]: check["findings"] for check in bundle.report()["checks"]}
+    (found,) = checks["not managed here"]
+    assert found.endswith(f"collate nocase) of table {table}")
+    assert bundle.unchanged_by_init()
 
 
 def test_foreign_key_of_the_application_needs_no_index(bundle: Bundle) -> None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from .text import SPACE, TOKEN, fold, tokens, unquoted
+from .text import SPACE, TOKEN, fold, unquoted
 
 _KINDS = {"primary", "unique", "check", "foreign"}
 _CONSTRAINTS = {"constraint", *_KINDS}
@@ -85,47 +85,6 @@ def definitions(sql: str) -> tuple[Definition, ...]:
         if depth:
             part.append(token)
     return tuple(found)
-
-
-def clauses_by_name(create_table: str) -> dict[str, tuple[str, ...]]:
-    """COLLATE and ON CONFLICT, which no pragma reports, by the folded name of the column, or by the
-    `key_name` of a UNIQUE or PRIMARY KEY. SQLite's defaults are left out.
-    """
-    found: dict[str, tuple[str, ...]] = {}
-    if "collate" not in create_table.lower() and "conflict" not in create_table.lower():
-        return found
-    for definition in definitions(create_table):
-        for clause in definition.clauses:
-            name = key_name(definition, clause) or fold(definition.column)
-            for told in _told(clause):
-                found[name] = (*found.get(name, ()), told)
-    return found
-
-
-def _told(clause: Clause) -> Iterator[str]:
-    for before, token in pairwise(tokens(clause.text)):
-        if before == ("word", "conflict") and token.text != "abort" and clause.keyword != "check":
-            yield f"ON CONFLICT {token.text.upper()}"
-        elif before == ("word", "collate") and clause.keyword == "collate":
-            collation = unquoted(token.text).upper()
-            if collation != "BINARY":
-                yield f"COLLATE {collation}"
-
-
-def key_name(definition: Definition, clause: Clause) -> str:
-    """A name for the columns of a UNIQUE or PRIMARY KEY, such as `UNIQUE (task_id, key)`, whether
-    it is a column or a table constraint; empty for other clauses.
-    """
-    if clause.keyword not in ("unique", "primary"):
-        return ""
-    names, depth, before = [fold(definition.column)], 0, ""
-    for token in tokens("" if definition.column else clause.text):
-        if depth == 1 and before in ("(", ","):
-            names.append(unquoted(token.text))
-        depth += (token == ("sign", "(")) - (token == ("sign", ")"))
-        before = token.text if token.kind == "sign" else ""
-    kind = {"unique": "UNIQUE", "primary": "PRIMARY KEY"}[clause.keyword]
-    return f"{kind} ({', '.join(filter(None, names))})"
 
 
 def body(sql: str) -> tuple[int, int]:

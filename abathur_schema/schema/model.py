@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from sqlite_utils.db import ForeignKey
 
-from .create_table import Reference, check_of, clauses_by_name, definitions, unqualified
+from .clauses import clauses_by_name
+from .create_table import Reference, check_of, definitions, unqualified
 from .text import TOKEN, fold, normal, unquoted
 
 _SAYS_CHECK = re.compile(r"\bcheck\b", re.IGNORECASE)

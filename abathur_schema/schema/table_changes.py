@@ -5,7 +5,8 @@ from itertools import product
 
 from sqlite_utils.db import ForeignKey
 
-from .create_table import definitions, key_name
+from .clauses import collations, key_name
+from .create_table import definitions
 from .model import CheckConstraint, Column, Schema, Table, reference, spelled
 from .text import fold
 
@@ -204,8 +205,10 @@ def table_changes(
         else:
             yield MissingColumn(column)
     if has_other_clauses:
-        for definition in definitions(wanted.sql):
-            for name in (key_name(definition, clause) for clause in definition.clauses):
+        parts = definitions(wanted.sql)
+        of_columns = collations(parts)
+        for one in parts:
+            for name in (key_name(one, clause, of_columns) for clause in one.clauses):
                 yield from _clauses(name, wanted, table)
     if wanted.folded_key != table.folded_key:
         yield OtherPrimaryKey(wanted.primary_key, table.primary_key)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlite_utils.db import ForeignKey
 
+from .clauses import collations, key_name
 from .create_table import (
     Clause,
     Definition,
@@ -16,7 +17,6 @@ from .create_table import (
     check_of,
     deferral,
     definitions,
-    key_name,
     plain,
     reference_of,
 )
@@ -115,17 +115,19 @@ def only_declared(declared: Schema, live: Schema, wanted: Table, table: Table) -
     uniques = {f"UNIQUE ({', '.join(names)})" for names in declared.uniques_of(wanted.name)}
     checks = {check.text for check in table.check_constraints if check.expression in wanted.checks}
     keys = {reference(key) for key in wanted.foreign_keys}
+    parts = definitions(table.sql)
+    of_columns = collations(parts)
 
     def is_declared(one: Definition, clause: Clause) -> bool:
         if clause.keyword == "unique":
-            return key_name(one, clause) in uniques
+            return key_name(one, clause, of_columns) in uniques
         if clause.keyword == "check":
             return check_of(clause).text in checks
         found = reference_of(one, clause)
         return not found or _with_key(found, live) in keys
 
     kept = []
-    for one in definitions(table.sql):
+    for one in parts:
         if not one.column or fold(one.column) in wanted.column:
             part = Part(one)
             part.keep(_at_once(clause) for clause in one.clauses if is_declared(one, clause))
@@ -160,12 +162,13 @@ def _respell(text: Text, of_wanted: Sequence[Definition], name: str, about: set[
 
 def _replace_key(text: Text, of_wanted: Sequence[Definition], of: str) -> None:
     """Replace a UNIQUE or PRIMARY KEY, in place, by its declared form."""
-    ours = next(
-        ((one, c) for one in of_wanted for c in one.clauses if key_name(one, c) == of), None
-    )
+    wanted = collations(of_wanted)
+    named = ((one, c) for one in of_wanted for c in one.clauses if key_name(one, c, wanted) == of)
+    ours = next(named, None)
+    there = collations(part.of._replace(clauses=tuple(part.clauses)) for part in text.parts)
     for part in text.parts:
         for at, clause in enumerate(part.clauses):
-            if ours and key_name(part.of, clause) == of:
+            if ours and key_name(part.of, clause, there) == of:
                 part.clauses[at] = ours[1]
                 if bool(part.of.column) != bool(ours[0].column):
                     part.clauses[at] = _moved(clause, ours[1])
