@@ -1,11 +1,14 @@
 """What an application added is reported as information, and never as a fault."""
 
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from abathur_schema.declared.declaration import declared
+from abathur_schema.schema.reading import read_schema
+from abathur_schema.schema.usability import may_be_unusable, unusable
 from tests.support.another_form import remake
 from tests.support.bundle import Bundle
 
@@ -156,6 +159,64 @@ UNDECLARED = {
     "a column that every row needs": "mine TEXT NOT NULL",
     "a foreign key": "FOREIGN KEY (model) REFERENCES models(id)",
 }
+
+
+NO_KEY = {
+    "without UNIQUE": "CREATE TABLE pa (a); CREATE TABLE ch (a REFERENCES pa (a))",
+    "without a key": "CREATE TABLE pa (a); CREATE TABLE ch (a REFERENCES pa)",
+    "of two columns": (
+        "CREATE TABLE pa (a, b, PRIMARY KEY (a, b)); CREATE TABLE ch (a REFERENCES pa)"
+    ),
+    "unique in some rows": (
+        "CREATE TABLE pa (a); CREATE UNIQUE INDEX u ON pa (a) WHERE a > 1;"
+        " CREATE TABLE ch (a REFERENCES pa (a))"
+    ),
+    "by another collation": (
+        "CREATE TABLE pa (a COLLATE NOCASE, UNIQUE (a COLLATE BINARY));"
+        " CREATE TABLE ch (a REFERENCES pa (a))"
+    ),
+    "that does not exist": "CREATE TABLE pa (a UNIQUE); CREATE TABLE ch (a REFERENCES pa (b))",
+    "of a view": "CREATE VIEW pa AS SELECT 1 AS a; CREATE TABLE ch (a REFERENCES pa (a))",
+    "of ours": "CREATE TABLE ch (a REFERENCES tasks (prompt))",
+}
+MISMATCH = 'foreign key mismatch - "ch" referencing "{}"'
+
+
+@pytest.mark.parametrize("case", NO_KEY)
+def test_table_that_references_no_key_is_information(case: str, bundle: Bundle) -> None:
+    bundle.sql(NO_KEY[case])
+    assert bundle.run("init") == 0
+    told = {check["name"]: check["findings"] for check in bundle.report()["checks"]}
+    mismatch = MISMATCH.format("tasks" if case == "of ours" else "pa")
+    assert f"INSERT into table ch: {mismatch}" in told["does not work"]
+    assert told["only the application can prove"] == [f"foreign_key_check of ch: {mismatch}"]
+    refused = [line for line in told["does not work"] if line.startswith("DELETE from table tasks")]
+    assert len(refused) == (case == "of ours")
+
+
+KEYS = {
+    "of two columns in another order": (
+        "CREATE TABLE pa (a, b, UNIQUE (b, a));"
+        "CREATE TABLE ch (a, b, FOREIGN KEY (a, b) REFERENCES pa (a, b))"
+    ),
+    "by the collation of the column": (
+        "CREATE TABLE pa (a COLLATE NOCASE UNIQUE); CREATE TABLE ch (a REFERENCES PA (A))"
+    ),
+    "of a table without rowid": (
+        "CREATE TABLE pa (a INTEGER PRIMARY KEY) WITHOUT ROWID; CREATE TABLE ch (a REFERENCES pa)"
+    ),
+    "the rowid": "CREATE TABLE pa (a INTEGER PRIMARY KEY); CREATE TABLE ch (a REFERENCES pa)",
+}
+
+
+@pytest.mark.parametrize("case", [*NO_KEY, *KEYS])
+def test_foreign_key_to_no_key_is_seen_at_a_glance(case: str) -> None:
+    script = NO_KEY.get(case) or KEYS[case]
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(f"CREATE TABLE tasks (prompt); {script}")
+        schema = read_schema(connection)
+    assert may_be_unusable(schema) == (case in NO_KEY)
+    assert ("DELETE from table ch" in unusable(schema)) == (case in NO_KEY)
 
 
 @pytest.mark.parametrize("own", UNDECLARED)

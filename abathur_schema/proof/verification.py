@@ -25,7 +25,7 @@ from ..schema.reading import read_schema
 from ..schema.stand_ins import is_lacking, with_stand_ins
 from ..schema.text import fold, quoted, string
 from ..schema.undeclared import redundant, undeclared, undeclared_indexes, without_index
-from ..schema.usability import unusable
+from ..schema.usability import may_be_unusable, unusable
 from ..storage.connection import left_out, undisturbed, unsettled
 from ..storage.foreign_keys import all_hold
 from ..storage.snapshot import Job, map_file, side_by_side, snapshot
@@ -127,9 +127,7 @@ def _left_out(wanted: Declared, live: Schema, apart: Mapping[str, str]) -> Itera
 
 def _unusable(live: Schema) -> Iterator[str]:
     """The application's views, triggers and tables that SQLite cannot prepare; ours it can."""
-    parents = {fold(key.other_table) for one in live.tables.values() for key in one.foreign_keys}
-    is_virtual = any(one.kind == "virtual" for one in live.tables.values())
-    if live.views or live.triggers or is_virtual or parents - live.tables.keys():
+    if may_be_unusable(live):
         yield from (f"{what}: {why}" for what, why in unusable(live).items())
 
 
@@ -195,8 +193,12 @@ def _holding(
     if not any(part.number or part.error for part in parts):
         map_file(connections)
     parts += side_by_side(connections, of_each, progress)
-    # What only the application could check is not a fault, but not proven either.
-    unproven = [part for part in parts if lacking[part.of] and is_lacking(part.error)]
+    # What only the application could check or mend is not a fault, but not proven either.
+    unproven = [
+        part
+        for part in parts
+        if (lacking[part.of] and is_lacking(part.error)) or _is_theirs(part, wanted)
+    ]
     parts = [part for part in parts if part not in unproven]
     for file in files:
         of_file = [part for part in parts if part.of == file.name]
@@ -207,6 +209,14 @@ def _holding(
     yield joined(CHECKS_HOLD, "holds", of_rows, remedy=CHANGE_ROWS)
     lines = (f"{part.of} of {part.table or 'the file'}: {part.error}" for part in unproven)
     yield check("only the application can prove", "info", lines, info=True)
+
+
+def _is_theirs(part: Part, wanted: Schema) -> bool:
+    """Whether SQLite could not check a table of the application for a foreign key to what is no
+    key: it does not work, as the check of that name tells, but no row is wrong.
+    """
+    is_mismatch = part.error.startswith("foreign key mismatch")
+    return is_mismatch and fold(part.table) not in wanted.tables
 
 
 def _may_have_rows(connection: sqlite3.Connection, table: Table) -> bool:

@@ -7,7 +7,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
-from .model import Schema
+from sqlite_utils.db import ForeignKey
+
+from .model import Schema, Table, folded
 from .scratch import copy_of, trust
 from .text import fold, quoted
 
@@ -19,6 +21,39 @@ def unusable(live: Schema) -> dict[str, str]:
         trust(copy)
         copy.execute("PRAGMA foreign_keys = ON")
         return dict(_unusable(copy, live))
+
+
+def may_be_unusable(live: Schema) -> bool:
+    """Whether it may have something that cannot be used: at a glance, without a copy."""
+    keys = (key for table in live.tables.values() for key in table.foreign_keys)
+    is_virtual = any(table.kind == "virtual" for table in live.tables.values())
+    has_more = bool(live.views or live.triggers or is_virtual)
+    return has_more or not all(_has_parent_key(live, key) for key in keys)
+
+
+def _has_parent_key(live: Schema, key: ForeignKey) -> bool:
+    """Whether a foreign key references a PRIMARY KEY, or columns that a UNIQUE keeps apart. If not,
+    SQLite refuses to write to its table, and what of the parent would concern it: "foreign key
+    mismatch" (SQLite documentation, "Required and Suggested Database Indexes").
+    """
+    parent = live.tables.get(fold(key.other_table))
+    if parent is None:
+        return False
+    columns = folded(key.other_columns)
+    if parent.has_rowid_key and columns == parent.folded_key:
+        return True
+    wanted = sorted((name, _collation(parent, name)) for name in columns)
+    return any(
+        index.unique
+        and not index.where
+        and sorted((fold(one.name), one.collation) for one in index.columns) == wanted
+        for index in live.indexes_on(parent.name)
+    )
+
+
+def _collation(table: Table, column: str) -> str:
+    own = (one for one in table.clauses.get(column, ()) if one.startswith("COLLATE "))
+    return next(own, "COLLATE BINARY").removeprefix("COLLATE ")
 
 
 def _unusable(copy: sqlite3.Connection, live: Schema) -> Iterator[tuple[str, str]]:
