@@ -256,3 +256,34 @@ def test_name_cannot_forge_a_line(bundle: Bundle, capsys: Any) -> None:
     assert bundle.run("verify") == 0
     shown = capsys.readouterr().out
     assert "a\\x0averify 73 checks passed\\x0a" in shown
+
+
+def with_damage(bundle: Bundle, at: str, content: bytes) -> list[str]:
+    """What integrity_check of `verify` finds after a page of a filled database was changed."""
+    bundle.sql(
+        "CREATE TABLE gone (a); INSERT INTO gone VALUES (randomblob(100000)); DROP TABLE gone;"
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
+        "INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at)"
+        " SELECT i, hex(zeroblob(100)), 'ready', '{}', 't', 'u' FROM n;"
+        "PRAGMA wal_checkpoint(TRUNCATE)"
+    )
+    ((page,),) = bundle.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'tasks'")
+    start = 36 if at == "free list" else (page - 1) * 4096
+    damaged = bytearray(bundle.path.read_bytes())
+    damaged[start : start + len(content)] = content
+    bundle.path.write_bytes(damaged)
+    assert bundle.run("verify") == 1
+    return bundle.failed()["integrity_check"]
+
+
+def test_damaged_table_is_named_before_the_pages_that_it_lost(bundle: Bundle) -> None:
+    found = with_damage(bundle, "tasks", bytes(4096))
+    assert "tasks" in found[0]
+    lost = [number for number, line in enumerate(found) if "is never used" in line]
+    named = [number for number, line in enumerate(found) if "tasks" in line]
+    assert max(named) < min(lost)
+
+
+def test_damaged_free_list_is_of_no_table(bundle: Bundle) -> None:
+    (found,) = with_damage(bundle, "free list", (5).to_bytes(4, "big"))
+    assert found.lower().removeprefix("main ").startswith("freelist: size is")

@@ -100,12 +100,13 @@ def joined(
     each: str = EACH,
     remedy: str = "",
 ) -> Check:
-    """Merge the parts of a check. A finding about one table begins as `each` says; a finding about
-    the whole that repeats one of those is left out.
+    """Merge the parts of a check: first what could not be checked, then the findings about one
+    table each, which begin as `each` says, then those about the whole that repeat none of them.
 
     An error counts as a finding: what cannot be read is not proven. Raises Interrupted.
     """
     stop_if_asked()
+    parts = sorted(parts, key=lambda part: not part.table)
     told = {finding for part in parts if part.table for finding in part.findings}
     kept: list[str] = []
     count = 0
@@ -118,11 +119,11 @@ def joined(
                 count -= 1
             else:
                 kept.append(finding)
-    del kept[MAX_FINDINGS:]
-    broken = [part for part in parts if part.error]
-    for part in broken:
+    broken = []
+    for part in (one for one in parts if one.error):
         of = f"table {cut(part.table)} " if part.table else ""
-        kept.append(f"{of}could not be checked: {cut(part.error)}")
+        broken.append(f"{of}could not be checked: {cut(part.error)}")
+    kept = [*broken, *kept[:MAX_FINDINGS]]
     count += len(broken)
     if count > len(kept):
         kept.append(f"and {count - len(kept)} more")
