@@ -20,16 +20,16 @@ from ..errors import NOT_ENFORCED, AbathurError
 from ..place import Place
 from ..progress import Progress
 from ..schema.difference import differences
-from ..schema.model import Schema, Table
+from ..schema.model import Schema
 from ..schema.reading import read_schema
 from ..schema.stand_ins import is_lacking, with_stand_ins
-from ..schema.text import fold, quoted, string
+from ..schema.text import fold, quoted
 from ..schema.undeclared import redundant, undeclared, undeclared_indexes, without_index
 from ..schema.usability import may_be_unusable, unusable
 from ..storage.connection import left_out, undisturbed, unsettled
 from ..storage.foreign_keys import all_hold
 from ..storage.snapshot import Job, map_file, side_by_side, snapshot
-from . import full_text
+from . import full_text, row_checks
 from . import trials as trial
 from .findings import BY_INIT, EACH, IN_SQL, LONGEST_FINDING, Check, Part, check, draw, joined
 from .on_copy import on_copy
@@ -174,9 +174,8 @@ def _holding(
         return Job(label, weight, lambda one: draw(wrong(one), name, table, numbers.get(name)))
 
     first = [
-        job(CHECKS_HOLD, _rows_against(table), table.name)
-        for name, table in wanted.tables.items()
-        if name in live.tables and _may_have_rows(connection, table) and table.checks
+        job(CHECKS_HOLD, statement, table)
+        for table, statement in row_checks.counts(connection, wanted, live)
     ]
     of_each = []
     for file in files:
@@ -220,17 +219,6 @@ def _is_theirs(part: Part, wanted: Schema) -> bool:
     return is_mismatch and fold(part.table) not in wanted.tables
 
 
-def _may_have_rows(connection: sqlite3.Connection, table: Table) -> bool:
-    """Whether a table may have rows: for an empty one its CHECKs need not be parsed, which takes
-    longer than everything else in a new database.
-    """
-    try:
-        some = connection.execute(f"SELECT 1 FROM {quoted(table.name)} LIMIT 1").fetchone()
-    except sqlite3.DatabaseError:  # damaged: the checks will report it
-        return True
-    return some is not None
-
-
 def _foreign_keys_hold(connection: sqlite3.Connection, live: Schema, table: str) -> bool:
     """Whether a quick test proves that all foreign keys of a table hold."""
     found = live.tables.get(fold(table))
@@ -242,21 +230,6 @@ def _foreign_keys_hold(connection: sqlite3.Connection, live: Schema, table: str)
 
 GLANCES = {"foreign keys hold": _foreign_keys_hold}
 """The values of `unless:`, each with its test."""
-
-
-def _rows_against(table: Table) -> str:
-    """A SELECT that counts, for each violated CHECK of a table, the rows that violate it.
-
-    `integrity_check` does not report them here: SQLite ignores CHECKs in a database opened
-    read-only (`sqlite3AddCheckConstraint` in its source).
-    """
-    checks = list(enumerate(sorted(table.checks)))
-    counts = ", ".join(f"count(*) FILTER (WHERE NOT ({check})) AS c{n}" for n, check in checks)
-    lines = " UNION ALL ".join(
-        f"SELECT c{n} || {string(f' rows break CHECK ({check})')} FROM counted WHERE c{n} > 0"
-        for n, check in checks
-    )
-    return f"WITH counted AS MATERIALIZED (SELECT {counts} FROM {quoted(table.name)}) {lines}"
 
 
 def _weighed(connection: sqlite3.Connection) -> dict[str, int]:
