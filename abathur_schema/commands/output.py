@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from ..declared.declaration import BACKUP, VERIFY
 from ..place import Place
 from ..planning.statement import Statement, Step
+from ..proof.findings import MAX_FINDINGS
 from ..record.conclusion import Record, exit_code
 from ..record.report import without_trace
 from ..record.run import Run, failure_lines, what_changed
@@ -160,7 +161,9 @@ def _say_checks(run: Run, manner: Manner) -> None:
                 for line in wrapped(on_one_line(finding), 4, sys.stdout):
                     say(line)
         if check.number > MAX_SHOWN:
-            say(f"    and {check.number - MAX_SHOWN} more; see the report")
+            is_whole = len(check.findings) >= check.number
+            where = "see the report" if is_whole else f"the report has the first {MAX_FINDINGS}"
+            say(f"    and {check.number - MAX_SHOWN} more; {where}")
     for remedy in run.remedies:
         first, *more = wrapped(f"what to do: {remedy}", 2, sys.stdout)
         say(Painted(first, STRONG))
