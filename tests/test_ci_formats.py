@@ -83,7 +83,7 @@ def test_junit_keeps_to_the_schema_of_ci_servers(
     if state == "drift":
         bundle.sql(DRIFT)
     elif state == "hostile":
-        bundle.sql('CREATE VIEW "\x1b\x07<&]]>\x0b" AS SELECT * FROM nowhere')
+        bundle.sql('CREATE VIEW "\x1b\x07<&]]>\x0b\ufffe\uffff" AS SELECT * FROM nowhere')
     content = invoke(task, "--format", "junit").stdout
     xmlschema.XMLSchema(str(ROOT / "tests" / "support" / "junit-10.xsd")).validate(content)
 

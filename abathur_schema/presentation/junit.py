@@ -1,11 +1,15 @@
 """JUnit's XML, which CI servers show as test results: each check and step is a test case."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from xml.etree import ElementTree
 
 from ..wording import as_called
 from .results import Result
+
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What XML may not contain in any form (XML 1.0, "Characters")."""
 
 
 def junit(task: str, database: str, results: Sequence[Result]) -> str:
@@ -30,6 +34,9 @@ def junit(task: str, database: str, results: Sequence[Result]) -> str:
     ElementTree.SubElement(properties, "property", name="database", value=database)
     for result in results:
         _case(suite, task, result)
+    for element in suites.iter():
+        element.text = _legal(element.text or "")
+        element.attrib.update({key: _legal(value) for key, value in element.attrib.items()})
     ElementTree.indent(suites)
     text: str = ElementTree.tostring(suites, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'
@@ -61,3 +68,7 @@ def _case(suite: ElementTree.Element, task: str, result: Result) -> None:
         ElementTree.SubElement(case, "skipped")
     elif lines:
         ElementTree.SubElement(case, "system-out").text = lines
+
+
+def _legal(text: str) -> str:
+    return _ILLEGAL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
