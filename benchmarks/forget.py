@@ -48,6 +48,9 @@ INSERT INTO checkpoints (task_id, iteration, state, created_at)
 SELECT tasks.id, value, hex(randomblob(200)), submitted_at FROM tasks, json_each('[1, 2, 3]');
 INSERT INTO audit (timestamp, agent_id, task_id, action_type)
 SELECT datetime('now', (-i * 800 / {rows}) || ' days'), 'at' || (i - i % 10), 't' || i, 'x' FROM n;
+INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at, dependencies)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {waiting})
+SELECT 'w' || i, 'p', 'pending', '{{}}', datetime(), datetime(), json_array('none' || i) FROM n;
 """
 
 
@@ -84,6 +87,7 @@ def main() -> int:
     """Measure, and say whether the target holds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=400_000, help="episodes, and rows of audit")
+    parser.add_argument("--waiting", type=int, default=1, help="tasks that wait for another one")
     asked = parser.parse_args()
     longest = 0.0
     with tempfile.TemporaryDirectory() as name:
@@ -93,7 +97,8 @@ def main() -> int:
         where = ["--database", str(path), "--reports", str(reports)]
         subprocess.run([*ours, "init", "--quiet", *where], check=True, stdout=subprocess.DEVNULL)
         with closing(sqlite3.connect(path)) as connection:
-            connection.executescript(f"BEGIN; {FILL.format(rows=asked.rows)} COMMIT")
+            filled = FILL.format(rows=asked.rows, waiting=asked.waiting)
+            connection.executescript(f"BEGIN; {filled} COMMIT")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         copy = folder / "copy.db"
         shutil.copy(path, copy)

@@ -3,15 +3,23 @@
 import signal
 import subprocess
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from abathur_schema.commands.tasks import run_task
+from abathur_schema.declared.declaration import declared
+from abathur_schema.declared.retention import read_rules
+from abathur_schema.progress import Progress
+from abathur_schema.schema.reading import read_schema
+from abathur_schema.storage.connection import connect
+from abathur_schema.upkeep.forget import Forgetting
 from tests.support.bundle import Bundle
 from tests.support.commands import Invoke, environment, invoke_command
 from tests.support.generation_4 import running
-from tests.support.retention import OLD, checkpoint, fill, memory, task
+from tests.support.retention import NEW, OLD, checkpoint, fill, memory, task
 from tests.test_backup import writing
 from tests.test_forget import names, trail
 
@@ -41,6 +49,58 @@ def test_what_the_application_refers_to_stays(refusal: str, bundle: Bundle, invo
     assert "of memory_entries, 2 old rows stay" in " ".join(result.stderr.split())
     assert names(bundle) == {"m6 1", "m76 1"}
     assert trail(bundle)[0]["rows"] == {"memory_entries": 118}
+
+
+def looks_of(bundle: Bundle, others: Callable[[int], None]) -> list[int]:
+    """Run the rule `tasks`; `others` act just before each transaction takes the lock, given its
+    number. Returns how often each transaction looked at what the waiting tasks need.
+    """
+    looks: list[int] = []
+    ended = True
+
+    def traced(sql: str) -> None:
+        nonlocal ended
+        if sql == "BEGIN IMMEDIATE":
+            others(len(looks))
+            looks.append(0)
+        if sql in ("BEGIN IMMEDIATE", "COMMIT"):
+            ended = sql == "COMMIT"
+        if "waiting.dependencies" in sql and not ended:
+            looks[-1] += 1
+
+    (rule,) = (rule for rule in read_rules(declared()) if rule.name == "tasks")
+    with closing(connect(bundle.path, "rw", declared().settings)) as connection:
+        live = read_schema(connection)
+        connection.set_trace_callback(traced)
+        Forgetting(connection, declared(), live, rule, NEW, Progress(None)).run()
+    return looks
+
+
+def test_a_transaction_looks_again_only_after_others_wrote(bundle: Bundle) -> None:
+    waits = task("waits", status="blocked", dependencies='["t0"]')
+    fill(bundle.path, [waits, *(task(f"t{n}", completed_at=OLD) for n in range(600))])
+
+    def once(transaction: int) -> None:
+        if transaction == 2:
+            fill(bundle.path, [task("soon", status="pending", dependencies='["t599"]')])
+
+    looks = looks_of(bundle, once)
+    assert len(looks) > 3
+    assert looks == [0, 0, *[1] * (len(looks) - 2)]
+    assert names(bundle) == {"waits", "t0", "soon", "t599"}
+
+
+def test_what_is_needed_by_the_last_moment_stays(bundle: Bundle) -> None:
+    fill(bundle.path, [task(f"t{n}", completed_at=OLD) for n in range(600)])
+
+    def always(transaction: int) -> None:
+        needed = f'["t{590 - transaction}"]'
+        fill(bundle.path, [task(f"w{transaction}", status="pending", dependencies=needed)])
+
+    looks = looks_of(bundle, always)
+    assert looks == [1] * len(looks)
+    needed = {f"t{590 - transaction}" for transaction in range(len(looks))}
+    assert names(bundle) == needed | {f"w{transaction}" for transaction in range(len(looks))}
 
 
 @pytest.mark.parametrize("of", ["tasks", "checkpoints"])

@@ -18,7 +18,8 @@ from ..record.run import Run
 from ..schema.scratch import trust
 from ..steps import preflight
 from ..storage.connection import connect, read_back
-from ..upkeep.forget import Forgetting, Old, before, old
+from ..upkeep.forget import Forgetting
+from ..upkeep.old_rows import Old, before, old
 from .forms import JSON, TEXT
 from .output import Manner, say, say_end, say_step
 from .reading import readable

@@ -6,21 +6,17 @@ import json
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
-from typing import NamedTuple
-
-from sqlite_utils.db import ForeignKey
 
 from ..declared.declaration import Declared
-from ..declared.retention import Rule, references
-from ..errors import UsageError
+from ..declared.retention import Rule
 from ..interruption import stop_if_asked
 from ..planning.statement import Statement
 from ..progress import Progress
 from ..schema.model import Schema
 from ..schema.text import parameters, quoted, string
+from .old_rows import condition_of, statements, still_old
 
 SECONDS_HELD, PAUSE = 0.015, 0.025
 """How long a transaction may hold the lock, and the shortest pause after it. A writer that waits
@@ -29,133 +25,6 @@ source): one of these looks falls into the pause."""
 
 LEAST, MOST = 50, 20_000
 """The fewest and the most rows of a transaction; in between, what the time allows."""
-
-
-class Old(NamedTuple):
-    """What a rule would remove: rows of its table, those that hang on them by table, and the bytes
-    of the values in all of them.
-    """
-
-    rule: Rule
-    before: str
-    rows: int
-    hanging: dict[str, int]
-    bytes: int
-
-    def to_json(self) -> dict[str, object]:
-        """The same as JSON values."""
-        rule = self.rule
-        return {
-            "rule": rule.name,
-            "says": rule.says,
-            "before": self.before,
-            "rows": {rule.table: self.rows, **self.hanging},
-            "bytes": self.bytes,
-        }
-
-
-def before(now: datetime, rule: Rule, older_than: timedelta | datetime | None) -> str:
-    """The time that a rule compares with; without `older_than` the rule's own. Raises
-    OverflowError.
-    """
-    limit = (
-        older_than
-        if isinstance(older_than, datetime)
-        else now - (rule.older_than if older_than is None else older_than)
-    )
-    return limit.isoformat(timespec="seconds")
-
-
-def old(connection: sqlite3.Connection, live: Schema, rule: Rule, before: str) -> Old:
-    """Look at what a rule would remove now. Raises UsageError naming the file of a rule that SQLite
-    cannot run.
-    """
-    condition = condition_of(live, rule)
-    going = f"FROM {quoted(rule.table)} WHERE {condition}"
-    try:
-        for _, sql in statements(live, rule):
-            connection.execute(f"EXPLAIN {sql}", {"rows": "[]", "before": before, "most": 1})
-        rows, size = _measured(connection, live, rule.table, condition, before)
-        hanging = {}
-        for table in rule.hanging:
-            hangs = " OR ".join(
-                f"{_list(key.columns)} IN (SELECT {_names(key.other_columns)} {going})"
-                for key in references(live, table, rule.table)
-            )
-            hanging[table], more = _measured(connection, live, table, hangs, before)
-            size += more
-    except sqlite3.Error as error:
-        if "interrupted" in str(error) or "locked" in str(error):
-            raise
-        raise UsageError(f"{rule.path}: {error}. Fix it; nothing was touched.") from error
-    return Old(rule, before, rows, hanging, size)
-
-
-def _measured(
-    connection: sqlite3.Connection, live: Schema, table: str, condition: str, before: str
-) -> tuple[int, int]:
-    """The number of rows, and the bytes of their values as text or BLOB."""
-    columns = [quoted(one.name) for one in live.tables[table].columns if not one.generated]
-    size = " + ".join(f"ifnull(length(CAST({name} AS BLOB)), 0)" for name in columns)
-    sql = f"SELECT count(*), ifnull(sum({size}), 0) FROM {quoted(table)} WHERE {condition}"
-    rows, bytes_ = connection.execute(sql, {"before": before}).fetchone()
-    return rows, bytes_
-
-
-def condition_of(live: Schema, rule: Rule) -> str:
-    """Which rows of a rule's table go: those that are old, and that nothing refers to but what goes
-    along. Otherwise what hangs on one could be gone when SQLite refuses to remove it.
-    """
-    ours = {rule.table, *rule.hanging}
-    held = [
-        f"EXISTS (SELECT 1 FROM {quoted(table)} AS held WHERE {_same('held', key, rule.table)})"
-        for table, key in _holding(live, rule.table, ours)
-    ]
-    held += (
-        f"EXISTS (SELECT 1 FROM {quoted(name)} AS hangs JOIN {quoted(table)} AS held"
-        f" ON {_same('held', key, 'hangs')} WHERE {_same('hangs', own, rule.table)})"
-        for name in rule.hanging
-        for own in references(live, name, rule.table)
-        for table, key in _holding(live, name, ours)
-    )
-    return " AND NOT ".join([f"({rule.condition}\n)", *held])
-
-
-def _holding(live: Schema, table: str, ours: Set[str]) -> Iterator[tuple[str, ForeignKey]]:
-    """The foreign keys to a table that keep its rows, but for those of `ours`."""
-    for name in live.tables.keys() - ours:
-        for key in references(live, name, table):
-            if key.on_delete in ("NO ACTION", "RESTRICT"):
-                yield name, key
-
-
-def _same(child: str, key: ForeignKey, parent: str) -> str:
-    return " AND ".join(
-        f"{quoted(child)}.{quoted(ours)} = {quoted(parent)}.{quoted(theirs)}"
-        for ours, theirs in zip(key.columns, key.other_columns, strict=False)
-    )
-
-
-def statements(live: Schema, rule: Rule) -> list[tuple[str, str]]:
-    """The statements of one transaction, each with its table: what hangs on the rows goes first."""
-    table = quoted(rule.table)
-    # CROSS JOIN: SQLite must not look for them by an index, among all that are old.
-    going = (
-        f'FROM (SELECT value AS "a row" FROM json_each(:rows)) CROSS JOIN {table}'
-        f' WHERE {table}.rowid = "a row" AND {condition_of(live, rule)}'
-    )
-    hanging = [
-        (
-            name,
-            f"DELETE FROM {quoted(name)} WHERE rowid IN (SELECT rowid FROM {quoted(name)}"
-            f" WHERE {_list(key.columns)} IN (SELECT {_names(key.other_columns)} {going})"
-            " LIMIT :most)",
-        )
-        for name in rule.hanging
-        for key in references(live, name, rule.table)
-    ]
-    goes = f"DELETE FROM {table} WHERE rowid IN (SELECT {table}.rowid {going})"
-    return [*hanging, (rule.table, goes)]
 
 
 class Forgetting:
@@ -179,6 +48,7 @@ class Forgetting:
         self._before = before
         self._progress = progress
         self._size = LEAST
+        self._version, self._looking = 0, 0.0
         self._trail: int | None = None
         (self._records,) = (
             file.statements[0]
@@ -188,6 +58,7 @@ class Forgetting:
         self._record: dict[str, object] = dict.fromkeys(parameters(self._records))
         self._record["memory_operation_type"] = rule.memory_operation
         self._condition = condition_of(live, rule)
+        self._still_old = still_old(live, rule)
         self._deletes = statements(live, rule)
 
     @property
@@ -206,6 +77,7 @@ class Forgetting:
         while True:
             done = self.gone.total()
             rows = self._rows(self._condition)
+            self._looking = self._seconds_whatever_the_rows(rows)
             place = 0
             while place < len(rows):
                 self._progress.at(f"{place:,} of {len(rows):,} rows")
@@ -220,9 +92,36 @@ class Forgetting:
         """The rowids of rows that may go, and were not refused yet, in the order of their rowids:
         earlier versions of a memory first.
         """
+        self._version = self._data_version()  # first: what is written meanwhile counts as later
         sql = f"SELECT rowid FROM {quoted(self._rule.table)} WHERE {condition}"
         found = self._connection.execute(sql, {"before": self._before})
         return sorted(row for (row,) in found if row not in self.stays)
+
+    def _data_version(self) -> int:
+        """What changes when another connection has written (SQLite documentation, "PRAGMA
+        data_version").
+        """
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def _may_go(self, rows: Sequence[int]) -> list[int]:
+        """Those of the rows that may still go."""
+        values = {"rows": json.dumps(rows), "before": self._before}
+        return [row for (row,) in self._connection.execute(self._still_old, values)]
+
+    def _seconds_whatever_the_rows(self, rows: Sequence[int]) -> float:
+        """The part of a look that it takes however few the rows: a rule may have to read what all
+        of the waiting tasks need. Of the processor, which others on this machine do not change.
+        """
+        if len(rows) <= LEAST:
+            return 0.0  # one transaction has all of them
+        times = []
+        for number in (1, LEAST):
+            started = time.thread_time()
+            self._may_go(rows[:number])
+            times.append(time.thread_time() - started)
+        one, least = times
+        return max(0.0, one - (least - one) / (LEAST - 1))
 
     def _remove(self, rows: Sequence[int]) -> None:
         """Remove those of the rows that are still old, and what hangs on them."""
@@ -241,10 +140,11 @@ class Forgetting:
         """Whether the rows are gone: if more hangs on them than one transaction should remove, only
         some of that is.
         """
-        values = {"rows": json.dumps(rows), "before": self._before, "most": self._size}
         gone: Counter[str] = Counter()
         most, is_whole, trail = self._size, True, self._trail
-        with self._transaction():
+        with self._transaction() as others_wrote:
+            going = self._may_go(rows) if others_wrote else rows
+            values = {"rows": json.dumps(going), "most": most}
             for table, sql in self._deletes:
                 number = self._connection.execute(sql, values).rowcount
                 gone[table] += number
@@ -258,20 +158,27 @@ class Forgetting:
         return is_whole
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self) -> Iterator[bool]:
+        """A transaction, and whether others have written since the rows were found. If they have,
+        it must look again, and removes more rows the longer that takes: otherwise the looks alone
+        would hold the lock for longer in all.
+        """
         connection = self._connection
         stop_if_asked()
         connection.execute("BEGIN IMMEDIATE")
-        started = time.monotonic()
+        started, looking = time.monotonic(), 0.0
         try:
-            yield
+            others_wrote = self._data_version() != self._version
+            looking = self._looking if others_wrote else 0.0
+            yield others_wrote
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             held = time.monotonic() - started
-            fitting = int(self._size * SECONDS_HELD / max(held, 1e-6))
-            self._size = max(LEAST, min(fitting, 2 * self._size, MOST))
+            fitting = int(self._size * max(SECONDS_HELD, 2 * looking) / max(held, 1e-6))
+            least = LEAST * max(1, int(looking / SECONDS_HELD))
+            self._size = min(max(least, min(fitting, 2 * self._size)), MOST)
             time.sleep(max(PAUSE, held))
 
     def _write_trail(self, gone: Counter[str]) -> int | None:
@@ -288,11 +195,3 @@ class Forgetting:
 
 
 UPDATE_TRAIL = "UPDATE audit SET action_data = ? WHERE id = ?"
-
-
-def _names(columns: Sequence[str]) -> str:
-    return ", ".join(map(quoted, columns))
-
-
-def _list(columns: Sequence[str]) -> str:
-    return f"({_names(columns)})"

@@ -20,7 +20,8 @@ DELETE FROM tasks
                     FROM tasks AS waiting,
                          json_each(iif(json_valid(waiting.dependencies), waiting.dependencies,
                                        '[]')) AS needed
-                   WHERE (waiting.status < 'cancelled'
+                   WHERE waiting.dependencies <> '[]'
+                     AND (waiting.status < 'cancelled'
                           OR waiting.status > 'cancelled' AND waiting.status < 'completed'
                           OR waiting.status > 'completed' AND waiting.status < 'failed'
                           OR waiting.status > 'failed')   -- NOT IN, but by the index
