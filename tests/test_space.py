@@ -80,19 +80,58 @@ def test_vacuum_frees_what_is_free_and_keeps_all_else(bundle: Bundle, invoke: In
     assert len(states(bundle)) == 1
 
 
-def test_vacuum_that_would_break_a_search_is_refused(bundle: Bundle, invoke: Invoke) -> None:
-    bundle.sql(
-        "CREATE TABLE notes (name TEXT PRIMARY KEY, text);"
-        "CREATE VIRTUAL TABLE found USING fts5(text, content='notes')"
-    )
+BOUND_TO_ROWIDS = {
+    "a search over the table": "CREATE TABLE notes (name TEXT PRIMARY KEY, text);"
+    "CREATE VIRTUAL TABLE found USING fts5(text, content='notes');",
+    "a contentless search": "CREATE TABLE notes (text);"
+    "CREATE VIRTUAL TABLE found USING fts5(text, content='');"
+    "CREATE TRIGGER fill AFTER INSERT ON notes WHEN new.text <> '' BEGIN"
+    " INSERT INTO found (rowid, text) VALUES (NEW.rowid, new.text); END;",
+    "a search without content": "CREATE TABLE notes (text);"
+    "CREATE VIRTUAL TABLE found USING fts5(text);"
+    "CREATE TRIGGER fill AFTER INSERT ON notes BEGIN SELECT 1;"
+    ' REPLACE INTO found (rowid, text) SELECT "new"._rowid_, new.text; END;',
+    "a search over a view": "CREATE TABLE notes (text);"
+    "CREATE VIEW below AS SELECT oid AS number, text FROM notes;"
+    "CREATE VIEW shown AS SELECT number AS n, text FROM below;"
+    "CREATE VIRTUAL TABLE found USING fts5(text, content='shown', content_rowid='n');",
+}
+FREE_OF_ROWIDS = {
+    "a rowid that has a name": "CREATE TABLE notes (id INTEGER PRIMARY KEY, text);"
+    "CREATE VIRTUAL TABLE found USING fts5(text, content='');"
+    "CREATE TRIGGER fill AFTER INSERT ON notes BEGIN"
+    " INSERT INTO found (rowid, text) VALUES (new.rowid, new.text); END;",
+    "a trigger that keeps no rowid": "CREATE TABLE notes (text, at);"
+    "CREATE TABLE mine (text);"
+    "CREATE TRIGGER touch AFTER INSERT ON notes BEGIN"
+    " UPDATE notes SET at = replace(new.text, 'a', 'b') WHERE rowid = new.rowid;"
+    " INSERT INTO mine VALUES (new.text); END;",
+    "a view by another number": "CREATE TABLE notes (number UNIQUE, text);"
+    "CREATE VIEW shown AS SELECT number AS n, text FROM notes;"
+    "CREATE VIRTUAL TABLE found USING fts5(text, content='shown', content_rowid='n');",
+}
+
+
+@pytest.mark.parametrize("case", BOUND_TO_ROWIDS)
+def test_vacuum_that_would_break_a_search_is_refused(
+    case: str, bundle: Bundle, invoke: Invoke
+) -> None:
+    bundle.sql(BOUND_TO_ROWIDS[case])
     before = digests(bundle.path)
     for arguments in ((), ("--dry-run",)):
         result = invoke("vacuum", *arguments)
         assert result.returncode == 2
-        assert "rowids to the rows of notes" in result.stderr
+        assert "rowids to the rows of notes," in result.stderr
     assert digests(bundle.path) == before
-    bundle.sql("DROP TABLE found")
+    bundle.sql("DROP TABLE found; DROP TRIGGER IF EXISTS fill")
     assert invoke("vacuum").returncode == 0
+
+
+@pytest.mark.parametrize("case", FREE_OF_ROWIDS)
+def test_vacuum_where_nothing_keeps_rowids(case: str, bundle: Bundle, invoke: Invoke) -> None:
+    bundle.sql(FREE_OF_ROWIDS[case])
+    result = invoke("vacuum", "--dry-run")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_vacuum_of_a_database_with_our_search(bundle: Bundle, invoke: Invoke) -> None:

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +13,9 @@ from ..declared.declaration import Settings
 from ..errors import HeldError, UsageError
 from ..interruption import stop_if_asked
 from ..planning.statement import Attempt, Statement
-from ..schema.model import Schema
+from ..schema.model import Schema, Table
 from ..schema.reading import read_schema
-from ..schema.text import fold, tokens, unquoted
+from ..schema.text import Token, fold, tokens, unquoted
 from ..storage.connection import connect, size_of
 
 ANALYSIS_LIMIT = 1000
@@ -78,12 +79,13 @@ def estimate(database: Path, settings: Settings, copy_to: Path | None) -> Estima
             connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_size", "page_count", "freelist_count")
         )
-        bound = list(bound_to_rowids(read_schema(connection)))
+        bound = bound_to_rowids(read_schema(connection))
     if bound:
         raise UsageError(
-            f"a vacuum gives other rowids to the rows of {', '.join(bound)}, and the full-text"
-            " search over it would find other rows. Give the table an INTEGER PRIMARY KEY, or drop"
-            " the search and make it anew afterwards; nothing was touched."
+            f"a vacuum gives other rowids to the rows of {', '.join(bound)}, and what keeps them (a"
+            " full-text search, or what a trigger inserts them into) would find other rows. Give"
+            " the table an INTEGER PRIMARY KEY, or drop the search with its triggers and make it"
+            " anew afterwards; nothing was touched."
         )
     used = page * (pages - free)
     wanted = [(database.parent, used), (_temporary_folder(), used)]
@@ -116,19 +118,61 @@ def _temporary_folder() -> Path:
     return Path.cwd()
 
 
-def bound_to_rowids(live: Schema) -> Iterator[str]:
-    """The tables without an INTEGER PRIMARY KEY whose rowids an FTS table keeps (SQLite
-    documentation, "VACUUM", section "How VACUUM works", and "FTS5", "External Content Tables").
+ROWID = {"rowid", "_rowid_", "oid"}
+
+
+def bound_to_rowids(live: Schema) -> list[str]:
+    """The tables without an INTEGER PRIMARY KEY whose rowids something keeps: an FTS table over
+    them, or over a view that shows them, or what a trigger inserts them into (SQLite documentation,
+    "VACUUM", section "How VACUUM works", and "FTS5", sections "Contentless Tables" and "External
+    Content Tables").
     """
-    for table in live.tables.values():
-        if table.kind != "virtual":
-            continue
-        found = tokens(table.sql)
-        for place, token in enumerate(found[:-2]):
-            if token.text == "content" and found[place + 1].text == "=":
-                content = live.tables.get(fold(unquoted(found[place + 2].text)))
-                if content and content.kind == "table" and not content.has_rowid_key:
-                    yield content.name
+    kept = {name for table in live.tables.values() for name in _contents(live, table)}
+    kept |= {fold(one.table) for one in live.triggers.values() if _inserts_rowid(one.sql)}
+    return [
+        table.name
+        for name, table in live.tables.items()
+        if name in kept
+        and table.kind == "table"
+        and not (table.has_rowid_key or table.without_rowid or ROWID & table.column.keys())
+    ]
+
+
+def _contents(live: Schema, table: Table) -> Iterator[str]:
+    """The tables, folded, whose rowids an FTS table has by its option `content`."""
+    found = tokens(table.sql) if table.kind == "virtual" else ()
+    for (option, sign), value in zip(pairwise(found), found[2:], strict=False):
+        if (option.text, sign.text) == ("content", "="):
+            content = fold(unquoted(value.text))
+            yield content
+            if content in live.views:
+                yield from _shown_rowids(live, content, set())
+
+
+def _shown_rowids(live: Schema, view: str, seen: set[str]) -> Iterator[str]:
+    """The tables that a view may show the rowids of, itself or by another view."""
+    seen.add(view)
+    words = {one.text.strip('"') for one in tokens(live.views[view].sql)}
+    if words & ROWID:
+        yield from words & live.tables.keys()
+    for other in (words & live.views.keys()) - seen:
+        yield from _shown_rowids(live, other, seen)
+
+
+def _inserts_rowid(trigger: str) -> bool:
+    """Whether a statement of a trigger inserts the rowid of the row that it runs for."""
+    found = tokens(trigger)
+    texts = [one.text for one in found[found.index(Token("word", "begin")) :]]
+    for _, statement in groupby(texts, lambda text: text == ";"):
+        words = [*statement]
+        pairs = {*pairwise(words)}
+        inserts = "insert" in words or ("replace", "into") in pairs
+        if inserts and any(
+            row in ("new", "old") and dot == "." and name in ROWID
+            for row, dot, name in zip(words, words[1:], words[2:], strict=False)
+        ):
+            return True
+    return False
 
 
 def vacuum(
