@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -224,11 +225,20 @@ def test_all_rules_and_the_report(bundle: Bundle, invoke: Invoke) -> None:
     assert report["copy_before"] is None
 
 
+SOON = datetime.now(timezone.utc) - timedelta(minutes=30)
+"""In an hour behind UTC, the time in half an hour."""
+
 WRONG = {
     "a rule that is not there": (["forget", "nonsense"], "is not a rule of sql/retention/"),
     "one of two": (["forget", "audit,"], "'' is not a rule"),
     "an age without a unit": (["forget", "audit", "--older-than", "30"], "neither an age nor"),
     "a day that is none": (["forget", "-o", "2026-02-30"], "neither an age nor a time"),
+    "an empty age": (["forget", "audit", "--older-than", ""], "'' is neither an age nor a time"),
+    "a time to come": (["forget", "audit", "--older-than", "2999-01-01"], "is after now"),
+    "a time to come, by its offset": (
+        ["forget", "audit", "--older-than", f"{SOON:%Y-%m-%dT%H:%M:%S}-01:00"],
+        "is after now",
+    ),
     "an age before all time": (["forget", "-o", "999999w"], "neither an age nor a time"),
 }
 

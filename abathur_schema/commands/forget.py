@@ -96,20 +96,29 @@ def _chosen(rules: Sequence[Rule], names: object) -> list[Rule]:
 
 def _limits(rules: Sequence[Rule], older_than: object) -> list[str]:
     now = datetime.now(timezone.utc).replace(tzinfo=None)
-    limit: timedelta | datetime | None = None
     try:
-        if older_than not in (None, ""):
-            limit = age(str(older_than))
-            if limit is None:
-                limit = datetime.fromisoformat(str(older_than).replace("Z", "+00:00"))
-        if isinstance(limit, datetime) and limit.tzinfo:
-            limit = limit.astimezone(timezone.utc).replace(tzinfo=None)
-        return [before(now, rule, limit) for rule in rules]
+        limit = None if older_than is None else _age_or_time(str(older_than))
+        limits = [before(now, rule, limit) for rule in rules]
     except (ValueError, OverflowError) as error:
         raise UsageError(
             f"{older_than!r} is neither an age nor a time. Name one such as 12h, 90d, 8w or"
             " 2026-01-31, with --older-than AGE; nothing was touched."
         ) from error
+    # What is written from now on stays: the row of the trail that tells of it, too.
+    if isinstance(limit, datetime) and limit > now:
+        raise UsageError(
+            f"{older_than!r} is after now, which is {now:%Y-%m-%dT%H:%M:%S} in UTC. Name an earlier"
+            " time, with --older-than; nothing was touched."
+        )
+    return limits
+
+
+def _age_or_time(text: str) -> timedelta | datetime:
+    """An age, or a time in UTC. Raises ValueError."""
+    if (found := age(text)) is not None:
+        return found
+    time = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return time.astimezone(timezone.utc).replace(tzinfo=None) if time.tzinfo else time
 
 
 def _look(run: Run, rules: Sequence[Rule], limits: Sequence[str]) -> list[Old]:
