@@ -235,29 +235,3 @@ def test_sqlite_without_fts5(invoke: Invoke, tmp_path: Path, no_fts5: dict[str, 
     assert digests(tmp_path / "abathur.db") == before
     found = json.loads(invoke("verify", "--json", **no_fts5).stdout)
     assert any(check["name"].startswith("left out") for check in found["checks"])
-
-
-OWN = """\
-CREATE VIEW waiting AS SELECT id FROM tasks WHERE status = 'waiting';
-CREATE TRIGGER seen AFTER UPDATE OF status ON tasks BEGIN
-    INSERT INTO audit (timestamp, task_id, action_type) VALUES ('', new.id, 'status');
-END;
-"""
-
-
-def test_view_and_trigger_are_created_changed_and_proven(invoke: Invoke, tmp_path: Path) -> None:
-    own = tmp_path / "own" / "sql" / "core.sql"
-    own.parent.mkdir(parents=True)
-    own.write_text(OWN)
-    made = invoke("init", "--schema", "own")
-    assert (made.returncode, "1 view made, 1 trigger made" in made.stdout) == (0, True)
-    own.write_text(OWN.replace("'waiting'", "'idle'"))
-    found = invoke("verify", "--schema", "own")
-    assert (found.returncode, "waiting has another definition" in found.stdout) == (1, True)
-    planned = invoke("plan", "--schema", "own")
-    assert 'DROP VIEW "waiting";' in planned.stdout
-    assert invoke("init", "--schema", "own").returncode == 0
-    assert invoke("verify", "--schema", "own").returncode == 0
-    with closing(sqlite3.connect(tmp_path / "abathur.db")) as connection:
-        text = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'waiting'").fetchone()
-    assert "'idle'" in text[0]

@@ -11,6 +11,7 @@ from abathur_schema.schema.reading import read_schema
 from abathur_schema.storage.foreign_keys import violations
 from tests.support.another_form import create, sql_of
 from tests.support.bundle import Bundle
+from tests.support.upgrading import start
 
 
 def test_named_reference_of_a_column_is_kept(empty: Bundle) -> None:
@@ -141,3 +142,10 @@ def test_value_that_would_change_stops_the_step(
     empty.sql(statements)
     assert empty.run("init") == 3
     assert told in capsys.readouterr().err
+
+
+def test_broken_views_stand_aside_whatever_their_names(empty: Bundle) -> None:
+    start(
+        empty, 1, "CREATE VIEW a_1 AS SELECT * FROM gone; CREATE VIEW parsed AS SELECT * FROM gone;"
+    )
+    assert empty.run("init") == 0

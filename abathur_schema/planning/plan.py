@@ -21,6 +21,7 @@ from ..schema.model import Schema, Trigger
 from ..schema.stand_ins import lacking
 from ..schema.text import fold, quoted, tokens
 from ..schema.undeclared import repeated
+from .made_again import triggers_again
 from .outcome import after
 from .statement import Statement
 from .upgrade_plan import plan_upgrades
@@ -156,6 +157,8 @@ def _statements(
         table = declared.schema.indexes[fold(name)].table if kind == "index" else ""
         sql = declared.creates[fold(name)]
         yield Statement(sql, reason, ((MADE[kind], name),), table=table)
+        if isinstance(difference, OtherText) and kind == "view":
+            yield from triggers_again(live, difference.live.name)
     yield from _contents(declared, live, step, found)
 
 

@@ -13,9 +13,10 @@ from ..schema.difference import OtherTable
 from ..schema.model import Schema
 from ..schema.scratch import scratch
 from ..schema.table_changes import MissingColumn
-from ..schema.text import ended, fold, is_utf8, quoted, string, utf8, without_comments
+from ..schema.text import fold, is_utf8, quoted, string, utf8, without_comments
 from .broken_rows import conversions, guards_of, loss_guards, rowid_of, values_of
 from .by_text import by_text, free
+from .made_again import again, triggers_again
 from .statement import Statement
 
 
@@ -130,18 +131,9 @@ class _Rebuild:
         """Recreate what DROP TABLE deleted."""
         for index in self.live.indexes_on(self.table.name):
             if index.sql:
-                reason = f"index {index.name} was there"
-                sql = self._sayable(index.sql, f"index {index.name}")
-                yield Statement(ended(sql), reason, table=self.wanted.name)
-                yield from self._by_its_bytes("index", index.name, index.sql)
-        for trigger in self.live.triggers.values():
-            if fold(trigger.table) == fold(self.table.name):
-                yield Statement(ended(utf8(trigger.sql)), f"trigger {trigger.name} was there")
-                yield from self._by_its_bytes("trigger", trigger.name, trigger.sql)
-
-    def _by_its_bytes(self, kind: str, name: str, sql: str) -> Iterator[Statement]:
-        if not is_utf8(sql):
-            yield from by_text(self.live, kind, name, sql, Statement("", "its text is not UTF-8"))
+                self._sayable(index.sql, f"index {index.name}")
+                yield from again(self.live, index, self.wanted.name)
+        yield from triggers_again(self.live, self.table.name)
 
     def _sayable(self, sql: str, what: str) -> str:
         """The text of something that determines stored content, with a letter in place of each byte

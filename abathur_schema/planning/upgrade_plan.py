@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from ..declared.declaration import Declared
 from ..declared.upgrades import Upgrade
 from ..errors import UpgradeError
+from ..schema.difference import kind_of
 from ..schema.model import Schema, Trigger, View
-from ..schema.text import ended, fold, quoted, tokens
+from ..schema.text import quoted, tokens
+from .made_again import again
 from .outcome import after
 from .statement import Statement
 
@@ -41,26 +43,30 @@ def _applied(
     renamed, is dropped and recreated around it.
     """
     names = {part for name in (*upgrade.has, *upgrade.lacks) for part in name.split(".")[1:]}
-    before: list[Statement] = []
-    again: list[Statement] = []
+    apart: list[View | Trigger] = []
     while True:
-        every = [*before, *statements, *reversed(again)]
+        every = [*_dropped(apart), *statements, *_recreated(live, apart)]
         try:
             return every, after(live, every)
         except sqlite3.Error as error:
             found = _in_the_way(live, str(error))
             is_related = found and names & {token.text for token in tokens(found.sql)}
-            if not found or is_related or any(found.name in one.reason for one in before):
+            if not found or is_related or found in apart:
                 raise UpgradeError(f"{upgrade.path} cannot be applied: {error}") from error
-            kind = "VIEW" if isinstance(found, View) else "TRIGGER"
-            reason = f"{found.name} cannot be parsed, and blocks the renaming"
-            before.append(Statement(f"DROP {kind} {quoted(found.name)};", reason))
-            again += (
-                Statement(ended(one.sql), f"trigger {one.name} was there")
-                for one in live.triggers.values()
-                if isinstance(found, View) and fold(one.table) == fold(found.name)
-            )
-            again.append(Statement(ended(found.sql), f"{found.name} was there"))
+            apart.append(found)
+
+
+def _dropped(apart: Sequence[View | Trigger]) -> Iterator[Statement]:
+    for one in apart:
+        reason = f"{one.name} cannot be parsed, and blocks the renaming"
+        yield Statement(f"DROP {kind_of(one).upper()} {quoted(one.name)};", reason)
+
+
+def _recreated(live: Schema, apart: Sequence[View | Trigger]) -> Iterator[Statement]:
+    views = [one for one in apart if isinstance(one, View)]
+    lost = [trigger for view in views for trigger in live.triggers_on(view.name)]
+    for one in dict.fromkeys([*views, *lost, *apart]):
+        yield from again(live, one)
 
 
 def _in_the_way(live: Schema, error: str) -> View | Trigger | None:

@@ -205,6 +205,10 @@ class Schema(SchemaFields):
         """The indexes of one table."""
         return self._of_table.get(fold(table), [])
 
+    def triggers_on(self, name: str) -> list[Trigger]:
+        """The triggers of one table or view."""
+        return [one for one in self.triggers.values() if fold(one.table) == fold(name)]
+
     @cached_property
     def _of_table(self) -> Mapping[str, list[Index]]:
         found: dict[str, list[Index]] = {}

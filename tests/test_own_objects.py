@@ -1,0 +1,65 @@
+"""Views, triggers and virtual tables of one's own schema: made, filled, changed, and proven."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.bundle import Bundle
+from tests.support.commands import Invoke
+
+OWN = """\
+CREATE VIEW waiting AS SELECT id FROM tasks WHERE status = 'waiting';
+CREATE TRIGGER seen AFTER UPDATE OF status ON tasks BEGIN
+    INSERT INTO audit (timestamp, task_id, action_type) VALUES ('', new.id, 'status');
+END;
+"""
+
+
+def test_view_and_trigger_are_created_changed_and_proven(invoke: Invoke, tmp_path: Path) -> None:
+    own = tmp_path / "own" / "sql" / "core.sql"
+    own.parent.mkdir(parents=True)
+    own.write_text(OWN)
+    made = invoke("init", "--schema", "own")
+    assert (made.returncode, "1 view made, 1 trigger made" in made.stdout) == (0, True)
+    own.write_text(OWN.replace("'waiting'", "'idle'"))
+    found = invoke("verify", "--schema", "own")
+    assert (found.returncode, "waiting has another definition" in found.stdout) == (1, True)
+    planned = invoke("plan", "--schema", "own")
+    assert 'DROP VIEW "waiting";' in planned.stdout
+    assert invoke("init", "--schema", "own").returncode == 0
+    assert invoke("verify", "--schema", "own").returncode == 0
+    with closing(sqlite3.connect(tmp_path / "abathur.db")) as connection:
+        text = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'waiting'").fetchone()
+    assert "'idle'" in text[0]
+
+
+TASK = """\
+INSERT INTO tasks (id, prompt, status, input_data, submitted_at, last_updated_at)
+VALUES ('t1', 'pack it', 'ready', '{}', '', '');
+"""
+VIEW = "CREATE VIEW waiting AS SELECT id, status FROM tasks;\n"
+INSTEAD = """\
+CREATE TRIGGER finish INSTEAD OF UPDATE ON waiting BEGIN
+    UPDATE tasks SET status = new.status WHERE id = old.id;
+END;
+"""
+# What is declared of the view's trigger before and after; the application creates it otherwise.
+DECLARED = {"not at all": ("", ""), "unchanged": (INSTEAD, INSTEAD)}
+DECLARED["changed"] = INSTEAD, INSTEAD.replace("new.status", "upper(new.status)")
+
+
+@pytest.mark.parametrize("how", DECLARED)
+def test_changed_view_keeps_its_triggers(how: str, invoke: Invoke, empty: Bundle) -> None:
+    before, after = DECLARED[how]
+    own = empty.path.parent / "own" / "sql" / "core.sql"
+    own.parent.mkdir(parents=True)
+    own.write_text(VIEW + before)
+    assert invoke("init", "--schema", "own").returncode == 0
+    empty.sql(TASK if before else TASK + INSTEAD)
+    own.write_text(VIEW.replace("status", "status, prompt") + after)
+    assert invoke("init", "--schema", "own").returncode == 0
+    empty.sql("UPDATE waiting SET status = 'done'")
+    status = "DONE" if how == "changed" else "done"
+    assert empty.rows("SELECT status, prompt FROM waiting") == [(status, "pack it")]
