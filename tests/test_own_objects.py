@@ -63,3 +63,25 @@ def test_changed_view_keeps_its_triggers(how: str, invoke: Invoke, empty: Bundle
     empty.sql("UPDATE waiting SET status = 'done'")
     status = "DONE" if how == "changed" else "done"
     assert empty.rows("SELECT status, prompt FROM waiting") == [(status, "pack it")]
+
+
+LOG = "CREATE TABLE log (session_id TEXT);\n"
+ON_A_PARENT = """\
+CREATE TRIGGER logged AFTER INSERT ON sessions BEGIN INSERT INTO log VALUES (new.id); END;
+"""
+# The step core creates sessions too, as a parent of tasks; a view is there as a table is.
+ON_WHAT_IS_THERE = {
+    "a parent": {"core.sql": LOG + ON_A_PARENT},
+    "a view of a step before": {"core.sql": VIEW, "memory.sql": INSTEAD},
+}
+
+
+@pytest.mark.parametrize("case", ON_WHAT_IS_THERE)
+def test_trigger_is_created_on_what_is_there(case: str, invoke: Invoke, empty: Bundle) -> None:
+    own = empty.path.parent / "own" / "sql"
+    own.mkdir(parents=True)
+    for name, text in ON_WHAT_IS_THERE[case].items():
+        (own / name).write_text(text)
+    made = invoke("init", "--schema", "own")
+    assert (made.returncode, "1 trigger made" in made.stdout) == (0, True), made.stderr
+    assert invoke("verify", "--schema", "own").returncode == 0

@@ -203,6 +203,14 @@ BAD: dict[str, tuple[dict[str, str], list[str]]] = {
         {"sql/core.sql": "CREATE VIEW tasks AS SELECT 1;"},
         ["own/sql/core.sql", str(OURS / "core.sql")],
     ),
+    "an index before its table": (
+        {"sql/core-indexes.sql": "CREATE INDEX i ON document_index(title);"},
+        ["own/sql/core-indexes.sql", "index i is on document_index", "later step memory"],
+    ),
+    "a trigger before its table": (
+        {"sql/core.sql": "CREATE TRIGGER t AFTER DELETE ON document_index BEGIN SELECT 1; END;"},
+        ["own/sql/core.sql", "trigger t is on document_index", "later step memory"],
+    ),
     "settings": ({"sql/pragma.sql": "PRAGMA synchronous = OFF;"}, ["sql/pragma.sql", "settings"]),
     "a file of no step": ({"sql/extra.sql": "CREATE TABLE t (x);"}, ["own/sql/extra.sql"]),
     "no SQL": ({"sql/core.sql": "CREATE TABL t (x);"}, ["own/sql/core.sql", "syntax error"]),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..errors import UsageError
 from ..schema import text as sql_text
-from ..schema.difference import differences
+from ..schema.difference import differences, kind_of
 from ..schema.model import Schema
 from ..schema.reading import read_schema
 from ..schema.text import fold
@@ -192,7 +192,25 @@ def declared(own: Path | None = None, *, search: bool = False) -> Declared:
         tables[key.table] = table._replace(former_keys=known)
     schema = schema._replace(tables=tables)
     parts = made.creates, made.contents, made.steps
-    return Declared(schema, *parts, settings, upgrades, fills, own)
+    whole = Declared(schema, *parts, settings, upgrades, fills, own)
+    if own:
+        _check_order(whole, own)
+    return whole
+
+
+def _check_order(declared: Declared, own: Path) -> None:
+    """Raise UsageError when an index or trigger of `own` comes before what it is on."""
+    there: set[str] = set()
+    for step, names in declared.steps.items():
+        there.update(declared.objects(step))
+        for name in names:
+            on = declared.schema.indexes.get(name) or declared.schema.triggers.get(name)
+            if on and fold(on.table) not in there:
+                file, home = own / "sql" / f"{step}.sql", declared.step_of(on.table)
+                raise UsageError(
+                    f"{file}: {kind_of(on)} {on.name} is on {on.table}, which the later step {home}"
+                    " creates. Declare it in the file of that step, or of one after it."
+                )
 
 
 @cache

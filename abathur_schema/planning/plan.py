@@ -17,7 +17,7 @@ from ..schema.difference import (
     differences,
     kind_of,
 )
-from ..schema.model import Schema, Trigger
+from ..schema.model import Index, Schema, Trigger
 from ..schema.stand_ins import lacking
 from ..schema.text import fold, quoted, tokens
 from ..schema.undeclared import repeated
@@ -217,15 +217,25 @@ def _drop(index: str, reason: str) -> Statement:
 
 
 def needed_first(declared: Declared, live: Schema, step: str) -> str | None:
-    """The step that must run before `step`, or None: the one that declares the missing table of one
-    of its indexes or triggers.
+    """The step that must run before `step`, or None: the one that declares the table of one of its
+    indexes or triggers, where `live` lacks that table, or a column that the index names.
     """
+    makes = declared.objects(step)
     for name in declared.steps[step]:
         schema = declared.schema
         on = schema.indexes.get(name) or schema.triggers.get(name)
-        if on and fold(on.table) not in live.tables and declared.step_of(on.table) != step:
+        if on and fold(on.table) not in makes and _lacks(declared, live, on):
             return declared.step_of(on.table)
     return None
+
+
+def _lacks(declared: Declared, live: Schema, on: Index | Trigger) -> bool:
+    name = fold(on.table)
+    if not (table := live.tables.get(name)):
+        return name not in live.views
+    missing = declared.schema.tables[name].column.keys() - table.column.keys()
+    named = missing and {token.text for token in tokens(on.sql)}  # most tables lack nothing
+    return isinstance(on, Index) and bool(missing & named)
 
 
 def setting_statement(setting: Setting, value: str) -> Statement:
