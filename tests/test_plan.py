@@ -188,6 +188,53 @@ def test_functions_of_the_application_are_told(empty: Bundle, invoke: Invoke) ->
     assert digests(empty.path) == before
 
 
+# Of the application, and called as something of ours is; nothing of them has to be created again.
+CALLED_AS_OURS = {
+    "a function": "CREATE INDEX mine ON docs(content_hash(body))",
+    "a function called as a table": "CREATE INDEX mine ON docs(audit(body))",
+    "a collation": "CREATE INDEX mine ON docs(body COLLATE title)",
+}
+
+
+@pytest.mark.parametrize("case", CALLED_AS_OURS)
+def test_function_or_collation_that_is_called_as_something_of_ours_prevents_nothing(
+    case: str, empty: Bundle, invoke: Invoke
+) -> None:
+    older.make(empty.path, 3)
+    with closing(sqlite3.connect(empty.path)) as application:
+        for name in ("content_hash", "audit"):
+            application.create_function(name, 1, str, deterministic=True)
+        application.create_collation("title", lambda a, b: (a > b) - (a < b))
+        application.executescript(
+            f"CREATE TABLE docs (body); {CALLED_AS_OURS[case]};"
+            "CREATE VIEW v AS SELECT id FROM tasks"
+        )
+    copy = Bundle(empty.path.parent)
+    copy.path = empty.path.with_name("copy.db")
+    shutil.copy(empty.path, copy.path)
+    ran = command_line(copy.path, invoke("plan").stdout)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert empty.run("init") == 0
+    assert copy.rows(SCHEMA) == empty.rows(SCHEMA)
+
+
+def test_what_needs_a_function_is_named_and_nothing_that_is_called_the_same(
+    empty: Bundle, invoke: Invoke
+) -> None:
+    older.make(empty.path, 2)
+    with closing(sqlite3.connect(empty.path)) as application:
+        application.create_function("priority", 1, lambda _: 1, deterministic=True)
+        application.executescript(
+            "CREATE INDEX mine ON tasks(priority(prompt)); CREATE TABLE priority (priority);"
+            "CREATE TRIGGER t AFTER INSERT ON tasks WHEN priority(new.id) BEGIN SELECT 1; END;"
+            "CREATE TRIGGER u AFTER INSERT ON tasks BEGIN INSERT INTO priority (priority)"
+            " VALUES (new.priority); END;"
+        )
+    told = "no such function: priority, which index mine, trigger t needs"
+    assert f"core would fail: {told}" in invoke("plan").stderr
+    assert f"core failed: {told}" in invoke("init").stderr
+
+
 def test_index_that_only_its_application_can_make_is_planned_to_be_dropped(
     bundle: Bundle, invoke: Invoke
 ) -> None:

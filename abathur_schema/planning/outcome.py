@@ -1,15 +1,13 @@
 """The schema after statements that have not run yet: they run on an empty copy in memory."""
 
-import sqlite3
 from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
 from typing import TypeVar
 
 from ..schema.model import Schema
 from ..schema.reading import read_schema
-from ..schema.scratch import copy_of
-from ..schema.stand_ins import Lacking
-from ..schema.text import fold, tokens
+from ..schema.scratch import Scratch, copy_of, scratch
+from ..schema.text import fold
 from .statement import Statement
 
 T = TypeVar("T")
@@ -23,11 +21,9 @@ def after(live: Schema, statements: Sequence[Statement]) -> Schema:
     """
     if not statements:
         return live
-    copy, apart = copy_of(live)
+    copy, apart = _alone(*copy_of(live))
     with closing(copy):
         for statement in statements:
-            if found := _names_lacking(copy.lacks, statement):
-                raise sqlite3.OperationalError(f"no such {found.kind}: {found.name}")
             drops = {fold(name) for made, name in statement.made if made == "indexes_dropped"}
             if not statement.only_rows and not drops & apart:
                 copy.execute(statement.sql)
@@ -42,12 +38,17 @@ def after(live: Schema, statements: Sequence[Statement]) -> Schema:
     )
 
 
-def _names_lacking(lacks: Set[Lacking], statement: Statement) -> Lacking | None:
-    """What a statement needs that only the application has; it fails only in the copy."""
-    if not lacks:
-        return None
-    words = {token.text for token in tokens(statement.sql) if token.kind in ("word", "quoted")}
-    return next((one for one in sorted(lacks) if fold(one.name) in words), None)
+def _alone(copy: Scratch, apart: set[str]) -> tuple[Scratch, set[str]]:
+    """The copy without what stands in for the application: as in the database, a statement that
+    needs it fails there.
+    """
+    if not copy.lacks:
+        return copy, apart
+    with closing(copy):
+        alone = scratch()
+        copy.backup(alone)
+        alone.lacks = copy.lacks
+        return alone, apart
 
 
 def _with(made: Mapping[str, T], live: Mapping[str, T], apart: Set[str]) -> Mapping[str, T]:

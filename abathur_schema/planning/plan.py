@@ -18,7 +18,7 @@ from ..schema.difference import (
     kind_of,
 )
 from ..schema.model import Index, Schema, Trigger
-from ..schema.stand_ins import lacking
+from ..schema.stand_ins import lacking, needs
 from ..schema.text import fold, quoted, tokens
 from ..schema.undeclared import repeated
 from .made_again import triggers_again
@@ -96,7 +96,7 @@ def as_step_error(live: Schema, error: sqlite3.Error) -> StepError:
         f"{kind} {one.name}"
         for kind, things in kinds
         for one in things.values()
-        if any(token.text == fold(found.name) for token in tokens(one.sql))
+        if needs(one.sql, found)
     ]
     by = f", which {', '.join(needed)} needs" if needed else ""
     return ApplicationNeededError(f"{error}{by}")

@@ -7,7 +7,10 @@ rows and keys except what they determine: the order and content of indexes.
 import re
 import sqlite3
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
+
+from .text import fold, tokens, unquoted
 
 T = TypeVar("T")
 
@@ -34,6 +37,23 @@ def lacking(error: Exception) -> Lacking | None:
 def is_lacking(error: str) -> bool:
     """Whether SQLite failed for lack of an application-defined function, collation or module."""
     return bool(_SAYS.match(error)) or error.startswith("no such module")
+
+
+def needs(create: str, what: Lacking) -> bool:
+    """Whether the statement of a table, an index or a trigger calls this function, or names this
+    collation; tables, columns and indexes may have the same name.
+    """
+    name, found = fold(what.name), tokens(create)
+    if what.kind != "function":
+        collate = ("word", "collate")
+        return any(a == collate and unquoted(b.text) == name for a, b in pairwise(found))
+    # In a trigger, what follows ON is a condition, or a table without a parenthesis after it.
+    is_trigger = found[1:2] == (("word", "trigger"),)
+    tables_follow = {"table", "into", "references", "" if is_trigger else "on"}
+    return any(
+        unquoted(word.text) == name and after == ("sign", "(") and before.text not in tables_follow
+        for before, word, after in zip(found, found[1:], found[2:], strict=False)
+    )
 
 
 def stand_in(connection: sqlite3.Connection, for_: Lacking) -> None:
