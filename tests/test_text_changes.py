@@ -147,16 +147,26 @@ def test_no_page_of_rows_is_written(case: str, bundle: Bundle) -> None:
     assert bundle.run("verify") == 0
 
 
-SHORT = (
-    create("document_index", ("    chunk_count     INTEGER DEFAULT 1,\n", ""))
-    + "INSERT INTO document_index (file_path, title, content_hash) VALUES ('a', 'b', 'c');"
-    "ALTER TABLE document_index ADD COLUMN chunk_count INTEGER DEFAULT 7;"
-)
+ADDED_LATER = {
+    "nothing": "",
+    "a default that is cast": "ALTER TABLE document_index ADD COLUMN n DEFAULT (CAST('7' AS INT));",
+    "a generated column": (
+        "ALTER TABLE document_index ADD COLUMN words INTEGER NOT NULL AS (length(title));"
+    ),
+}
 
 
-def test_default_of_rows_that_end_before_the_column_stays_theirs(bundle: Bundle) -> None:
+@pytest.mark.parametrize("later", ADDED_LATER.values(), ids=ADDED_LATER)
+def test_default_of_rows_that_end_before_the_column_stays_theirs(
+    later: str, bundle: Bundle
+) -> None:
     """With the text edited, those rows would have another value."""
-    bundle.sql(f"DROP TABLE document_index; {SHORT}")
+    short = create("document_index", ("    chunk_count     INTEGER DEFAULT 1,\n", ""))
+    bundle.sql(
+        f"DROP TABLE document_index; {short}"
+        "INSERT INTO document_index (file_path, title, content_hash) VALUES ('a', 'b', 'c');"
+        f"ALTER TABLE document_index ADD COLUMN chunk_count INTEGER DEFAULT 7; {later}"
+    )
     assert bundle.run("init") == 0
     assert bundle.rows("SELECT chunk_count FROM document_index") == [(7,)]
     assert bundle.report()["deliverables"]["tables_rebuilt"] == ["document_index"]

@@ -71,7 +71,7 @@ def _added(declared: Declared, difference: OtherTable) -> dict[str, Definition]:
         name: one
         for one in definitions(wanted.sql)
         if (column := missing.get(name := fold(one.column)))
-        and _can_have_been_added(column)
+        and _can_be_added(column)
         and not (column.generated or one.has("unique"))
         and (fold(wanted.name), name) not in declared.fills
     }
@@ -132,13 +132,22 @@ def _may_be_short(live: Schema, table: Table, name: str) -> bool:
         if index.origin != "c"
     }
     columns = list(table.column)
-    return all(
-        _can_have_been_added(table.column[later]) and later not in in_keys
+    return not any(
+        later in in_keys or _came_before_rows(table.column[later])
         for later in columns[columns.index(name) :]
     )
 
 
-def _can_have_been_added(column: Column) -> bool:
+def _came_before_rows(column: Column) -> bool:
+    """Whether no ALTER TABLE can have added the column to a table with rows. In doubt it can have:
+    what SQLite takes as a constant DEFAULT is more than a pattern can tell.
+    """
+    if column.key or column.default.startswith("current_"):
+        return True
+    return column.notnull and not (column.default or column.generated)
+
+
+def _can_be_added(column: Column) -> bool:
     if column.key:
         return False
     return is_constant(column.default) if column.default else not column.notnull
