@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support import older
-from tests.support.another_form import TASKS, remake
+from tests.support.another_form import TASKS, create, remake
 from tests.support.bundle import Bundle
 from tests.support.commands import Invoke
 from tests.support.fingerprints import digests
@@ -47,6 +47,12 @@ DRIFTED = {
         " PRIMARY KEY",
         " NOT NULL",
         "'b', 'n', 's', 'a', 'i', 'm', 't', 1, 1, NULL",
+    ),
+    "COLLATE of a PRIMARY KEY": (
+        "checkpoints",
+        "(task_id, iteration)",
+        "(task_id COLLATE NOCASE, iteration)",
+        "'a', 1, '{}', 'c', NULL",
     ),
     "WITHOUT ROWID": (
         "checkpoints",
@@ -99,6 +105,18 @@ def test_table_in_another_form_is_changed(case: str, bundle: Bundle, invoke: Inv
     assert bool(bundle.report()["copy_before"]) == bool(made["tables_rebuilt"])
     assert bundle.rows(f"SELECT * FROM {table}") == before
     assert planned(bundle.path, invoke) == []
+
+
+def test_key_whose_collation_no_foreign_key_matches_is_made_as_declared(bundle: Bundle) -> None:
+    by_column = create("tasks", ("TEXT PRIMARY KEY", "TEXT"))
+    other = by_column.replace("\n);", ", PRIMARY KEY (id COLLATE NOCASE));")
+    bundle.sql(f"PRAGMA legacy_alter_table = ON; DROP TABLE tasks; {other}")
+    bundle.sql(f"INSERT INTO tasks VALUES ({TASKS}, NULL, NULL, NULL, NULL)")
+    assert bundle.run("verify") == 1
+    finding = "table tasks: PRIMARY KEY is (id COLLATE NOCASE); declared is (id)"
+    assert [finding] in bundle.failed().values()
+    assert bundle.run("init") == 0
+    assert bundle.report()["deliverables"]["tables_rebuilt"] == ["tasks"]
 
 
 @pytest.mark.parametrize(("type_", "way"), [("INTEGER", "changed"), ("TEXT", "rebuilt")])

@@ -19,9 +19,8 @@ from .statement import Guard
 
 def name_of_row(table: Table, rowid: str) -> str:
     """An SQL expression that identifies a row of `table`, by its rowid and PRIMARY KEY."""
-    is_alias = [table.column[fold(key)].type for key in table.primary_key] == ["INTEGER"]
     parts = [f"'rowid ' || {rowid}"] if rowid and not table.without_rowid else []
-    if not parts or not is_alias:
+    if not parts or not table.has_rowid_key:
         parts += [f"{string(key + ' ')} || quote({quoted(key)})" for key in table.primary_key]
     return " || ', ' || ".join(parts) or "'?'"
 
@@ -252,7 +251,7 @@ def conversions(wanted: Table, table: Table) -> Iterator[Guard]:
 
 
 def _split(compared: str) -> tuple[str, str]:
-    name, _, collation = compared.partition(" COLLATE ")
+    name, _, collation = compared.removesuffix(" DESC").partition(" COLLATE ")
     if not collation:
         name, _, collation = compared.partition(" collate ")
     return name, collation or "BINARY"

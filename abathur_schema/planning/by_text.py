@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from ..errors import CannotReconcileError
 from ..schema.create_table import definitions, reference_of
 from ..schema.difference import OtherTable
-from ..schema.model import Index, Schema, Table, reference, spelled
+from ..schema.model import Index, Schema, Table, folded, reference, spelled
 from ..schema.reading import read_schema
 from ..schema.scratch import scratch
 from ..schema.table_changes import FormerForeignKey, table_changes
@@ -89,7 +89,7 @@ def _lost(live: Schema, difference: OtherTable, made: Schema, new: Table) -> Ite
             yield f"foreign key {spelled(key)}"
     for check in sorted(table.checks - new.checks):
         yield f"CHECK ({check})"
-    unique = {*made.uniques_of(new.name), wanted.folded_key}
+    unique = {*made.uniques_of(new.name), folded(made.key_of(new))}
     for columns in sorted(live.uniques_of(table.name) - unique):
         yield f"UNIQUE ({', '.join(columns)})"
 

@@ -12,7 +12,7 @@ from sqlite_utils.db import ForeignKey
 
 from .clauses import clauses_by_name
 from .create_table import Reference, check_of, definitions, unqualified
-from .text import TOKEN, fold, normal, unquoted
+from .text import TOKEN, fold, normal, tokens, unquoted
 
 _SAYS_CHECK = re.compile(r"\bcheck\b", re.IGNORECASE)
 
@@ -148,9 +148,18 @@ class Table(TableFields):
 
     @property
     def has_rowid_key(self) -> bool:
-        """Whether the PRIMARY KEY is an alias of the rowid."""
+        """Whether the PRIMARY KEY is an alias of the rowid. `INTEGER PRIMARY KEY DESC` is none, by
+        an old mistake (SQLite documentation, "ROWIDs and the INTEGER PRIMARY KEY").
+        """
         types = [self.column[name].type for name in self.folded_key]
-        return types == ["INTEGER"] and not self.without_rowid
+        return types == ["INTEGER"] and not self.without_rowid and not self._key_descends
+
+    @cached_property
+    def _key_descends(self) -> bool:
+        if "desc" not in self.sql.lower():  # a shortcut
+            return False
+        words = " ".join(one.text if one.kind == "word" else "," for one in tokens(self.sql))
+        return "primary key desc" in words
 
     @property
     def checks(self) -> frozenset[str]:
@@ -215,6 +224,17 @@ class Schema(SchemaFields):
         for index in self.indexes.values():
             found.setdefault(fold(index.table), []).append(index)
         return found
+
+    def key_of(self, table: Table) -> tuple[str, ...]:
+        """What determines equality in the PRIMARY KEY of a table: the columns, with COLLATE unless
+        BINARY; DESC is told only of an integer, as it may keep it from being the rowid.
+        """
+        index = next((one for one in self.indexes_on(table.name) if one.origin == "pk"), None)
+        if not index:
+            return table.primary_key
+        if [affinity(table.column[name].type) for name in table.folded_key] == ["INTEGER"]:
+            return tuple(map(str, index.columns))
+        return tuple(column.compared for column in index.columns)
 
     def uniques_of(self, table: str) -> frozenset[tuple[str, ...]]:
         """The columns of each UNIQUE constraint of a table, folded."""

@@ -7,7 +7,7 @@ from sqlite_utils.db import ForeignKey
 
 from .clauses import collations, key_name
 from .create_table import definitions
-from .model import CheckConstraint, Column, Schema, Table, reference, spelled
+from .model import CheckConstraint, Column, Schema, Table, folded, reference, spelled
 from .text import fold
 
 
@@ -70,7 +70,7 @@ class OtherClauses:
 
 
 class OtherPrimaryKey:
-    """A different PRIMARY KEY."""
+    """A different PRIMARY KEY, in what determines equality (`Schema.key_of`)."""
 
     __match_args__ = ("declared", "live")
 
@@ -210,8 +210,9 @@ def table_changes(
         for one in parts:
             for name in (key_name(one, clause, of_columns) for clause in one.clauses):
                 yield from _clauses(name, wanted, table)
-    if wanted.folded_key != table.folded_key:
-        yield OtherPrimaryKey(wanted.primary_key, table.primary_key)
+    keys = declared.key_of(wanted), live.key_of(table)
+    if folded(keys[0]) != folded(keys[1]):
+        yield OtherPrimaryKey(*keys)
     for option in ("autoincrement", "without_rowid", "strict"):
         is_declared = getattr(wanted, option)
         if is_declared != getattr(table, option):
