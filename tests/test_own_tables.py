@@ -34,6 +34,36 @@ BECOMES = {
         "SELECT id FROM app WHERE EXISTS (SELECT 1 FROM pragma_index_list('app'))",
         [(7,)],
     ),
+    "another expression": Case(
+        "CREATE TABLE app (b INT, c INT AS (b + 1) STORED); INSERT INTO app VALUES (1)",
+        "CREATE TABLE app (b INT, c INT AS (b + 2) STORED);",
+        "SELECT b, c FROM app",
+        [(1, 3)],
+    ),
+    "a generated column that is stored": Case(
+        "CREATE TABLE app (b INT, c INT AS (b)); INSERT INTO app VALUES (1)",
+        "CREATE TABLE app (b INT, c INT GENERATED ALWAYS AS (b) STORED);",
+        "SELECT hidden FROM pragma_table_xinfo('app') WHERE name = 'c'",
+        [(3,)],
+    ),
+    "a generated column of another type": Case(
+        "CREATE TABLE app (b TEXT, c TEXT AS (b) STORED NOT NULL); INSERT INTO app VALUES ('01')",
+        "CREATE TABLE app (b TEXT, c INT AS (b) STORED NOT NULL);",
+        "SELECT c FROM app",
+        [(1,)],
+    ),
+    "a generated column that becomes a value of its own": Case(
+        "CREATE TABLE app (b INT, c INT AS (b + 1)); INSERT INTO app VALUES (1)",
+        "CREATE TABLE app (b INT, c INT);",
+        "SELECT b, c FROM app",
+        [(1, 2)],
+    ),
+    "generated columns that are missing": Case(
+        "CREATE TABLE app (a INT, b INT); INSERT INTO app VALUES (1, 1)",
+        "CREATE TABLE app (a INT, b INT, c INT AS (d + 1) STORED, d INT AS (b + 1));",
+        "SELECT b, c, d FROM app",
+        [(1, 3, 2)],
+    ),
 }
 
 
@@ -65,3 +95,38 @@ def test_table_is_brought_to_its_declared_form(case: Case, invoke: Invoke, tmp_p
     said = [one["sql"] for step in planned for one in step["statements"]]
     assert said == [one["sql"] for step in ran for one in step["statements"]]
     assert invoke("plan", "--schema", "own").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "same", ["c INT GENERATED ALWAYS AS ((b+1)) VIRTUAL", '"C" INT AS ("B" /* ! */ + 1)']
+)
+def test_generated_column_in_another_spelling_is_the_same(
+    same: str, invoke: Invoke, tmp_path: Path
+) -> None:
+    assert invoke("init").returncode == 0
+    run_on(tmp_path / "abathur.db", f"CREATE TABLE app (b INT, {same})")
+    declare(tmp_path, "CREATE TABLE app (b INT, c INT AS (b + 1));")
+    assert invoke("plan", "--schema", "own").returncode == 0
+
+
+STOPS = {
+    "values that would be computed": (
+        "CREATE TABLE app (b INT, c INT); INSERT INTO app VALUES (1, 1)",
+        "CREATE TABLE app (b INT, c INT AS (b + 1));",
+        "table app: column c is not generated; declared is AS (b + 1) VIRTUAL; and it cannot be"
+        " changed: what was written to column c (drop or rename it first) would be lost",
+    ),
+}
+
+
+@pytest.mark.parametrize(("there", "declared", "told"), STOPS.values(), ids=STOPS)
+def test_what_stops_the_step_is_told_by_plan_too(
+    there: str, declared: str, told: str, invoke: Invoke, tmp_path: Path
+) -> None:
+    assert invoke("init").returncode == 0
+    run_on(tmp_path / "abathur.db", there)
+    declare(tmp_path, declared)
+    planned, ran = (invoke(task, "--schema", "own") for task in ("plan", "init"))
+    assert (planned.returncode, ran.returncode) == (1, 3)
+    assert told in planned.stderr + planned.stdout
+    assert told in ran.stderr

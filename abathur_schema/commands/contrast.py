@@ -86,5 +86,5 @@ def _of_change(table: str, change: object) -> Contrast:
 
 def _column(column: Column) -> str:
     parts = [column.name, column.type, "NOT NULL" if column.notnull else ""]
-    parts.append(f"DEFAULT {column.default}" if column.default else "")
+    parts.append(f"DEFAULT {column.default}" if column.default else column.generated)
     return " ".join(filter(None, parts))

@@ -44,9 +44,13 @@ def rowid_of(table: Table) -> str:
 
 
 def values_of(declared: Declared, wanted: Table, table: Table) -> dict[str, str]:
-    """The columns that a row of `table` has a value for, each with the expression for it."""
+    """The columns that a row of `table` has a value for, each with the expression for it; none that
+    SQLite will compute.
+    """
     found = {}
     for name, column in wanted.column.items():
+        if column.generated:
+            continue
         if there := table.column.get(name):
             found[column.name] = quoted(there.name)
         elif fill := declared.fills.get((fold(wanted.name), name)):
@@ -62,6 +66,8 @@ def column_guards(
 ) -> Iterator[Guard]:
     """The rows that would have a NULL where it is not allowed."""
     for name, column in wanted.column.items():
+        if column.generated:
+            continue
         there = table.column.get(name)
         value = values.get(column.name, "" if column.default else "NULL")
         if column.notnull and value and not (there and there.notnull):
@@ -196,6 +202,8 @@ def loss_guards(wanted: Table, table: Table, new: str, rowid: str) -> Iterator[G
     for name, there in table.column.items():
         column = wanted.column.get(name)
         o, n = f"o.{quoted(there.name)}", f"n.{quoted(column.name if column else there.name)}"
+        if column and column.generated:
+            continue  # it is computed anew
         if column and affinity_of(table, there) != affinity_of(wanted, column):
             back = " ".join(
                 f"WHEN '{kind}' THEN CAST({n} AS {kind}) IS NOT +{o}"
@@ -222,7 +230,7 @@ def conversions(wanted: Table, table: Table) -> Iterator[Guard]:
     for name, column in wanted.column.items():
         there = table.column.get(name)
         target = affinity_of(wanted, column)
-        if not there or affinity_of(table, there) == target:
+        if not there or column.generated or affinity_of(table, there) == target:
             continue
         value = quoted(there.name)
         # The CAST gives the comparison the affinity of a column of that type.

@@ -76,9 +76,11 @@ def _unchangeable(step: str, difference: OtherTable, why: str) -> CannotReconcil
 
 
 def _lost(live: Schema, difference: OtherTable, made: Schema, new: Table) -> Iterator[str]:
-    """What is not declared and would be lost."""
+    """What no statement could bring back, and what is not declared, that would be lost."""
     wanted, table = difference.declared, difference.live
     for name, column in table.column.items():
+        if new.column[name].generated and not column.generated:
+            yield f"what was written to column {name} (drop or rename it first)"
         type_ = "" if table.strict and not new.strict and column.type == "ANY" else column.type
         if name not in wanted.column and new.column.get(name) != column._replace(type=type_):
             yield f"column {name}"

@@ -130,7 +130,7 @@ def _column(column: Column) -> Document:
         "key": column.key,
         "notnull": column.notnull,
         "default": plain(column.default, 200),
-        "generated": column.generated,
+        "generated": bool(column.generated),
     }
 
 

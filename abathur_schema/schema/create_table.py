@@ -109,13 +109,18 @@ class Check(NamedTuple):
 def check_of(clause: Clause) -> Check:
     """Parse a clause whose keyword is `check`."""
     found = _meaning(clause.written)
-    at = _place(found, "check")
-    name = unquoted(found[1][1]) if at == 2 else ""  # CONSTRAINT name CHECK
-    depth = 0
-    for _, text, start, _ in found[at + 1 :]:
+    is_named = _place(found, "check") == 2  # CONSTRAINT name CHECK
+    return Check(unquoted(found[1][1]) if is_named else "", expression_of(clause, "check"))
+
+
+def expression_of(clause: Clause, keyword: str) -> str:
+    """The expression in parentheses that follows a keyword of the clause, as written."""
+    found = _meaning(clause.written)
+    found, depth = found[_place(found, keyword) + 1 :], 0
+    for _, text, start, _ in found:
         depth += (text == "(") - (text == ")")
         if not depth:
-            return Check(name, clause.written[found[at + 1][3] : start].strip(SPACE))
+            return clause.written[found[0][3] : start].strip(SPACE)
     raise ValueError(f"no expression in {clause.written!r}")
 
 

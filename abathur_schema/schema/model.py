@@ -11,21 +11,23 @@ from typing import NamedTuple
 from sqlite_utils.db import ForeignKey
 
 from .clauses import clauses_by_name
-from .create_table import Reference, check_of, definitions, unqualified
+from .create_table import Reference, check_of, definitions, expression_of, unqualified
 from .text import TOKEN, fold, normal, tokens, unquoted
 
 _SAYS_CHECK = re.compile(r"\bcheck\b", re.IGNORECASE)
 
 
 class Column(NamedTuple):
-    """`key` is the column's place in the PRIMARY KEY, from 1, or 0; `default` is SQL or empty."""
+    """`key` is the column's place in the PRIMARY KEY, from 1, or 0; `default` is SQL or empty.
+    `generated` is how it is computed, in normal form, such as `AS (b + 1) STORED`; or empty.
+    """
 
     name: str
     key: int
     type: str
     notnull: bool
     default: str
-    generated: bool
+    generated: str
 
 
 def affinity(declared_type: str) -> str:
@@ -260,6 +262,16 @@ def spelled(key: ForeignKey) -> str:
 def folded(names: Iterable[str | None]) -> tuple[str, ...]:
     """The names folded for comparison."""
     return tuple(fold(name or "") for name in names)
+
+
+def generated_by(sql: str) -> Mapping[str, str]:
+    """The expression of each generated column in a CREATE TABLE, by folded name."""
+    return {
+        fold(definition.column): expression_of(clause, "as")
+        for definition in definitions(sql)
+        for clause in definition.clauses
+        if clause.keyword in ("generated", "as")
+    }
 
 
 @lru_cache(maxsize=256)

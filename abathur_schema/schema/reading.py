@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from sqlite_utils.db import ForeignKey
 
 from ..errors import HidingNameError
-from .model import Column, Index, IndexColumn, Schema, Table, Trigger, View
+from .model import Column, Index, IndexColumn, Schema, Table, Trigger, View, generated_by
 from .text import fold, literal, normal, quoted, where_of_index
 
 _UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)
@@ -64,7 +64,7 @@ def _read(connection: sqlite3.Connection) -> Schema:
         tables[fold(name)] = Table(
             name=name,
             kind=kind,
-            columns=() if is_virtual else _columns(connection, name),
+            columns=() if is_virtual else _columns(connection, name, text["table", name]),
             foreign_keys=frozenset(),
             without_rowid=bool(without_rowid),
             strict=bool(strict),
@@ -117,12 +117,20 @@ def _with_parent_key(
     return key
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> tuple[Column, ...]:
+def _columns(connection: sqlite3.Connection, table: str, sql: str) -> tuple[Column, ...]:
     rows = connection.execute(f"PRAGMA main.table_xinfo({quoted(table)})")
     return tuple(
-        Column(name, key, type_.translate(_UPPER), bool(notnull), literal(default), hidden > 1)
+        Column(
+            *(name, key, type_.translate(_UPPER), bool(notnull), literal(default)),
+            _generated(sql, name, "STORED" if hidden == 3 else "VIRTUAL") if hidden > 1 else "",
+        )
         for _, name, type_, notnull, default, key, hidden in rows
     )
+
+
+def _generated(sql: str, column: str, kind: str) -> str:
+    """How a column is computed; no pragma reports the expression."""
+    return f"AS ({normal(generated_by(sql).get(fold(column)))}) {kind}"
 
 
 def _indexes(

@@ -24,7 +24,7 @@ class MissingColumn:
 
 
 class OtherColumn:
-    """A column with another type, NOT NULL or DEFAULT, or generated where it must be stored."""
+    """A column with another type, NOT NULL or DEFAULT, or that is computed in another way."""
 
     __match_args__ = ("declared", "live")
 
@@ -50,7 +50,8 @@ class OtherColumn:
                 f" declared is {wanted.default or '(none)'}"
             )
         if wanted.generated != there.generated:
-            yield f"column {name} is generated; declared is a stored value"
+            told = (one.generated or "not generated" for one in (there, wanted))
+            yield f"column {name} is " + "; declared is ".join(told)
 
 
 class OtherClauses:
