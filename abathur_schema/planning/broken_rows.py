@@ -162,13 +162,14 @@ def collation_guards(declared: Schema, live: Schema, difference: OtherTable) -> 
                 continue
             pairs = [*zip(map(quoted, ours), map(quoted, theirs), strict=False)]
             now = " AND ".join(f"p.{its} = c.{mine}" for mine, its in pairs)
-            then = " AND ".join(f"p.{its} COLLATE BINARY = c.{mine}" for mine, its in pairs)
+            exact = " AND ".join(f"p.{its} COLLATE BINARY = c.{mine}" for mine, its in pairs)
             of = quoted(parent.name)
             yield Guard(
                 f"{child.name}({', '.join(key.columns)}) must be spelled exactly like its parent in"
                 f" {parent.name}, whose key is declared without COLLATE",
                 f"FROM {quoted(child.name)} AS c WHERE EXISTS (SELECT 1 FROM {of} AS p WHERE {now})"
-                f" AND NOT EXISTS (SELECT 1 FROM {of} AS p WHERE {then})",
+                # The parent's index has its collation: only `now` can use it.
+                f" AND NOT EXISTS (SELECT 1 FROM {of} AS p WHERE {now} AND {exact})",
                 " || ', ' || ".join(
                     f"{string(name + ' ')} || quote(c.{quoted(name)})" for name in key.columns
                 ),
