@@ -58,6 +58,21 @@ BECOMES = {
         "SELECT b, c FROM app",
         [(1, 2)],
     ),
+    "a foreign key that leaves out its parent's key": Case(
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY); INSERT INTO parent VALUES (1);"
+        " CREATE TABLE app (id INTEGER PRIMARY KEY, p INT); INSERT INTO app VALUES (5, 1)",
+        "CREATE TABLE app (id INTEGER PRIMARY KEY, p INT REFERENCES parent);\n"
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY);",
+        "SELECT app.id, p, \"from\" FROM app, pragma_foreign_key_list('app')",
+        [(5, 1, "p")],
+    ),
+    "a foreign key that leaves out the key of a parent that is missing": Case(
+        "CREATE TABLE app (id INTEGER PRIMARY KEY, p INT); INSERT INTO app VALUES (5, NULL)",
+        "CREATE TABLE app (id INTEGER PRIMARY KEY, p INT REFERENCES parent);\n"
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY);",
+        "SELECT app.id, p, \"from\" FROM app, pragma_foreign_key_list('app')",
+        [(5, None, "p")],
+    ),
     "generated columns that are missing": Case(
         "CREATE TABLE app (a INT, b INT); INSERT INTO app VALUES (1, 1)",
         "CREATE TABLE app (a INT, b INT, c INT AS (d + 1) STORED, d INT AS (b + 1));",
@@ -88,7 +103,7 @@ def test_table_is_brought_to_its_declared_form(case: Case, invoke: Invoke, tmp_p
     declare(tmp_path, case.declared)
     assert invoke("verify", "--schema", "own").returncode == 1
     planned = json.loads(invoke("plan", "--schema", "own", "--json").stdout)["steps"]
-    result = invoke("init", "--schema", "own")
+    result = invoke("core", "--schema", "own")
     assert (result.returncode, result.stderr) == (0, "")
     assert run_on(path, case.query) == case.result
     ran = reports(tmp_path / "reports")[-1]["steps"]

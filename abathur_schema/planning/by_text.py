@@ -1,7 +1,7 @@
 """Edit the text of a table, an index or a trigger in the schema; tried in memory first."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 
 from ..errors import CannotReconcileError
@@ -34,6 +34,10 @@ def prove(
     Raises CannotReconcileError.
     """
     asked = {parent for one, _ in texts for parent in _asked_for_their_keys(one.live)}
+    asked &= live.tables.keys()
+    asked |= {parent for one, _ in texts for parent in _asked_for_their_keys(one.declared)}
+    # A step creates the parents that are missing before it changes their children.
+    parents = {**declared.tables, **live.tables}
     # A table whose key others look up keeps its old form while they are tried; it is tried alone.
     trials: dict[str, list[tuple[OtherTable, str]]] = {}
     for one, text in texts:
@@ -42,7 +46,7 @@ def prove(
     tables = dict(live.tables)
     indexes: dict[str, Index] = {}
     for some in trials.values():
-        trial = _tried(live, step, asked & live.tables.keys(), some)
+        trial = _tried(step, [parents[name] for name in sorted(asked & parents.keys())], some)
         for one, _ in some:
             tables[fold(one.live.name)] = trial.tables[fold(one.live.name)]
             indexes.update((fold(index.name), index) for index in trial.indexes_on(one.live.name))
@@ -56,18 +60,16 @@ def prove(
     return made
 
 
-def _tried(
-    live: Schema, step: str, parents: Set[str], texts: Sequence[tuple[OtherTable, str]]
-) -> Schema:
+def _tried(step: str, parents: Sequence[Table], texts: Sequence[tuple[OtherTable, str]]) -> Schema:
     with closing(scratch()) as connection:
         for one, text in texts:
             try:
                 connection.execute(text)
             except sqlite3.Error as error:
                 raise _unchangeable(step, one, str(error)) from error
-        for parent in sorted(parents):
+        for parent in parents:
             with suppress(sqlite3.Error):  # it already exists, as one of these tables
-                connection.execute(live.tables[parent].sql)
+                connection.execute(parent.sql)
         return read_schema(connection)
 
 
