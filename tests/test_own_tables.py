@@ -58,6 +58,18 @@ BECOMES = {
         "SELECT b, c FROM app",
         [(1, 2)],
     ),
+    "WITHOUT ROWID": Case(
+        "CREATE TABLE app (id TEXT PRIMARY KEY, b); INSERT INTO app VALUES ('x', 1), ('y', '2')",
+        "CREATE TABLE app (id TEXT PRIMARY KEY, b) WITHOUT ROWID;",
+        "SELECT id, b FROM app",
+        [("x", 1), ("y", "2")],
+    ),
+    "WITHOUT ROWID, by another key and with another type": Case(
+        "CREATE TABLE app (id INTEGER PRIMARY KEY, b, k); INSERT INTO app VALUES (7, '1', 5)",
+        "CREATE TABLE app (id INTEGER, b TEXT, k INT, PRIMARY KEY (k, b)) WITHOUT ROWID;",
+        "SELECT id, b, k FROM app",
+        [(7, "1", 5)],
+    ),
     "a foreign key that leaves out its parent's key": Case(
         "CREATE TABLE parent (id INTEGER PRIMARY KEY); INSERT INTO parent VALUES (1);"
         " CREATE TABLE app (id INTEGER PRIMARY KEY, p INT); INSERT INTO app VALUES (5, 1)",
@@ -130,6 +142,11 @@ STOPS = {
         "CREATE TABLE app (b INT, c INT AS (b + 1));",
         "table app: column c is not generated; declared is AS (b + 1) VIRTUAL; and it cannot be"
         " changed: what was written to column c (drop or rename it first) would be lost",
+    ),
+    "no key WITHOUT ROWID": (
+        "CREATE TABLE app (id TEXT PRIMARY KEY, b); INSERT INTO app VALUES ('x', 1), (NULL, 2)",
+        "CREATE TABLE app (id TEXT PRIMARY KEY, b) WITHOUT ROWID;",
+        "app.id may not be NULL: 1 row violates this; the first is rowid 2, id NULL",
     ),
 }
 

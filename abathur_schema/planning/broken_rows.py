@@ -193,11 +193,12 @@ def loss_guards(wanted: Table, table: Table, new: str, rowid: str) -> Iterator[G
     conversion is fine if SQLite converts the result back to the old value; elsewhere none is.
     """
     key = [rowid] if rowid and not table.without_rowid else list(map(quoted, table.primary_key))
-    by = key
-    if wanted.has_rowid_key and wanted.folded_key[0] in table.column:
-        by = [quoted(wanted.primary_key[0])]  # which may not have been the rowid so far
-    # A row whose key is not found has changed.
-    same = " AND ".join(f"n.{name} = o.{name}" for name in by) or "FALSE"
+    by = [] if wanted.without_rowid else key
+    is_there = all(fold(name) in table.column for name in wanted.primary_key)
+    if is_there and (wanted.has_rowid_key or wanted.without_rowid):
+        by = list(map(quoted, wanted.primary_key))  # which may not have been the key so far
+    # A row whose key is not found has changed. The plus has the copy's affinity decide.
+    same = " AND ".join(f"n.{name} = +o.{name}" for name in by) or "FALSE"
     label = " || ', ' || ".join(f"'{name.strip(chr(34))} ' || quote(o.{name})" for name in key)
     both = f"FROM {quoted(table.name)} AS o LEFT JOIN {quoted(new)} AS n ON {same}"
     for name, there in table.column.items():

@@ -73,7 +73,7 @@ class _Rebuild:
         values = values_of(self.declared, self.wanted, self.table)
         columns = ", ".join(map(quoted, values))
         selected = ", ".join(values.values())
-        if self.rowid and not self.table.without_rowid and not self._has_own_rowid():
+        if self.rowid and self._keeps_rowids():
             columns, selected = f"{self.rowid}, {columns}", f"{self.rowid}, {selected}"
         yield Statement(
             f"INSERT INTO {new} ({columns}) SELECT {selected} FROM {old};",
@@ -144,10 +144,12 @@ class _Rebuild:
             self._refuse(f"{self.difference}; and the text of {what} is not UTF-8: recreate it")
         return utf8(sql)
 
-    def _has_own_rowid(self) -> bool:
-        """Whether the rowid is copied anyway, as the INTEGER PRIMARY KEY."""
+    def _keeps_rowids(self) -> bool:
+        """Whether the rowid is copied, unless that happens anyway, as the INTEGER PRIMARY KEY."""
+        if self.table.without_rowid or self.wanted.without_rowid:
+            return False
         (key,) = self.wanted.folded_key if self.wanted.has_rowid_key else ("",)
-        return key in self.table.column
+        return key not in self.table.column
 
     def _prove_fills(self) -> None:
         """Try the expressions of sql/upgrades/ on an empty table of the old form."""
