@@ -85,6 +85,14 @@ BECOMES = {
         "SELECT app.id, p, \"from\" FROM app, pragma_foreign_key_list('app')",
         [(5, None, "p")],
     ),
+    "a column that has both a parent and a default": Case(
+        "CREATE TABLE parent (id TEXT PRIMARY KEY); INSERT INTO parent VALUES ('x');"
+        " CREATE TABLE app (id INTEGER PRIMARY KEY); INSERT INTO app VALUES (5)",
+        "CREATE TABLE parent (id TEXT PRIMARY KEY);\n"
+        "CREATE TABLE app (id INTEGER PRIMARY KEY, p TEXT DEFAULT 'x' REFERENCES parent(id));",
+        "SELECT id, p FROM app",
+        [(5, "x")],
+    ),
     "generated columns that are missing": Case(
         "CREATE TABLE app (a INT, b INT); INSERT INTO app VALUES (1, 1)",
         "CREATE TABLE app (a INT, b INT, c INT AS (d + 1) STORED, d INT AS (b + 1));",
@@ -147,6 +155,19 @@ STOPS = {
         "CREATE TABLE app (id TEXT PRIMARY KEY, b); INSERT INTO app VALUES ('x', 1), (NULL, 2)",
         "CREATE TABLE app (id TEXT PRIMARY KEY, b) WITHOUT ROWID;",
         "app.id may not be NULL: 1 row violates this; the first is rowid 2, id NULL",
+    ),
+    "a CHECK that comes with its column": (
+        "CREATE TABLE app (id INTEGER PRIMARY KEY, b TEXT);"
+        " INSERT INTO app VALUES (1, 'x'), (2, 'human'), (3, 'human')",
+        "CREATE TABLE app (id INTEGER PRIMARY KEY, b TEXT,"
+        " c TEXT NOT NULL DEFAULT 'human' CHECK (c <> b), d);",
+        "app must satisfy CHECK (c <> b): 2 rows violate this; the first is rowid 2",
+    ),
+    "a parent that a DEFAULT names and that is missing": (
+        "CREATE TABLE app (id INTEGER PRIMARY KEY); INSERT INTO app VALUES (5)",
+        "CREATE TABLE parent (id TEXT PRIMARY KEY);\n"
+        "CREATE TABLE app (id INTEGER PRIMARY KEY, p TEXT DEFAULT 'x' REFERENCES parent(id));",
+        "app must have parents for (p) -> parent(id): 1 row violates this; the first is rowid 5",
     ),
 }
 

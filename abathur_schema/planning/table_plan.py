@@ -31,7 +31,7 @@ def change_tables(
     texts, others = [], []
     for one in found:
         added = _added(declared, one)
-        statements[one.declared.name] = [_add(one.live, text) for text in added.values()]
+        statements[one.declared.name] = [_add(declared, live, one, text) for text in added.values()]
         if left := tuple(change for change in one.changes if not comes_with(change, added)):
             text = reformed(declared.schema, live, one.declared, one.live, one.changes)
             texts.append((one, text))
@@ -73,6 +73,8 @@ def _added(declared: Declared, difference: OtherTable) -> dict[str, Definition]:
         if (column := missing.get(name := fold(one.column)))
         and _can_be_added(column)
         and not (column.generated or one.has("unique"))
+        # SQLite gives no row a parent by a DEFAULT.
+        and not (column.default and one.has("references"))
         and (fold(wanted.name), name) not in declared.fills
     }
 
@@ -83,11 +85,20 @@ def is_constant(default: str) -> bool:
     return bool(re.fullmatch(constant, default, re.DOTALL | re.IGNORECASE))
 
 
-def _add(table: Table, text: Definition) -> Statement:
+def _add(declared: Declared, live: Schema, difference: OtherTable, text: Definition) -> Statement:
+    name = difference.live.name
+    guards: tuple[Guard, ...] = ()
+    if text.has("check"):
+        from .broken_rows import guards_of  # only a CHECK pays for this import
+
+        added = {fold(text.column): text}
+        its = tuple(one for one in difference.changes if comes_with(one, added))
+        guards = guards_of(declared, live, difference._replace(changes=its))
     return Statement(
-        f"ALTER TABLE {quoted(table.name)} ADD COLUMN {plain(text.text)};",
-        f"table {table.name}: column {text.column} is missing",
-        (("columns_added", f"{table.name}.{text.column}"),),
+        f"ALTER TABLE {quoted(name)} ADD COLUMN {plain(text.text)};",
+        f"table {name}: column {text.column} is missing",
+        (("columns_added", f"{name}.{text.column}"),),
+        guards,
     )
 
 
