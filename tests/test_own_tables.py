@@ -93,6 +93,14 @@ BECOMES = {
         "SELECT id, p FROM app",
         [(5, "x")],
     ),
+    "a column whose DEFAULT satisfies its CHECK only by its type": Case(
+        "CREATE TABLE app (a INT); INSERT INTO app VALUES (1)",
+        "CREATE TABLE app (a INT, b INT DEFAULT '5' CHECK (b < 7),"
+        " c TEXT DEFAULT 5 CHECK (c = '5'), e INT DEFAULT 'y' CHECK (e = 'y'),"
+        " d TEXT CONSTRAINT at_first DEFAULT 'x' CHECK (d = 'x'));",
+        "SELECT b, c, d, e FROM app",
+        [(5, "5", "x", "y")],
+    ),
     "generated columns that are missing": Case(
         "CREATE TABLE app (a INT, b INT); INSERT INTO app VALUES (1, 1)",
         "CREATE TABLE app (a INT, b INT, c INT AS (d + 1) STORED, d INT AS (b + 1));",
@@ -162,6 +170,12 @@ STOPS = {
         "CREATE TABLE app (id INTEGER PRIMARY KEY, b TEXT,"
         " c TEXT NOT NULL DEFAULT 'human' CHECK (c <> b), d);",
         "app must satisfy CHECK (c <> b): 2 rows violate this; the first is rowid 2",
+    ),
+    "a CHECK on a generated column": (
+        "CREATE TABLE app (id INTEGER PRIMARY KEY, a); INSERT INTO app VALUES (1, '7'), (2, 0)",
+        "CREATE TABLE app (id INTEGER PRIMARY KEY, a, b INT AS (c + 1) STORED,"
+        " c INT AS (a || ''), CHECK (b > 1));",
+        "app must satisfy CHECK (b > 1): 1 row violates this; the first is rowid 2",
     ),
     "a parent that a DEFAULT names and that is missing": (
         "CREATE TABLE app (id INTEGER PRIMARY KEY); INSERT INTO app VALUES (5)",

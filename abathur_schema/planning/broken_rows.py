@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from ..declared.declaration import Declared
-from ..schema.create_table import definitions
 from ..schema.difference import OtherTable
-from ..schema.model import Schema, Table, affinity_of, reference, spelled
+from ..schema.model import Column, Schema, Table, affinity_of, generated_by, reference, spelled
 from ..schema.table_changes import (
     MissingCheck,
     MissingForeignKey,
@@ -13,7 +12,7 @@ from ..schema.table_changes import (
     OtherClauses,
     OtherPrimaryKey,
 )
-from ..schema.text import fold, quoted, string
+from ..schema.text import fold, quoted, string, tokens, unquoted
 from .statement import Guard
 
 
@@ -107,14 +106,14 @@ def constraint_guards(
 ) -> Iterator[Guard]:
     """The rows that violate a new CHECK, UNIQUE, PRIMARY KEY or foreign key."""
     wanted, table = difference.declared, difference.live
-    defaults = {
-        one.column: next((c.text[7:] for c in one.clauses if c.keyword == "default"), "NULL")
-        for one in definitions(wanted.sql)
-        if one.column
+    new = {
+        column.name: _stored(values.get(column.name, column.default or "NULL"), wanted, column)
+        for name, column in wanted.column.items()
+        if name not in table.column and not column.generated
     }
-    every = {**defaults, **values}
-    columns = ", ".join(f"{value} AS {quoted(name)}" for name, value in every.items())
-    rows = f'(SELECT {columns}, {row} AS "the row" FROM {quoted(table.name)}) AS t'
+    columns = ", ".join(f"{value} AS {quoted(name)}" for name, value in {**values, **new}.items())
+    rows = f'(SELECT {columns}, {row} AS "the row" FROM {quoted(table.name)})'
+    rows = f"{_with_generated(wanted, rows)} AS t"
     label = '"the row"'
     for change in difference.changes:
         match change:
@@ -144,6 +143,38 @@ def constraint_guards(
                     f"FROM {rows} WHERE {filled} AND {has_none}",
                     label,
                 )
+
+
+def _stored(value: str, wanted: Table, column: Column) -> str:
+    """An expression as the column would store it, and with its affinity; NULL, which no constraint
+    refuses, where a CAST would do what the affinity does not.
+    """
+    kind = affinity_of(wanted, column)
+    if kind == "BLOB":
+        return f"({value})"
+    if kind == "TEXT":
+        return f"CAST(CASE typeof({value}) WHEN 'blob' THEN NULL ELSE {value} END AS TEXT)"
+    is_number = f"+({value}) IS CAST({value} AS NUMERIC)"
+    kept = f"CASE WHEN {is_number} THEN {value} END"
+    return f"CAST({kept} AS REAL)" if kind == "REAL" else f"CAST({kept} AS NUMERIC)"
+
+
+def _with_generated(wanted: Table, rows: str) -> str:
+    """These rows with the generated columns, each computed after those that it mentions."""
+    left = dict(generated_by(wanted.sql))
+    while left:
+        ready = [
+            name
+            for name, expression in left.items()
+            if not {unquoted(one.text) for one in tokens(expression)} & left.keys()
+        ] or [*left][:1]  # what it mentions may be a function of that name
+        computed = ", ".join(
+            f"{_stored(left.pop(name), wanted, wanted.column[name])}"
+            f" AS {quoted(wanted.column[name].name)}"
+            for name in ready
+        )
+        rows = f"(SELECT *, {computed} FROM {rows})"
+    return rows
 
 
 def collation_guards(declared: Schema, live: Schema, difference: OtherTable) -> Iterator[Guard]:
