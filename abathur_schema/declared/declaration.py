@@ -69,6 +69,7 @@ class DeclaredFields(NamedTuple):
     settings: Settings
     upgrades: tuple[Upgrade, ...]
     fills: Fills
+    former_indexes: frozenset[str] = frozenset()
     own: Path | None = None
     left_out: str = ""
 
@@ -77,8 +78,9 @@ class Declared(DeclaredFields):
     """What must exist: the schema, the statement that creates each object, and the step it is in.
 
     `creates` is keyed by the folded name of an object; `contents` has the statement that fills a
-    virtual table; `steps` lists, for each step, the names its files declare, in order. `own` is the
-    folder of a schema of one's own, if any; `left_out` says why the optional step of a database is
+    virtual table; `steps` lists, for each step, the names its files declare, in order.
+    `former_indexes` are the folded names of indexes that older forms had. `own` is the folder of a
+    schema of one's own, if any; `left_out` says why the optional step of a database is
     not among the steps, if so.
     """
 
@@ -177,7 +179,7 @@ def declared(own: Path | None = None, *, search: bool = False) -> Declared:
         for step, path in _own_files(own, order):
             made.run_on_top(path, step)
         folders = [folder / "upgrades" for folder in (ours, own and own / "sql") if folder]
-        upgrades, fills, former = read_upgrades(folders, steps)
+        upgrades, fills, former, indexes = read_upgrades(folders, steps)
         schema = read_schema(connection)
         texts = read_statements(ours / f"{PRAGMA}.sql")
         settings = tuple(_setting(connection, text) for text in texts)
@@ -192,7 +194,7 @@ def declared(own: Path | None = None, *, search: bool = False) -> Declared:
         tables[key.table] = table._replace(former_keys=known)
     schema = schema._replace(tables=tables)
     parts = made.creates, made.contents, made.steps
-    whole = Declared(schema, *parts, settings, upgrades, fills, own)
+    whole = Declared(schema, *parts, settings, upgrades, fills, indexes, own)
     if own:
         _check_order(whole, own)
     return whole

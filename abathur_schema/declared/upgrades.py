@@ -7,9 +7,10 @@ applies. There are three kinds:
 the database has everything under `has` and nothing under `lacks` (a table, or `table.column`;
 several are separated by commas). - `fills: table.column`, then `SELECT expression FROM table;`.
 Where that column is missing, existing rows get the value of the expression; without such a file,
-the DEFAULT or NULL. - `drops: table(column) -> parent(column)`, without a statement: a foreign key
-that older forms had and the declared one does not. Other undeclared foreign keys are the
-application's, and stay.
+the DEFAULT or NULL. - `drops: table(column) -> parent(column)` or `drops: index, index`, without a
+statement: a foreign key that older forms had and the declared one does not, or indexes of theirs,
+dropped where they repeat a key or a declared index. What else is undeclared is the application's,
+and stays.
 """
 
 import re
@@ -59,13 +60,20 @@ class Former(NamedTuple):
     reference: Reference
 
 
+class FormerIndexes(NamedTuple):
+    """Indexes that older forms had; names are folded."""
+
+    path: Path
+    names: frozenset[str]
+
+
 Fills = Mapping[tuple[str, str], Fill]
 """Keyed by the folded names of table and column."""
 
 
 def read_upgrades(
     folders: Iterable[Path], steps: Sequence[str]
-) -> tuple[tuple[Upgrade, ...], Fills, tuple[Former, ...]]:
+) -> tuple[tuple[Upgrade, ...], Fills, tuple[Former, ...], frozenset[str]]:
     """Read the files of the folders, sorted by name; an upgrade belongs to one of `steps`.
 
     Raises UsageError, naming the file, when there is an error in it.
@@ -73,6 +81,7 @@ def read_upgrades(
     upgrades: list[Upgrade] = []
     fills: dict[tuple[str, str], Fill] = {}
     former: list[Former] = []
+    indexes: frozenset[str] = frozenset()
     for path in (path for folder in folders for path in sorted(folder.glob("*.sql"))):
         match _read(path, steps):
             case Upgrade() as upgrade:
@@ -85,20 +94,26 @@ def read_upgrades(
                     )
             case Former() as key:
                 former.append(key)
-    return tuple(upgrades), fills, tuple(former)
+            case FormerIndexes(_, names):
+                indexes |= names
+    return tuple(upgrades), fills, tuple(former), indexes
 
 
+_INDEXES = re.compile(r"\w+(, *\w+)*")
 _KEY = re.compile(r"(\w+)\((\w+)\) -> (\w+)\((\w+)\)")
 
 
-def _read(path: Path, steps: Sequence[str]) -> Upgrade | Fill | Former:
+def _read(path: Path, steps: Sequence[str]) -> Upgrade | Fill | Former | FormerIndexes:
     name, says, statements = sql_text.read(path, without_sql="drops")
     if "drops" in says:
-        found = _KEY.fullmatch(says["drops"])
-        if not found or statements:
+        if statements:
+            raise UsageError(f"{path} says `drops:`, so it needs no statement.")
+        if _INDEXES.fullmatch(says["drops"]):
+            return FormerIndexes(path, frozenset(_names(says["drops"])))
+        if not (found := _KEY.fullmatch(says["drops"])):
             raise UsageError(
-                f"{path} says `drops:`, so it needs `-- drops: table(column) -> parent(column)` and"
-                " no statement."
+                f"{path} says `drops:`, so it needs `-- drops: table(column) -> parent(column)`, or"
+                " `-- drops: index, index`."
             )
         table, column, parent, key = map(fold, found.groups())
         return Former(path, table, Reference((column,), parent, (key,)))

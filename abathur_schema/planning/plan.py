@@ -51,6 +51,11 @@ def plan(declared: Declared, live: Schema, step: str) -> list[Statement]:
     is_new = len(found) == len(declared.objects(step))
     taken = NameTaken | OtherText if is_new else NameTaken
     blocked = [str(one) for one in found if isinstance(one, taken)]
+    blocked += [
+        f"{one}; UNIQUE is a constraint of its application: recreate it under another name"
+        for one in found
+        if isinstance(one, OtherIndex) and one.refuses_rows
+    ]
     if blocked:
         raise CannotReconcileError(step, blocked)
     return [
@@ -201,7 +206,7 @@ def _is_of_older_application(declared: Declared, live: Schema, step: str) -> boo
 
 
 def _drop_repeated(declared: Declared, live: Schema, step: str) -> Iterator[Statement]:
-    """Drop the indexes of others that duplicate those of `step`, if an older application made them,
+    """Drop the indexes that older applications made and that duplicate those of `step`, or a key,
     when the step first creates its own. Only then: an application may recreate them at each start,
     and each `init` would drop them again.
     """
@@ -209,7 +214,8 @@ def _drop_repeated(declared: Declared, live: Schema, step: str) -> Iterator[Stat
         tables = declared.steps.get(step.removesuffix("-indexes"), ())
         found = repeated(declared.schema, live, declared.steps[step], tables)
         for one in sorted(found, key=lambda one: one.index.name):
-            yield _drop(one.index.name, str(one))
+            if fold(one.index.name) in declared.former_indexes:
+                yield _drop(one.index.name, str(one))
 
 
 def _drop(index: str, reason: str) -> Statement:

@@ -58,6 +58,11 @@ class OtherIndex(NamedTuple):
         name = self.declared.name
         return f"index {name} is on {self.live}; declared is {self.declared}"
 
+    @property
+    def refuses_rows(self) -> bool:
+        """Whether the live one is a constraint that the declared one is not."""
+        return self.live.unique and not self.declared.unique
+
 
 class OtherText(NamedTuple):
     """A view or trigger that exists under its name with another definition."""

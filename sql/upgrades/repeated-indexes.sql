@@ -1,0 +1,2 @@
+-- Two indexes of older applications repeat a UNIQUE and a PRIMARY KEY
+-- drops: idx_state_task_key, idx_checkpoints_task
