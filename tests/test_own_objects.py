@@ -85,3 +85,28 @@ def test_trigger_is_created_on_what_is_there(case: str, invoke: Invoke, empty: B
     made = invoke("init", "--schema", "own")
     assert (made.returncode, "1 trigger made" in made.stdout) == (0, True), made.stderr
     assert invoke("verify", "--schema", "own").returncode == 0
+
+
+FILLED = """\
+CREATE VIRTUAL TABLE {name} USING fts5(prompt);
+INSERT INTO {name} (rowid, prompt) SELECT rowid, prompt FROM tasks;
+"""
+BY_PROMPT = """\
+-- Tasks by a word of their prompt
+-- index: {index}
+SELECT rowid FROM {name} (:word);
+"""
+
+
+@pytest.mark.parametrize("name", ["prompts", '"Prompts"'])
+def test_virtual_table_is_filled_by_the_insert_below_it(
+    name: str, invoke: Invoke, bundle: Bundle
+) -> None:
+    bundle.sql(TASK)
+    own = bundle.path.parent / "own"
+    for path, text in (("sql/core.sql", FILLED), ("checks/plans/by-prompt.sql", BY_PROMPT)):
+        (own / path).parent.mkdir(parents=True)
+        (own / path).write_text(text.format(name=name, index=name.strip('"')))
+    assert invoke("init", "--schema", "own").returncode == 0
+    assert bundle.rows(f"SELECT prompt FROM {name} ('pack')") == [("pack it",)]
+    assert invoke("init", "--schema", "own").stdout.count("unchanged") == 5

@@ -199,6 +199,10 @@ BAD: dict[str, tuple[dict[str, str], list[str]]] = {
         {"sql/core.sql": "ALTER TABLE tasks DROP COLUMN created_by;"},
         ["own/sql/core.sql", "only CREATE statements"],
     ),
+    "rows of a table": (
+        {"sql/core.sql": "CREATE TABLE t (x); INSERT INTO t VALUES (1);"},
+        ["own/sql/core.sql", "only CREATE statements"],
+    ),
     "a view that has the name of a table": (
         {"sql/core.sql": "CREATE VIEW tasks AS SELECT 1;"},
         ["own/sql/core.sql", str(OURS / "core.sql")],

@@ -52,14 +52,8 @@ class SqlFiles:
     def run(self, path: Path, step: str) -> None:
         """Run the file that declares the objects of `step`. Raises UsageError naming the file."""
         for text in read_statements(path):
-            match [*islice(sql_text.each_token(text), 3)]:
-                case [("word", "insert"), ("word", "into"), (_, name)] if self.steps[step][-1:] == (
-                    name,
-                ):
-                    self._run(path, text)
-                    self.contents[name] = text
-                case _:
-                    self.steps[step] += (self._create(path, text),)
+            if not self._fills(path, text, step):
+                self.steps[step] += (self._create(path, text),)
 
     def run_on_top(self, path: Path, step: str) -> None:
         """Run a file of a schema of one's own. It may repeat a declaration in the same form, and
@@ -71,8 +65,23 @@ class SqlFiles:
                     self._add_column(path, text, name.strip('"'))
                 case [("word", "create"), *rest] if name := self._again(rest):
                     self._hold_same(path, text, name)
-                case _:
+                case _ if not self._fills(path, text, step):
                     self.steps[step] += (self._create(path, text),)
+
+    def _fills(self, path: Path, statement: str, step: str) -> bool:
+        """Run the statement if it is the INSERT below a virtual table; return whether it was."""
+        match [*islice(sql_text.each_token(statement), 3)]:
+            case [("word", "insert"), ("word", "into"), (_, spelled)]:
+                name = spelled.strip('"')
+            case _:
+                return False
+        if self.steps[step][-1:] != (name,):
+            return False
+        if ("word", "virtual") not in [*islice(sql_text.each_token(self.creates[name]), 2)]:
+            return False
+        self._run(path, statement)
+        self.contents[name] = statement
+        return True
 
     def _create(self, path: Path, statement: str) -> str:
         """Run one CREATE statement and return the folded name of the new object."""
