@@ -110,3 +110,34 @@ def test_virtual_table_is_filled_by_the_insert_below_it(
     assert invoke("init", "--schema", "own").returncode == 0
     assert bundle.rows(f"SELECT prompt FROM {name} ('pack')") == [("pack it",)]
     assert invoke("init", "--schema", "own").stdout.count("unchanged") == 5
+
+
+GROWN = {
+    "a column to fill": "name TEXT NOT NULL",
+    "a generated column": "length INTEGER NOT NULL AS (length(note)) STORED",
+}
+
+
+@pytest.mark.parametrize("case", GROWN)
+def test_table_that_gets_a_column_is_no_other_applications(
+    case: str, invoke: Invoke, bundle: Bundle
+) -> None:
+    table = "CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT)"
+    bundle.sql(table)
+    own = bundle.path.parent / "own" / "sql" / "core.sql"
+    own.parent.mkdir(parents=True)
+    own.write_text(table.replace(")", f", {GROWN[case]});"))
+    assert invoke("init", "--schema", "own").returncode == 0
+    assert len(bundle.rows("PRAGMA table_xinfo(notes)")) == 3
+
+
+def test_rows_that_a_new_column_has_no_value_for_are_named(invoke: Invoke, bundle: Bundle) -> None:
+    table = "CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT);"
+    bundle.sql(f"{table} INSERT INTO notes (note) VALUES ('a')")
+    own = bundle.path.parent / "own" / "sql" / "core.sql"
+    own.parent.mkdir(parents=True)
+    own.write_text(table.replace(")", f", {GROWN['a column to fill']})"))
+    result = invoke("init", "--schema", "own")
+    assert result.returncode == 3
+    assert "1 row violates this; the first is rowid 1" in result.stderr
+    assert "a file in sql/upgrades/ with `fills: notes.name` would" in result.stderr

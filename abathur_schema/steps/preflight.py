@@ -34,7 +34,8 @@ def of_another_application(declared: Declared, live: Schema) -> str | None:
     """Why the database belongs to another application: a table that shares nothing but its name
     with ours. None if it does not.
 
-    A table of ours, of any age, has most of the columns that each of its rows must fill.
+    A table of ours, of any age, has most of the columns that each of its rows must fill, or at
+    least most of all its columns.
     """
     for name, wanted in declared.schema.tables.items():
         table = live.tables.get(name)
@@ -44,9 +45,11 @@ def of_another_application(declared: Declared, live: Schema) -> str | None:
         must = [
             column
             for column, form in wanted.column.items()
-            if form.notnull and not form.default and (name, column) not in declared.fills
+            if form.notnull
+            and not (form.default or form.generated)
+            and (name, column) not in declared.fills
         ]
-        if sum(column in names for column in must) * 2 < len(must):
+        if all(sum(one in names for one in of) * 2 < len(of) for of in (must, wanted.column)):
             there = ", ".join(column.name for column in table.columns[:10]) or "none"
             return (
                 f"its table {table.name} has the columns {there[:200]}; ours has"
