@@ -1,5 +1,6 @@
 """`verify` finds each violation, counts them all, and reads one state of the database."""
 
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from abathur_schema.declared.declaration import declared
 from abathur_schema.schema.reading import read_schema
 from abathur_schema.storage.connection import connect
 from tests.support.bundle import Bundle
+from tests.support.commands import Invoke
+from tests.support.machine import need
 
 
 def test_violation_is_found_where_a_memory_has_its_id_as_value(bundle: Bundle) -> None:
@@ -43,6 +46,24 @@ def test_text_that_sorts_otherwise_is_found(empty: Bundle) -> None:
     empty.sql("PRAGMA encoding = 'UTF-16le'; CREATE TABLE mine (x)")
     assert empty.run("init") == 1
     assert "exactly the subtree: Everything below a namespace" in empty.failed()
+
+
+def test_what_to_do_about_text_that_sorts_otherwise_works(
+    empty: Bundle, invoke: Invoke, capsys: Any
+) -> None:
+    need("sqlite3")
+    empty.sql(
+        "PRAGMA encoding = 'UTF-16le'; PRAGMA user_version = 7; CREATE TABLE mine (x);"
+        "INSERT INTO mine VALUES ('ž' || char(10))"
+    )
+    assert empty.run("init") == 1
+    (remedy,) = (line for line in capsys.readouterr().out.splitlines() if "what to do" in line)
+    load, again = remedy.split("`")[1:4:2]
+    subprocess.run(load, shell=True, check=True)
+    assert invoke(*shlex.split(again)[1:]).returncode == 0
+    with closing(sqlite3.connect(f"{empty.path}.utf8")) as connection:
+        found = connection.execute("SELECT x, user_version FROM mine, pragma_user_version")
+        assert found.fetchall() == [("ž\n", 7)]
 
 
 def test_violations_in_a_table_without_rowid_are_counted(bundle: Bundle) -> None:
