@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from abathur_schema.declared.declaration import declared
+from abathur_schema.schema import undeclared
+from abathur_schema.schema.model import Index
 from abathur_schema.schema.reading import read_schema
 from abathur_schema.schema.usability import may_be_unusable, unusable
 from tests.support.another_form import remake
@@ -136,6 +138,30 @@ def test_redundant_index_is_told_with_the_reason(bundle: Bundle, case: str) -> N
     bundle.run("verify")
     (found,) = (one for one in bundle.report()["checks"] if one["name"] == "redundant indexes")
     assert found["findings"] == ([reason] if reason else [])
+
+
+MANY = {"equal": ("(a)", 799), "of other rows each": ("(a) WHERE b > {}", 0)}
+
+
+@pytest.mark.parametrize("case", MANY)
+def test_many_indexes_are_not_each_compared_with_each(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form, number = MANY[case]
+    covers, compared = undeclared._covers, []
+
+    def counted(other: Index, index: Index) -> bool:
+        compared.append(index.name)
+        return covers(other, index)
+
+    monkeypatch.setattr(undeclared, "_covers", counted)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t (a, b)")
+        for n in range(800):
+            connection.execute(f"CREATE INDEX i{n} ON t {form.format(n)}")
+        schema = read_schema(connection)
+    assert len(undeclared.redundant(schema, schema.indexes)) == number
+    assert len(compared) <= 800
 
 
 def test_index_of_the_application_that_serves_better_is_no_fault(bundle: Bundle) -> None:

@@ -131,20 +131,35 @@ def redundant(schema: Schema, among: Iterable[str]) -> dict[str, str]:
     do not matter, as SQLite reads indexes both ways. Of two equal ones, one is reported.
     """
     reasons: dict[str, str] = {}
+    alike: dict[tuple[str, ...], dict[str, Index]] = {}
+    for name, index in schema.indexes.items():
+        if not index.expressions:
+            alike.setdefault(_alike(index), {})[name] = index
     for name in among:
         index = schema.indexes[name]
-        table = schema.tables[fold(index.table)]
-        if not index.expressions and _is_rowid(table, index.columns[0].name):
-            reasons[name] = f"{index.columns[0].name} is the rowid, by which the table is stored"
-        for other in schema.indexes_on(index.table):
-            if fold(other.name) not in {name, *reasons} and _covers(other, index):
-                reasons[name] = f"{_origin(other)} begins with the same columns"
+        if index.expressions:
+            continue
+        others = alike[_alike(index)]
+        by = (other for other in others.values() if other is not index and _covers(other, index))
+        first = index.columns[0].name
+        if _is_rowid(schema.tables[fold(index.table)], first):
+            reasons[name] = f"{first} is the rowid, by which the table is stored"
+        elif other := next(by, None):
+            reasons[name] = f"{_origin(other)} begins with the same columns"
+        if name in reasons:
+            del others[name]  # it makes no other one redundant
     return reasons
 
 
+def _alike(index: Index) -> tuple[str, ...]:
+    """What two indexes must have in common for one to make the other redundant: so that not each
+    is compared with each.
+    """
+    first = index.columns[0]
+    return fold(index.table), index.where, fold(first.name), first.collation
+
+
 def _covers(other: Index, index: Index) -> bool:
-    if index.expressions or other.expressions or other.where != index.where:
-        return False
     mine = [(fold(column.name), column.collation) for column in index.columns]
     theirs = [(fold(column.name), column.collation) for column in other.columns]
     if index.unique:  # a constraint: only an equal constraint makes it redundant
