@@ -67,6 +67,31 @@ def test_status_of_a_verified_database(bundle: Bundle, invoke: Invoke) -> None:
     assert lines[3] == "schema    Milestone 2, complete"
 
 
+ROWS = {
+    "(a)": ("(rowid, a) VALUES (-5, 1), (4, 1)", 10),
+    "(b)": ("SELECT 1 WHERE 0", 0),
+    "(c INTEGER PRIMARY KEY)": ("VALUES (-9223372036854775808), (9223372036854775807)", 2**64),
+    "(rowid TEXT)": ("VALUES ('z'), ('y')", 2),
+    "(k PRIMARY KEY) WITHOUT ROWID": ("VALUES (1)", None),
+    "(RowId, oid, _rowid_)": ("VALUES (1, 2, 3)", None),
+}
+
+
+def test_rows_are_the_span_of_the_rowids_or_not_known(bundle: Bundle, invoke: Invoke) -> None:
+    for number, (form, (rows, _)) in enumerate(ROWS.items()):
+        bundle.sql(f"CREATE TABLE t{number} {form}; INSERT INTO t{number} {rows}")
+    wanted = [rows for _, rows in ROWS.values()]
+    tables = {table["name"]: table["rows"] for table in status(invoke)["tables"]}
+    assert [tables[f"t{number}"] for number in range(len(ROWS))] == wanted
+    lines = [line.split() for line in invoke("status").stdout.splitlines() if line.startswith("t")]
+    shown = {line[0]: line[1] for line in lines}
+    known = ["?" if rows is None else f"{rows:,}" for rows in wanted]
+    assert [shown[f"t{number}"] for number in range(len(ROWS))] == known
+    metrics = invoke("status", "--prometheus").stdout
+    for number, count in enumerate(wanted):
+        assert (f'table="t{number}"}}' in metrics) == (count is not None)
+
+
 def test_readers_of_an_old_state_are_named(bundle: Bundle, invoke: Invoke) -> None:
     with closing(sqlite3.connect(bundle.path)) as writer:
         writer.execute(METRIC)

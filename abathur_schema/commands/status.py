@@ -46,7 +46,8 @@ def _screen(found: Document) -> Iterator[tuple[Part, ...]]:
         name = on_one_line(table["name"])[:28]
         newest = on_one_line(table["newest"] or "")
         theirs = "" if table["is_declared"] else "  (not managed here)"
-        yield (f"{name:<28} {table['rows']:>14,}  {newest}{theirs}".rstrip(),)
+        rows = "?" if table["rows"] is None else f"{table['rows']:,}"
+        yield (f"{name:<28} {rows:>14}  {newest}{theirs}".rstrip(),)
     if found["attention"]:
         yield ("",)
     for one in found["attention"]:

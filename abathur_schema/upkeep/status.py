@@ -9,6 +9,7 @@ from shlex import quote
 from typing import Any
 
 from ..declared.declaration import Declared
+from ..planning.broken_rows import rowid_of
 from ..record.past import database_of, past_report
 from ..record.run import Run
 from ..schema.model import Schema, Table
@@ -37,9 +38,9 @@ MANY_ROWS = 100_000
 
 
 def status(database: Path, reports: Path, declared: Declared) -> Document:
-    """All that `invoke status` shows, as JSON values: bytes, times in ISO 8601 (UTC). Rows are the
-    largest rowid of each table, which counting could only lower. Raises sqlite3.Error when the
-    database cannot be read.
+    """All that `invoke status` shows, as JSON values: bytes, times in ISO 8601 (UTC). Rows are
+    the span of the rowids of each table, which counting could only lower; None where it has none.
+    Raises sqlite3.Error when the database cannot be read.
     """
     # Before there is a connection of ours: see `write_ahead_log`.
     log = write_ahead_log(database)
@@ -97,18 +98,29 @@ def _tables(connection: sqlite3.Connection, wanted: Declared, live: Schema) -> I
         if table.kind != "table" or name.startswith("sqlite_"):
             continue
         rows, newest = None, None
-        with suppress(sqlite3.Error):  # WITHOUT ROWID, or damaged
-            (rows,) = connection.execute(f"SELECT max(rowid) FROM {quoted(table.name)}").fetchone()
-            if column := _time_of(table):
-                (newest,) = connection.execute(
-                    f"SELECT {quoted(column)} FROM {quoted(table.name)} ORDER BY rowid DESC LIMIT 1"
-                ).fetchone() or (None,)
+        if not table.without_rowid and (rowid := rowid_of(table)):
+            with suppress(sqlite3.Error):  # damaged
+                rows = _span(connection, table, rowid)
+                if column := _time_of(table):
+                    (newest,) = connection.execute(
+                        f"SELECT {quoted(column)} FROM {quoted(table.name)}"
+                        f" ORDER BY {rowid} DESC LIMIT 1"
+                    ).fetchone() or (None,)
         yield {
             "name": table.name,
             "is_declared": name in wanted.schema.tables,
-            "rows": rows if isinstance(rows, int) else 0,
+            "rows": rows,
             "newest": None if newest is None else str(newest)[:40],
         }
+
+
+def _span(connection: sqlite3.Connection, table: Table, rowid: str) -> int:
+    # Two SELECTs, because only a single min or max is looked up instead of read row by row.
+    first, last = connection.execute(
+        f"SELECT (SELECT min({rowid}) FROM {quoted(table.name)}),"
+        f" (SELECT max({rowid}) FROM {quoted(table.name)})"
+    ).fetchone()
+    return 0 if last is None else int(last - first + 1)
 
 
 def _time_of(table: Table) -> str | None:
@@ -166,7 +178,7 @@ def _attention(found: Document) -> Iterator[Document]:
             yield line("the log is large", "checkpoint --truncate")
     if found["free_bytes"] > max(LARGE_FREE, MUCH_FREE * found["bytes"]):
         yield line(f"{found['free_bytes'] / 1e6:,.0f} MB of the file are free", "vacuum")
-    rows = max((table["rows"] for table in found["tables"]), default=0)
+    rows = max((table["rows"] or 0 for table in found["tables"]), default=0)
     if rows >= MANY_ROWS and not found["has_statistics"]:
         yield line(
             "it has no statistics, so SQLite guesses how many rows a search finds", "optimize"
