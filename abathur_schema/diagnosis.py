@@ -13,24 +13,7 @@ from shlex import quote
 from string import Template
 from typing import NamedTuple
 
-from .errors import (
-    ApplicationNeededError,
-    BatchError,
-    BrokenRowsError,
-    CannotReconcileError,
-    ConflictError,
-    ForeignJournalError,
-    HeldError,
-    HidingNameError,
-    Interrupted,
-    NoBackupError,
-    NoCopyError,
-    NoLeaderError,
-    OrphanedRowsError,
-    UnknownOutcomeError,
-    UpgradeError,
-    WalRefusedError,
-)
+from . import errors
 from .place import Address, Place
 
 
@@ -228,22 +211,22 @@ BY_ERRNO = {
 }
 
 BY_CLASS = {
-    ApplicationNeededError: OWN_FUNCTION,
-    BatchError: NOT_THERE,
-    BrokenRowsError: BROKEN_ROWS,
-    CannotReconcileError: OTHER_FORM,
-    ConflictError: CONFLICT,
-    NoLeaderError: NO_LEADER,
-    UnknownOutcomeError: UNKNOWN_OUTCOME,
-    NoBackupError: NO_BACKUP,
-    NoCopyError: NO_COPY,
-    OrphanedRowsError: ORPHANED,
-    UpgradeError: NO_UPGRADE,
-    ForeignJournalError: PLANTED,
-    HeldError: HELD,
-    HidingNameError: HIDING_NAME,
-    WalRefusedError: NO_WAL,
-    Interrupted: STOPPED,
+    errors.ApplicationNeededError: OWN_FUNCTION,
+    errors.BatchError: NOT_THERE,
+    errors.BrokenRowsError: BROKEN_ROWS,
+    errors.CannotReconcileError: OTHER_FORM,
+    errors.ConflictError: CONFLICT,
+    errors.NoLeaderError: NO_LEADER,
+    errors.UnknownOutcomeError: UNKNOWN_OUTCOME,
+    errors.NoBackupError: NO_BACKUP,
+    errors.NoCopyError: NO_COPY,
+    errors.OrphanedRowsError: ORPHANED,
+    errors.UpgradeError: NO_UPGRADE,
+    errors.ForeignJournalError: PLANTED,
+    errors.HeldError: HELD,
+    errors.HidingNameError: HIDING_NAME,
+    errors.WalRefusedError: NO_WAL,
+    errors.Interrupted: STOPPED,
 }
 
 
@@ -279,12 +262,17 @@ def may_pass(error: BaseException) -> bool:
 def _cause(error: BaseException) -> Cause:
     if isinstance(error, UnicodeDecodeError):  # SQLite's message quotes the damaged name
         return CORRUPT
+    if isinstance(error, (errors.NoBackupError, errors.NoCopyError)):
+        inner = error.__cause__
+        # A copy is a new file: whatever else SQLite says is about the database.
+        if isinstance(inner, sqlite3.Error) and (found := _cause(inner)) is not FULL:
+            return found
     if type(error) in BY_CLASS:
         return BY_CLASS[type(error)]
     if isinstance(error, sqlite3.Error):
         message = str(error)
-        found = (cause for words, cause in BY_WORDS.items() if message.startswith(words))
-        return next(found, UNKNOWN)
+        known = (cause for words, cause in BY_WORDS.items() if message.startswith(words))
+        return next(known, UNKNOWN)
     if isinstance(error, OSError):
         return BY_ERRNO.get(error.errno or 0, UNKNOWN)
     return UNKNOWN

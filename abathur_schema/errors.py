@@ -63,18 +63,37 @@ class OrphanedRowsError(StepError):
         super().__init__(f"a rebuilt table would leave more rows without a parent: {rows}")
 
 
-class NoCopyError(StepError):
-    """The database could not be copied before being replaced or having its rows rewritten."""
+class Lost(str):
+    """Why a file could not be kept, in words; `error` is what SQLite or the system raised."""
 
-    def __init__(self, folder: Path, lost: Sequence[str]) -> None:
+    error: Exception | None = None
+
+    @classmethod
+    def by(cls, error: Exception, name: str) -> "Lost":
+        """The file `name` is lost by an error."""
+        lost = cls(f"{name}: {error}")
+        lost.error = error
+        return lost
+
+
+class NoCopyError(StepError):
+    """The database could not be copied before being replaced or having its rows rewritten; the
+    error that prevented it is the `__cause__`.
+    """
+
+    def __init__(self, folder: Path, lost: Sequence[Lost]) -> None:
         super().__init__(f"no copy of the database could be kept in {folder}: {'; '.join(lost)}")
+        self.__cause__ = lost[0].error
 
 
 class NoBackupError(StepError):
-    """The database could not be copied to the place of a backup; nothing is left there."""
+    """The database could not be copied to the place of a backup; nothing is left there. The error
+    that prevented it is the `__cause__`.
+    """
 
-    def __init__(self, place: Path, lost: Sequence[str]) -> None:
+    def __init__(self, place: Path, lost: Sequence[Lost]) -> None:
         super().__init__(f"{place} could not be made: {'; '.join(lost)}")
+        self.__cause__ = lost[0].error
 
 
 class HeldError(StepError):

@@ -2,12 +2,14 @@
 
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.bundle import Bundle
+from tests.support.commands import Invoke
 from tests.support.fingerprints import files_below
 
 NO_DATABASE = {
@@ -32,6 +34,45 @@ def test_what_is_no_database_stays_as_it_is(case: str, empty: Bundle, capsys: An
     assert (Path(failure["preserved_state"]) / "database.db").read_bytes() == content
     assert failure["not_preserved"] == []
     assert "note: database.db is a copy byte for byte" in error
+
+
+def make_no_database(path: Path) -> None:
+    path.write_bytes(NO_DATABASE["random bytes"])
+
+
+def make_corrupt(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(100)  # where the first page of the schema begins
+        file.write(bytes(20))
+
+
+def make_locked(path: Path) -> sqlite3.Connection:
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("PRAGMA journal_mode = DELETE")
+    holder.execute("BEGIN EXCLUSIVE")
+    return holder
+
+
+CAUSES: dict[str, Callable[[Path], sqlite3.Connection | None]] = {
+    "the file is not an SQLite database": make_no_database,
+    "the database is corrupt": make_corrupt,
+    "another process holds the lock on the database": make_locked,
+}
+
+
+@pytest.mark.parametrize("task", ["status", "backup", "forget"])
+@pytest.mark.parametrize("cause", CAUSES)
+def test_what_is_wrong_with_the_file_is_told(
+    cause: str, task: str, bundle: Bundle, invoke: Invoke
+) -> None:
+    holder = CAUSES[cause](bundle.path)
+    try:
+        result = invoke(task)
+    finally:
+        if holder:
+            holder.close()
+    assert result.returncode == (3 if task == "backup" else 2)
+    assert cause in " ".join(result.stderr.split())
 
 
 def test_empty_file_is_a_fresh_database(empty: Bundle) -> None:

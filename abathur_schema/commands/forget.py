@@ -15,6 +15,7 @@ from ..progress import Progress
 from ..record.conclusion import exit_code, record
 from ..record.draft import Draft
 from ..record.run import Run
+from ..schema.reading import read_schema
 from ..schema.scratch import trust
 from ..steps import preflight
 from ..storage.connection import connect, read_back
@@ -125,16 +126,15 @@ def _look(run: Run, rules: Sequence[Rule], limits: Sequence[str]) -> list[Old]:
     """What the rules would remove. Raises UsageError where the tables are not as declared: the
     rules count on their foreign keys.
     """
-    live = run.live = read_back(run.database, run.declared.settings)
-    steps = [step for step in run.declared.steps if not step.endswith("-indexes")]
-    if live is None or any(map(run.is_open, steps)):
-        raise UsageError(
-            f"the tables of {run.database} are not as declared, which the rules count on."
-            f" {run.concrete('See `invoke plan`')}; nothing was touched."
-        )
     with closing(connect(run.database, "ro", run.declared.settings)) as connection:
         trust(connection)  # only to prepare the statements of the rules
         connection.execute("BEGIN")
+        live = run.live = read_schema(connection)
+        if any(run.is_open(one) for one in run.declared.steps if not one.endswith("-indexes")):
+            raise UsageError(
+                f"the tables of {run.database} are not as declared, which the rules count on."
+                f" {run.concrete('See `invoke plan`')}; nothing was touched."
+            )
         return [
             old(connection, live, rule, limit) for rule, limit in zip(rules, limits, strict=True)
         ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..declared.declaration import Settings
+from ..errors import Lost
 from ..place import Address, Place
 from .connection import COMPANIONS, NOT_READABLE, connect
 from .durable_files import create, make_folders, new_file, sync_folder
@@ -24,7 +25,7 @@ class PreservedState:
 
     folder: Path
     files: list[Path] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def keep(self, name: str, make: Callable[[Path], None]) -> None:
@@ -35,7 +36,7 @@ class PreservedState:
             make(path)
             self.files.append(path)
         except (OSError, sqlite3.Error) as error:
-            self.lost.append(f"{name}: {error}")
+            self.lost.append(Lost.by(error, name))
 
     def keep_text(self, name: str, content: str) -> None:
         """Keep text as a file."""
@@ -50,19 +51,19 @@ class PreservedState:
         """Keep the database: by SQLite's backup, or byte by byte where SQLite cannot read it."""
         try:
             if isinstance(database, Path) and not database.exists():
-                self.lost.append("database.db: there was no database")
+                self.lost.append(Lost("database.db: there was no database"))
                 return
             make_folders(self.folder)
             back_up(database, self.folder / "database.db", settings)
             self.files.append(self.folder / "database.db")
         except NOT_READABLE as error:
             if isinstance(database, Address):
-                self.lost.append(f"database.db: {error}")
+                self.lost.append(Lost.by(error, "database.db"))
                 return
             self.notes.append(f"database.db is a copy byte for byte: SQLite says {error}")
             self.keep_bytes(database)
         except OSError as error:
-            self.lost.append(f"database.db: {error}")
+            self.lost.append(Lost.by(error, "database.db"))
 
     def keep_bytes(self, database: Path, opened: BinaryIO | None = None) -> None:
         """Keep the database byte by byte, with the files that SQLite keeps beside it. The holder of
@@ -86,7 +87,7 @@ class PreservedState:
             sync_folder(self.folder)
             sync_folder(self.folder.parent)
         except OSError as error:
-            self.lost.append(f"the folder may not survive a power loss: {error}")
+            self.lost.append(Lost.by(error, "the folder may not survive a power loss"))
 
 
 PAGES = 4096
