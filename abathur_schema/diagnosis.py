@@ -231,8 +231,8 @@ BY_CLASS = {
 
 
 def explain(error: BaseException, database: Place, task: str = "") -> Cause:
-    """The likely cause of `error` on `database` and its remedy, with the paths and the `task`
-    filled in.
+    """The likely cause of `error` on `database` and its remedy, with the paths and the `task` (with
+    its arguments, if it has any) filled in.
     """
     cause = recognize(error, database)
     folder = Path() if isinstance(database, Address) else database.parent

@@ -22,6 +22,7 @@ from tests.support.generation_4 import running
 from tests.support.retention import NEW, OLD, checkpoint, fill, memory, task
 from tests.test_backup import writing
 from tests.test_forget import names, trail
+from tests.test_status import holding
 
 REFERS = "CREATE TABLE mine (id, memory INTEGER REFERENCES memory_entries(id){})"
 REFUSALS = {
@@ -115,6 +116,16 @@ def test_a_task_that_stays_keeps_what_hangs_on_it(of: str, bundle: Bundle, invok
     assert "unchanged" in result.stdout
     assert "of tasks, 1 old rows stay" in result.stderr
     assert bundle.rows("SELECT count(*) FROM checkpoints") == [(500,)]
+
+
+def test_again_is_with_the_rules_and_the_age(bundle: Bundle, invoke: Invoke) -> None:
+    fill(bundle.path, [memory("old", updated_at=OLD)])
+    with holding(bundle.path, "BEGIN IMMEDIATE"):
+        result = invoke("forget", "episodes", "--older-than", "90 days")
+    assert result.returncode == 3
+    again = f"`invoke forget episodes --older-than '90 days' --database {bundle.path}`"
+    assert f"run {again} again" in " ".join(result.stderr.split())
+    assert again in bundle.report()["orchestration_context"]["next_recommended_action"]
 
 
 def test_while_others_write(bundle: Bundle, invoke: Invoke) -> None:

@@ -1,8 +1,10 @@
 """Files that are no databases, damaged ones, names that are taken: all are left as they were."""
 
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,14 @@ def test_what_is_wrong_with_the_file_is_told(
             holder.close()
     assert result.returncode == (3 if task == "backup" else 2)
     assert cause in " ".join(result.stderr.split())
+
+
+def test_again_is_with_all_that_was_asked(bundle: Bundle, invoke: Invoke) -> None:
+    asked = ("backup", "my kept", "--no-check-copy", "--keep", "2")
+    with closing(make_locked(bundle.path)):
+        result = invoke(*asked)
+    again = f"`invoke {shlex.join(asked)} --database {bundle.path}`"
+    assert f"run {again} again" in " ".join(result.stderr.split())
 
 
 def test_empty_file_is_a_fresh_database(empty: Bundle) -> None:

@@ -48,7 +48,8 @@ def run_forget(
     path, place, declared = preflight.check_file(FORGET, database, reports, schema)
     chosen = _chosen(read_rules(declared), None if rules == LEFT_OUT else rules)
     limits = _limits(chosen, older_than)
-    run = Run(FORGET, path, declared, reports=unless_default(place), preserves=False)
+    asked = [str(rules)] if older_than is None else [str(rules), "--older-than", str(older_than)]
+    run = Run(FORGET, path, declared, asked, reports=unless_default(place), preserves=False)
     only_looks = dry_run or rules in (None, LEFT_OUT)
     progress = Progress(sys.stderr)
     progress.now(f"{FORGET}: looking")
@@ -127,7 +128,6 @@ def _look(run: Run, rules: Sequence[Rule], limits: Sequence[str]) -> list[Old]:
     rules count on their foreign keys.
     """
     with closing(connect(run.database, "ro", run.declared.settings)) as connection:
-        trust(connection)  # only to prepare the statements of the rules
         connection.execute("BEGIN")
         live = run.live = read_schema(connection)
         if any(run.is_open(one) for one in run.declared.steps if not one.endswith("-indexes")):
@@ -135,6 +135,7 @@ def _look(run: Run, rules: Sequence[Rule], limits: Sequence[str]) -> list[Old]:
                 f"the tables of {run.database} are not as declared, which the rules count on."
                 f" {run.concrete('See `invoke plan`')}; nothing was touched."
             )
+        trust(connection)  # only to prepare the statements of the rules
         return [
             old(connection, live, rule, limit) for rule, limit in zip(rules, limits, strict=True)
         ]

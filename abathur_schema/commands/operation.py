@@ -106,7 +106,10 @@ def run_backup(
     if isinstance(path, Path) and target in {path.with_name(path.name + one) for one in COMPANIONS}:
         raise UsageError(f"{target} is a name that SQLite uses beside {path}. Name another file.")
     with Draft(place, BACKUP, datetime.now(timezone.utc)) as draft:
-        run = Run(BACKUP, path, declared, reports=unless_default(place), preserves=False)
+        asked = [str(folder)] if folder else ["--file", str(file)] if file else []
+        asked += [] if check else ["--no-check-copy"]
+        asked += ["--keep", str(keep)] if most else []
+        run = Run(BACKUP, path, declared, asked, reports=unless_default(place), preserves=False)
         progress = Progress(sys.stderr)
         goal = target or into / draft.stem
         run.steps.append(make_backup(run, goal, progress, as_file=bool(target)))

@@ -181,9 +181,10 @@ def run_restore(
     path, folder, declared = preflight.check(RESTORE, database, reports, schema)
     kept = check_state(state, path)
     with Draft(folder, RESTORE, datetime.now(timezone.utc)) as draft:
-        reports_in = unless_default(folder)
+        asked = [str(state), *(["--rehearse"] if rehearse else [])]
         # A rehearsal touches nothing, so there is nothing to preserve when it fails.
-        run = Run(RESTORE, path, declared, reports=reports_in, preserves=not rehearse)
+        keeps, reports_in = not rehearse, unless_default(folder)
+        run = Run(RESTORE, path, declared, asked, reports=reports_in, preserves=keeps)
         progress = Progress(sys.stderr)
         try:
             kept_in = None if rehearse else draft.folder(REPLACED)

@@ -11,7 +11,7 @@ def escalation(run: Run) -> str:
     assert step
     assert step.error
     assert state
-    cause = explain(step.error, run.database, run.task)
+    cause = explain(step.error, run.database, run.again)
     running = step.attempts[-1].running
     states = "\n".join(f"| {one.name} | {one.status} |" for one in run.steps)
     attempts = "\n".join(
@@ -63,7 +63,7 @@ While running:
 
 ## Success criteria
 
-- {run.concrete(f"`invoke {run.task}`")} exits 0.
+- {run.concrete(f"`invoke {run.again}`")} exits 0.
 - {run.concrete("`invoke verify`")} exits 0.
 - No row that is in `database.db` here is missing there.
 """

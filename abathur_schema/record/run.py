@@ -1,7 +1,7 @@
 """What is known about one run, and the wording for it; the report is built from nothing else."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from shlex import quote
 from string import Template
@@ -22,10 +22,11 @@ if TYPE_CHECKING:  # only a failure imports it
 
 
 class Run:
-    """One run of a task. `declared` is what must exist; `checks` is None if `verify` did not run;
-    `made` are the folders and files that the run created; `live` is the schema read back at the end
-    (None: unreadable); `violations` are the foreign key violations that existed before any change,
-    where they were looked for; `copy` was kept before rows were rewritten; `rows` are counted by
+    """One run of a task. `declared` is what must exist; `asked` are its arguments beside the paths,
+    with which it does the same `again`; `checks` is None if `verify` did not run; `made` are the
+    folders and files that the run created; `live` is the schema read back at the end (None:
+    unreadable); `violations` are the foreign key violations that existed before any change, where
+    they were looked for; `copy` was kept before rows were rewritten; `rows` are counted by
     `verify`, by table; `reports` is the folder for reports, unless it is the default one;
     `preserves` is false for a task whose failure leaves the database as it was.
     """
@@ -41,6 +42,7 @@ class Run:
         task: str,
         database: Place,
         declared: Declared,
+        asked: Iterable[str] = (),
         *,
         live: Schema | None = None,
         reports: Path | None = None,
@@ -48,6 +50,7 @@ class Run:
     ) -> None:
         self.task, self.database, self.declared = task, database, declared
         self.live, self.reports, self.preserves = live, reports, preserves
+        self.again = " ".join([task, *map(quote, asked)])
         self.steps: list[Step] = []
         self.made: list[Path] = []
 
@@ -117,7 +120,7 @@ class Run:
     def next_action(self) -> str:
         """What the next person or agent should do."""
         if self.failed and self.failed.error:
-            return self.concrete(explain(self.failed.error, self.database, self.task).remedy)
+            return self.concrete(explain(self.failed.error, self.database, self.again).remedy)
         if self.checks and self.live is None:
             return self.concrete(self.faults[-1].findings[-1])  # unreadable; it says what to do
         if self.faults:
@@ -147,7 +150,7 @@ class Run:
     def concrete(self, text: str) -> str:
         """A text in which each `invoke TASK` has the options that this run had."""
         return re.sub(
-            r"`invoke ([a-z-]+(?: --[a-z-]+)*)`",
+            rf"`invoke ({re.escape(self.again)}|[a-z-]+(?: --[a-z-]+)*)`",
             lambda match: f"`invoke {match[1]} {self.options}`",
             text,
         )
@@ -221,7 +224,7 @@ def failure_lines(run: Run) -> Iterator[str]:
     if isinstance(run.failed.error, Interrupted):
         return
     if run.preserved or not run.preserves:
-        cause = explain(run.failed.error, run.database, run.task)
+        cause = explain(run.failed.error, run.database, run.again)
         yield f"likely cause: {cause.cause}"
         yield f"what to do: {run.concrete(cause.remedy)}"
     if run.preserved:
