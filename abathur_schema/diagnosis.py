@@ -117,6 +117,12 @@ OWN_FUNCTION = Cause(
     "drop what the message names (`sqlite3 $database .schema` shows it), run $again again, and have"
     " the application recreate it; this step changed nothing",
 )
+NO_KEY = Cause(
+    "a foreign key of the application refers to columns that are no key of the other table, so that"
+    " SQLite cannot remove rows there",
+    "ask who made it (`sqlite3 $database .schema` shows it) to give these columns a UNIQUE index,"
+    " or drop the table that the message names first, then run $again again",
+)
 ORPHANED = Cause(
     "these rows find their parents only by the present type or collation of the key",
     "give them exactly the values of the parent's key (`sqlite3 $database`), then run $again again;"
@@ -198,6 +204,9 @@ BY_WORDS = {
     "unknown function": OWN_FUNCTION,
     "no such collation sequence": OWN_FUNCTION,
     "no such module": OWN_FUNCTION,
+    "foreign key mismatch": NO_KEY,
+    "'json_each' is not a function": HIDING_NAME,
+    "'json_tree' is not a function": HIDING_NAME,
 }
 """Keyed by the beginning of SQLite's message (SQLite documentation, "Result and Error Codes")."""
 

@@ -118,6 +118,35 @@ def test_a_task_that_stays_keeps_what_hangs_on_it(of: str, bundle: Bundle, invok
     assert bundle.rows("SELECT count(*) FROM checkpoints") == [(500,)]
 
 
+IN_THE_DATABASE = {
+    "a key that is none": ("CREATE TABLE kid (a REFERENCES tasks(prompt))", "no key of the other"),
+    "a name of SQLite": ("CREATE TABLE json_each (a)", "has the name of one of SQLite's functions"),
+}
+
+
+@pytest.mark.parametrize("case", IN_THE_DATABASE)
+def test_what_is_wrong_in_the_database_is_no_fault_of_a_rule(
+    case: str, bundle: Bundle, invoke: Invoke
+) -> None:
+    made, cause = IN_THE_DATABASE[case]
+    bundle.sql(made)
+    result = invoke("forget", "all")
+    assert result.returncode == 2
+    assert cause in " ".join(result.stderr.split())
+    assert ".sql" not in result.stderr
+
+
+def test_many_tables_and_columns_of_the_application(bundle: Bundle, invoke: Invoke) -> None:
+    tables = (f"CREATE TABLE t{n} (task REFERENCES tasks(id));" for n in range(450))
+    columns = (f"ALTER TABLE tasks ADD COLUMN c{n};" for n in range(1200))
+    bundle.sql(f"BEGIN; {''.join(tables)} {''.join(columns)} COMMIT;")
+    fill(bundle.path, [task("goes", completed_at=OLD, c1199="x"), task("held", completed_at=OLD)])
+    bundle.sql("INSERT INTO t449 VALUES ('held')")
+    result = invoke("forget", "tasks")
+    assert result.returncode == 0, result.stderr
+    assert names(bundle) == {"held"}
+
+
 def test_again_is_with_the_rules_and_the_age(bundle: Bundle, invoke: Invoke) -> None:
     fill(bundle.path, [memory("old", updated_at=OLD)])
     with holding(bundle.path, "BEGIN IMMEDIATE"):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlite_utils.db import ForeignKey
 
+from ..declared.declaration import bundled
 from ..declared.retention import Rule, references
 from ..errors import UsageError
 from ..schema.model import Schema
@@ -49,8 +50,8 @@ def before(now: datetime, rule: Rule, older_than: timedelta | datetime | None) -
 
 
 def old(connection: sqlite3.Connection, live: Schema, rule: Rule, before: str) -> Old:
-    """Look at what a rule would remove now. Raises UsageError naming the file of a rule that SQLite
-    cannot run.
+    """Look at what a rule would remove now. Raises UsageError naming the file of a rule of one's
+    own that SQLite cannot run; what one of ours meets is in the database.
     """
     condition = condition_of(live, rule)
     going = f"FROM {quoted(rule.table)} WHERE {condition}"
@@ -67,7 +68,8 @@ def old(connection: sqlite3.Connection, live: Schema, rule: Rule, before: str) -
             hanging[table], more = _measured(connection, live, table, hangs, before)
             size += more
     except sqlite3.Error as error:
-        if "interrupted" in str(error) or "locked" in str(error):
+        is_ours = rule.path.parent == bundled("sql") / "retention"
+        if is_ours or "interrupted" in str(error) or "locked" in str(error):
             raise
         raise UsageError(f"{rule.path}: {error}. Fix it; nothing was touched.") from error
     return Old(rule, before, rows, hanging, size)
@@ -78,10 +80,19 @@ def _measured(
 ) -> tuple[int, int]:
     """The number of rows, and the bytes of their values as text or BLOB."""
     columns = [quoted(one.name) for one in live.tables[table].columns if not one.generated]
-    size = " + ".join(f"ifnull(length(CAST({name} AS BLOB)), 0)" for name in columns)
-    sql = f"SELECT count(*), ifnull(sum({size}), 0) FROM {quoted(table)} WHERE {condition}"
-    rows, bytes_ = connection.execute(sql, {"before": before}).fetchone()
-    return rows, bytes_
+    sizes = [f"ifnull(length(CAST({name} AS BLOB)), 0)" for name in columns]
+    sums = ", ".join(f"sum({' + '.join(some)})" for some in _chunks(sizes))
+    sql = f"SELECT count(*), {sums} FROM {quoted(table)} WHERE {condition}"
+    rows, *bytes_ = connection.execute(sql, {"before": before}).fetchone()
+    return rows, sum(filter(None, bytes_))
+
+
+def _chunks(terms: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The terms by at most 100: SQLite limits how deep an expression is, and how many SELECTs one
+    consists of (SQLite documentation, "Implementation Limits For SQLite").
+    """
+    for start in range(0, len(terms), 100):
+        yield terms[start : start + 100]
 
 
 def condition_of(live: Schema, rule: Rule) -> str:
@@ -90,17 +101,18 @@ def condition_of(live: Schema, rule: Rule) -> str:
     """
     ours = {rule.table, *rule.hanging}
     held = [
-        f"EXISTS (SELECT 1 FROM {quoted(table)} AS held WHERE {_same('held', key, rule.table)})"
+        f"SELECT 1 FROM {quoted(table)} AS held WHERE {_same('held', key, rule.table)}"
         for table, key in _holding(live, rule.table, ours)
     ]
     held += (
-        f"EXISTS (SELECT 1 FROM {quoted(name)} AS hangs JOIN {quoted(table)} AS held"
-        f" ON {_same('held', key, 'hangs')} WHERE {_same('hangs', own, rule.table)})"
+        f"SELECT 1 FROM {quoted(name)} AS hangs JOIN {quoted(table)} AS held"
+        f" ON {_same('held', key, 'hangs')} WHERE {_same('hangs', own, rule.table)}"
         for name in rule.hanging
         for own in references(live, name, rule.table)
         for table, key in _holding(live, name, ours)
     )
-    return " AND NOT ".join([f"({rule.condition}\n)", *held])
+    any_of = (f"EXISTS ({' UNION ALL '.join(some)})" for some in _chunks(held))
+    return " AND NOT ".join([f"({rule.condition}\n)", *any_of])
 
 
 def _holding(live: Schema, table: str, ours: Set[str]) -> Iterator[tuple[str, ForeignKey]]:
