@@ -1,11 +1,14 @@
 """`Database.index_document`: by content, with the embedding that belongs to it."""
 
 import hashlib
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from abathur_schema import Database
+from abathur_schema.application.indexing import Given, index
 from tests.support.embeddings import blob
 from tests.support.inserts import count
 
@@ -46,6 +49,22 @@ async def test_same_content_at_another_path_needs_no_embedding_of_its_own(db: Da
     moved = await db.index_document("a.md", content="new")
     assert moved.sync_status == "stale"
     assert (await db.index_document("c.md", content="new")).sync_status == "pending"
+
+
+async def test_many_documents_of_the_same_content_are_one_question(file_db: Database) -> None:
+    """Asking each of them whether it has an embedding would be quadratic."""
+    asked: list[str] = []
+    with closing(sqlite3.connect(file_db.path)) as connection:
+        connection.row_factory = sqlite3.Row
+        numbers = []
+        for number in range(20):
+            connection.set_trace_callback(asked.append)
+            row, _ = index(connection, Given(f"{number}.md", b"same", *[None] * 6))
+            connection.set_trace_callback(None)
+            assert row["sync_status"] == "pending"
+            numbers.append(len(asked))
+            asked.clear()
+    assert len(set(numbers[1:])) == 1
 
 
 async def test_document_of_bytes_that_are_no_text(db: Database) -> None:

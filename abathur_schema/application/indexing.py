@@ -91,13 +91,16 @@ def _embedded(
 
 
 def _same_content(connection: sqlite3.Connection, content_hash: str) -> sqlite3.Row | None:
-    """A document with this content, and with its embedding."""
-    same = query("documents-with-the-same-content").execute(connection, content_hash=content_hash)
-    for id_, _ in same.fetchall():
-        row = _with_embedding(connection, id_)
-        if row["sync_status"] == "synced" and row["embedding_blob"] is not None:
-            return row
-    return None
+    """A document with this content, and with its embedding; the first that has one will do."""
+    same = query("documents-with-the-same-content").sql.rstrip(";")
+    found = connection.execute(
+        "SELECT embedding_blob, embedding_model FROM document_index"
+        f" WHERE id IN (SELECT id FROM ({same}))"
+        " AND sync_status = 'synced' AND embedding_blob IS NOT NULL LIMIT 1",
+        {"content_hash": content_hash},
+    )
+    row: sqlite3.Row | None = found.fetchone()
+    return row
 
 
 def _with_embedding(connection: sqlite3.Connection, id_: int) -> sqlite3.Row:
