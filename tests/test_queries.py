@@ -1,6 +1,7 @@
 """The queries of `checks/plans/` by name."""
 
 import sqlite3
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -86,6 +87,18 @@ async def test_wrong_name_or_parameters(name: str, values: dict[str, object], me
     async with Database(":memory:") as db:
         with pytest.raises(UsageError, match=message):
             await db.fetch(name, **values)
+
+
+async def test_parameters_may_have_any_name(tmp_path: Path) -> None:
+    file = tmp_path / "own" / "checks" / "plans" / "mine.sql"
+    file.parent.mkdir(parents=True)
+    file.write_text("-- Mine\n-- index: none\nSELECT :name, :self, :connection;")
+    values = {"name": 1, "self": 2, "connection": 3}
+    async with Database(tmp_path / "swarm.db", schema=tmp_path / "own") as db:
+        assert [tuple(row) for row in await db.fetch("mine", **values)] == [(1, 2, 3)]
+        named = db._queries["mine"]
+        async with db.connection() as conn:
+            assert await (await named.execute(conn, **values)).fetchone()
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ class Database(Remembering, Searching):
                 yield conn
             await conn.commit()
 
-    async def fetch(self, name: str, **values: Any) -> list[aiosqlite.Row]:
+    async def fetch(self, name: str, /, **values: Any) -> list[aiosqlite.Row]:
         """All rows of the query in `checks/plans/NAME.sql`, given a value for each parameter.
 
         Raises UsageError when there is no such query, or when its parameters differ.

@@ -27,14 +27,14 @@ class Query(NamedTuple):
     parameters: frozenset[str]
 
     @overload
-    def execute(self, connection: sqlite3.Connection, **values: Any) -> sqlite3.Cursor: ...
+    def execute(self, connection: sqlite3.Connection, /, **values: Any) -> sqlite3.Cursor: ...
 
     @overload
     def execute(
-        self, connection: "aiosqlite.Connection", **values: Any
+        self, connection: "aiosqlite.Connection", /, **values: Any
     ) -> "Result[aiosqlite.Cursor]": ...
 
-    def execute(self, connection: Any, **values: Any) -> Any:
+    def execute(self, connection: Any, /, **values: Any) -> Any:
         """Return `connection.execute(...)` for this query; with aiosqlite, await the result.
 
         Raises UsageError when the values do not match its parameters.
