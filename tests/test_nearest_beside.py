@@ -1,11 +1,12 @@
 """Search by embedding: what others commit is found, in files that change and are replaced."""
 
 import asyncio
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,13 @@ async def _three(db: Database) -> None:
     assert await ids(db, 1, 0) == [1, 2, 3]
 
 
-async def test_file_in_the_place_of_another_is_found(found: Database, tmp_path: Path) -> None:
-    """As `restore` puts it there: with the same counters, but other rows."""
+@pytest.mark.parametrize("put", [os.replace, shutil.copy])
+async def test_file_in_the_place_of_another_is_found(
+    found: Database, tmp_path: Path, put: Callable[[Path, Path], object]
+) -> None:
+    """As `restore` or `cp` puts it there: with the same counters, but other rows. What `cp` writes
+    is the same file for the file system.
+    """
     await _three(found)
     with closing(sqlite3.connect(found.path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -114,8 +120,23 @@ async def test_file_in_the_place_of_another_is_found(found: Database, tmp_path: 
         )
     assert await ids(found, 1, 0) == [2, 3, 1]
     await found.close()
-    other.replace(found.path)
+    put(other, found.path)
+    assert await ids(found, 1, 0, limit=1) == [1]
     assert await ids(found, 1, 0) == [1, 3, 2]
+
+
+async def test_memory_that_is_closed_is_forgotten() -> None:
+    for search in (True, False):
+        db = Database(":memory:", search=search)
+        for near, far in (("a.md", "b.md"), ("b.md", "a.md")):
+            await db.initialize()
+            for path in ("a.md", "b.md"):
+                await db.index_document(
+                    path, content=path, embedding=[path == near, path == far], embedding_model="m"
+                )
+            (one,) = await db.nearest_documents([1, 0], limit=1)
+            assert one.file_path == near
+            await db.close()
 
 
 async def test_changes_while_the_log_was_interrupted_are_found(tmp_path: Path) -> None:

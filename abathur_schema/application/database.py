@@ -267,6 +267,7 @@ class Database(Remembering, Searching):
         """
         await self._unfinished.wait()
         await self._lender.close()
+        self._keep_nothing()
 
     async def __aenter__(self: D) -> D:
         try:

@@ -53,6 +53,12 @@ class Searching(ABC):
     _settings: Settings
 
     def __init__(self) -> None:
+        self._keep_nothing()
+
+    def _keep_nothing(self) -> None:
+        """Drop the embeddings in memory: without a connection to it, another database may take the
+        place of this one, and look the same.
+        """
         self._kept = Kept()
 
     @abstractmethod
