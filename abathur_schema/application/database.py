@@ -1,6 +1,7 @@
 """The database for asynchronous applications: created by the same steps, open to extension."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
@@ -20,6 +21,7 @@ from ..schema.text import no_query
 from ..steps import preflight
 from ..steps.preflight import read_declared
 from ..storage import litestream
+from ..storage.foreign_keys import without_parent
 from .connection import begin_to_write, in_its_thread, open_connection
 from .initialization import Initialization
 from .pool import IN_MEMORY, Unfinished, busy_timeout_seconds, identity, lender_of
@@ -60,8 +62,8 @@ class Database(Remembering, Searching):
         super().__init__()
         own = schema or search
         self._declared = read_declared(schema, search=search) if own else bundled_declaration()
-        self.place: Place = address(str(path)) or Path(path).expanduser()
-        self._reports = Path(reports).expanduser().absolute() if reports else None
+        self.place: Place = address(str(path)) or _expanded(path)
+        self._reports = _expanded(reports).absolute() if reports else None
         if str(path) == IN_MEMORY:
             self._reports = None  # it has nothing to keep
         elif isinstance(self.place, Path):
@@ -227,11 +229,11 @@ class Database(Remembering, Searching):
     async def validate_foreign_keys(self) -> list[tuple[Any, ...]]:
         """The rows of `PRAGMA foreign_key_check`, none if all is well: table, rowid (None in a
         table WITHOUT ROWID), parent table, and the number of the foreign key in `PRAGMA
-        foreign_key_list` of the table.
+        foreign_key_list` of the table (None, as its rowid, for a table with a foreign key that
+        SQLite cannot check, because the parent's columns do not exist or are not unique).
         """
         async with self._get_connection() as conn:
-            rows = await conn.execute_fetchall("PRAGMA foreign_key_check")
-            return [tuple(row) for row in rows]
+            return await in_its_thread(conn, without_parent)
 
     async def explain_query_plan(
         self, query: str, params: Sequence[Any] | Mapping[str, Any] = ()
@@ -284,3 +286,7 @@ class Database(Remembering, Searching):
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+def _expanded(path: str | Path) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - keeps ~nobody as it is

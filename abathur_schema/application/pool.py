@@ -221,8 +221,13 @@ class Unfinished:
         """Begin `work`."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._end)
         return task
+
+    def _end(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # else asyncio prints it where who began the work was cancelled
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Begin `work` and wait for it; cancelling ends only the waiting."""

@@ -1,9 +1,10 @@
 """Find rows whose parent is missing."""
 
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Set
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlite_utils.db import ForeignKey
 
@@ -59,6 +60,35 @@ def violations(
             first.append(f"table {table.name}: {error}")
             unchecked.add(fold(table.name))
     return Violations(counts, tuple(first), frozenset(unchecked))
+
+
+def without_parent(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """The rows of `PRAGMA foreign_key_check`: table, rowid, parent, number of the foreign key.
+
+    SQLite stops at a table with a foreign key that it cannot check. That table then counts as one
+    row, of which rowid and number are None, and hides none of the others.
+    """
+    try:
+        return [tuple(row) for row in connection.execute("PRAGMA foreign_key_check").fetchall()]
+    except sqlite3.OperationalError as error:
+        if not _MISMATCH.search(str(error)):
+            raise
+    found: list[tuple[Any, ...]] = []
+    for (table,) in connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid"
+    ).fetchall():
+        check = 'SELECT "table", rowid, parent, fkid FROM pragma_foreign_key_check(?)'
+        try:
+            found += [tuple(row) for row in connection.execute(check, (table,)).fetchall()]
+        except sqlite3.OperationalError as error:
+            mismatch = _MISMATCH.search(str(error))
+            if not mismatch:
+                raise
+            found.append((table, None, mismatch[1], None))
+    return found
+
+
+_MISMATCH = re.compile(r'foreign key mismatch - ".*" referencing "(.*)"', re.DOTALL)
 
 
 def named(key: ForeignKey) -> str:
