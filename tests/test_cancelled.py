@@ -13,7 +13,7 @@ import pytest
 
 from abathur_schema import Database
 from abathur_schema.application import pool
-from tests.support.commands import environment
+from tests.support.commands import environment, run
 from tests.support.inserts import TASK, count
 
 SLOW = "WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n) SELECT max(x) AS x FROM n"
@@ -122,6 +122,45 @@ async def test_memory_is_closed_when_it_is_given_back() -> None:
     async with db.connection() as conn:
         assert await conn.execute_fetchall("SELECT * FROM sqlite_schema") == []
     await db.close()
+
+
+FORKED = """
+import asyncio, os, sys
+from abathur_schema import Database
+
+db, closes = Database(sys.argv[1]), sys.argv[2:] == ["closed"]
+
+async def before():
+    await db.initialize()
+    await db.get_index_usage()
+    if closes:
+        await db.close()
+
+async def after():
+    async with db.connection() as conn:
+        print((await conn.execute_fetchall("SELECT 1"))[0][0], flush=True)
+    await db.close()
+
+asyncio.run(before())
+child = os.fork()
+try:
+    asyncio.run(after())
+except Exception as error:
+    print(type(error).__name__, flush=True)
+    asyncio.run(db.close())
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.parametrize("path", ["swarm.db", ":memory:"])
+@pytest.mark.parametrize("when", ["open", "closed"])
+def test_in_a_forked_process_the_connections_of_the_other_are_an_error(
+    tmp_path: Path, path: str, when: str
+) -> None:
+    result = run([sys.executable, "-W", "ignore", "-c", FORKED, path, when], tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert sorted(result.stdout.split()) == (["1", "UsageError"] if when == "open" else ["1", "1"])
 
 
 def test_one_database_in_several_loops(tmp_path: Path) -> None:

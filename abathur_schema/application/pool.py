@@ -8,6 +8,7 @@ source), so fifty writing connections would keep each other from the lock for se
 """
 
 import asyncio
+import os
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Coroutine
@@ -18,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 import aiosqlite
 
 from ..declared.declaration import Settings
-from ..errors import AbathurError
+from ..errors import AbathurError, UsageError
 from ..place import Address, Place
 from .connection import interrupt, is_as_new, open_connection, open_file, open_memory
 from .turns import Block, Turns
@@ -59,10 +60,14 @@ class Pool:
         self._idle: list[tuple[aiosqlite.Connection, Identity]] = []
         self._keep = False
         self._unfinished = Unfinished()
+        self._process = OneProcess()
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[aiosqlite.Connection]:
-        """A connection for one block. Raises UsageError when there is no file yet."""
+        """A connection for one block. Raises UsageError when there is no file yet, and in a process
+        that was forked from the one that has the connections.
+        """
+        self._process.enter()
         self._keep = True
         # The block around may be waiting for this one.
         is_inside = Block.around(self) is not None
@@ -82,11 +87,14 @@ class Pool:
 
     async def close(self) -> None:
         """Close the connections that are not lent; the others when they are returned."""
+        if self._process.is_another():
+            return
         self._keep = False
         await self._unfinished.wait()
         while self._idle:
             connection, _ = self._idle.pop()
             await connection.close()
+        self._process.leave()
 
     async def _idle_one(self, file: Identity) -> aiosqlite.Connection | None:
         while self._idle:
@@ -139,12 +147,14 @@ class Shared:
         self._opening: asyncio.Task[aiosqlite.Connection] | None = None
         self._in_use = self._ends = False
         self._unfinished = Unfinished()
+        self._process = OneProcess()
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[aiosqlite.Connection]:
         """The connection, for one block. Raises sqlite3.OperationalError, as SQLite itself does for
         a file, if another block keeps it for longer than busy_timeout.
         """
+        self._process.enter()
         around = Block.around(self)
         seconds = busy_timeout_seconds(self._settings)
         async with (around.inside if around else self._turns).turn(seconds) as came:
@@ -173,6 +183,8 @@ class Shared:
 
     async def close(self) -> None:
         """Close the connection, when it is returned if it is lent; this deletes the database."""
+        if self._process.is_another():
+            return
         await self._unfinished.wait()
         if self._in_use:
             self._ends = True
@@ -183,6 +195,7 @@ class Shared:
         opening, self._opening, self._ends = self._opening, None, False
         if opening:
             await (await opening).close()
+        self._process.leave()
 
     async def _leave(
         self,
@@ -209,6 +222,33 @@ def lender_of(place: Place, settings: Settings) -> tuple[Lender, Turns]:
     if place == Path(IN_MEMORY):
         return Shared(settings), Turns(sys.maxsize)  # the only connection orders them already
     return Pool(place, settings), Turns(1)
+
+
+class OneProcess:
+    """The process that has the connections. One that is forked from it has neither their threads
+    nor their locks, and may not even close them (SQLite documentation, "How To Corrupt An SQLite
+    Database File", section "Carrying an open database connection across a fork()").
+    """
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+
+    def is_another(self) -> bool:
+        """Whether another process has the connections."""
+        return self._number not in (None, os.getpid())
+
+    def enter(self) -> None:
+        """Raise UsageError when another process has the connections; otherwise this one has."""
+        if self.is_another():
+            raise UsageError(
+                "this Database has connections of the process from which this one was forked. Make"
+                " one Database in each process, or close it before the fork."
+            )
+        self._number = os.getpid()
+
+    def leave(self) -> None:
+        """No process has connections any more."""
+        self._number = None
 
 
 class Unfinished:
