@@ -39,6 +39,31 @@ async def test_parts_are_overridden_and_extended(tmp_path: Path, kind: str) -> N
         assert await count(db, "notes") == 2
 
 
+class Meta(type):
+    """The metaclass of an application's own base."""
+
+
+class Service(metaclass=Meta):
+    """A base that has a path of its own, as text."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
+async def test_other_bases_may_have_a_metaclass_and_a_path(tmp_path: Path) -> None:
+    class Store(Service, Database):  # type: ignore[misc]
+        def __init__(self, path: str) -> None:
+            Database.__init__(self, path)
+            Service.__init__(self, path)
+
+    path = str(tmp_path / "swarm.db")
+    async with Store(path) as store:
+        assert store.path == path
+        assert await count(store) == 0
+        assert await store.verify()
+    assert Database(path).path == Path(path)
+
+
 async def test_part_that_fails_ends_the_initialization(tmp_path: Path) -> None:
     class Broken(Database):
         async def _create_core_indexes(self, conn: aiosqlite.Connection) -> None:

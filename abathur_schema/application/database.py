@@ -77,7 +77,7 @@ class Database(Remembering, Searching):
         self._begun: Initialization | None = None
         self._unfinished = Unfinished()
 
-    @property
+    @cached_property  # not a property, so that another base may have its own
     def path(self) -> Path:
         """The file. Raises UsageError for a cluster, which has none: it is at `place`."""
         if isinstance(self.place, Address):

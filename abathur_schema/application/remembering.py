@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sqlite3
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -36,7 +35,7 @@ T = TypeVar("T")
 MemoryType = Literal["semantic", "episodic", "procedural"]
 
 
-class Remembering(ABC):
+class Remembering:
     """What `Database` can do with memories, sessions, tasks and documents.
 
     All verbs that write take `agent_id` and `task_id` for the audit trail. They raise UsageError
@@ -46,13 +45,15 @@ class Remembering(ABC):
 
     place: Place
 
-    @abstractmethod
+    # `Database` has these; no ABC, whose metaclass would be a demand on the other bases of a class.
+
     def connection(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
         """A connection for the block."""
+        raise NotImplementedError
 
-    @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
         """A connection in a transaction."""
+        raise NotImplementedError
 
     async def remember(
         self,

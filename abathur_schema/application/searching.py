@@ -1,7 +1,6 @@
 """Search by words, by embedding, or by both: the part of `Database` that finds things."""
 
 import sqlite3
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -46,7 +45,7 @@ class Nearest(list[Document]):
         self.left_out = left_out
 
 
-class Searching(ABC):
+class Searching:
     """What `Database` can find."""
 
     place: Place
@@ -61,13 +60,15 @@ class Searching(ABC):
         """
         self._kept = Kept()
 
-    @abstractmethod
+    # `Database` has these, as in `Remembering`.
+
     def connection(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
         """A connection for the block."""
+        raise NotImplementedError
 
-    @abstractmethod
     def _file(self) -> object:
         """What tells the file from another one at its path; None in memory."""
+        raise NotImplementedError
 
     async def nearest_documents(
         self,
