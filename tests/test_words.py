@@ -102,6 +102,16 @@ async def test_any_of_the_words(db: Database) -> None:
     assert len(await db.search("green rocket", match="any", limit=2)) == 2
 
 
+async def test_all_of_many_words_are_asked_for(db: Database) -> None:
+    many = " ".join(f"w{number}" for number in range(200))
+    assert len(await db.search(f"{many} rocket", match="any", limit=100)) == 5
+    await db.remember("user:carol", "many", many)
+    assert names(await db.search(many)) == ["many"]
+    assert names(await db.search(f"{many} rocket")) == []
+    with pytest.raises(AbathurError, match="10001 different words"):
+        await db.search(" ".join(f"w{number}" for number in range(10_001)))
+
+
 async def test_namespace_restricts_memories_to_its_subtree(db: Database) -> None:
     async def of(namespace: str) -> list[str]:
         hits = await db.search("rocket", namespace=namespace, limit=100)

@@ -109,13 +109,14 @@ class Searching:
         best first. Memories have them in the key or in the strings of the value, documents in title
         or path. `namespace` restricts memories to those in it and below it.
 
-        Any text is legal, and each part of it between white space is searched for as it stands. Of
-        more than 5,000 memories or documents that have the words, the newest 5,000 are ranked.
-        With an `embedding`, the documents nearest to it are found as well, as by
-        `nearest_documents`; the rankings are merged by reciprocal rank fusion.
+        Any text is legal, and each part of it between white space is searched for as it stands; of
+        `any` the first 256 different ones, while `all` may be 10,000. Where more than 5,000
+        memories or documents have the words, the newest 5,000 are ranked. With an `embedding`, the
+        documents nearest to it are found as well, as by `nearest_documents`; the rankings are
+        merged by reciprocal rank fusion.
 
-        Raises UsageError when the database has no full-text search, and for a wrong embedding or
-        namespace.
+        Raises UsageError when the database has no full-text search, for more words than that, and
+        for a wrong embedding or namespace.
         """
         check_limit(limit)
         words = match_expression(text, match, namespace)

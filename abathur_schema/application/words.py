@@ -10,8 +10,13 @@ from .records import Document, Memory, check_namespace, record
 
 T = TypeVar("T", Memory, Document)
 
-MOST_WORDS = 64
-"""How many different words of a text are searched for; the rest is left out."""
+MOST_OF_ANY = 256
+"""How many different words are searched for if any will do; the rest is left out. Ranking takes
+1 s where 5,000 rows have all of these, 11 s for 1,000 words.
+"""
+
+MOST_OF_ALL = 10_000
+"""How many different words may be asked for together: reading the expression is quadratic."""
 
 FUSION = 60
 """The constant of reciprocal rank fusion (Cormack, Clarke, Buettcher, SIGIR 2009)."""
@@ -44,7 +49,14 @@ def match_expression(text: str, match: str = "all", namespace: str | None = None
     if match not in ("all", "any"):
         raise UsageError(f"match is {match!r}. Give 'all' or 'any'.")
     legal = text.encode("utf-8", "replace").decode().replace("\0", " ")
-    words = [*dict.fromkeys(legal.split())][:MOST_WORDS]
+    words = [*dict.fromkeys(legal.split())]
+    if match == "any":
+        words = words[:MOST_OF_ANY]
+    elif len(words) > MOST_OF_ALL:
+        raise UsageError(
+            f"the text has {len(words)} different words, and all of at most {MOST_OF_ALL} can be"
+            " asked for. Shorten it, or ask for any of them: match='any'."
+        )
     if namespace is not None:
         check_namespace(namespace)
     if not words:
