@@ -150,6 +150,7 @@ def test_vacuum_while_somebody_writes_changes_nothing(bundle: Bundle, invoke: In
         assert result.returncode == 3
         assert "`fuser -v " in result.stderr
         assert writer
+    assert states(bundle) == []
     assert bundle.run("verify") == 0
 
 

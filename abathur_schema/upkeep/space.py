@@ -181,6 +181,8 @@ def vacuum(
     """Rewrite the file without its free pages. `before` is called when nothing else can stop it."""
     size = size_of(database)
     with closing(connect(database, "rw", settings)) as connection:
+        connection.execute("BEGIN IMMEDIATE")  # who may not write needs no copy either
+        connection.execute("ROLLBACK")
         before()
         stop_if_asked()
         attempt.running = Statement("VACUUM", "free pages in the file")
