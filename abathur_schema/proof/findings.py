@@ -100,31 +100,32 @@ def joined(
     each: str = EACH,
     remedy: str = "",
 ) -> Check:
-    """Merge the parts of a check: first what could not be checked, then the findings about one
-    table each, which begin as `each` says, then those about the whole that repeat none of them.
+    """Merge the parts of a check: first the findings about one table each, which begin as `each`
+    says, then what could not be checked, then those about the whole that repeat none of them.
 
     An error counts as a finding: what cannot be read is not proven. Raises Interrupted.
     """
     stop_if_asked()
-    parts = sorted(parts, key=lambda part: not part.table)
     told = {finding for part in parts if part.table for finding in part.findings}
-    kept: list[str] = []
+    of_tables: list[str] = []
+    of_whole: list[str] = []
+    broken: list[str] = []
     count = 0
     for part in parts:
         count += part.number
         for finding in part.findings:
             if part.table:
-                kept.append(cut(f"{each.replace(':table', part.table)} {finding}"))
+                of_tables.append(cut(f"{each.replace(':table', part.table)} {finding}"))
             elif finding in told:
                 count -= 1
             else:
-                kept.append(finding)
-    broken = []
-    for part in (one for one in parts if one.error):
-        of = f"table {cut(part.table)} " if part.table else ""
-        broken.append(f"{of}could not be checked: {cut(part.error)}")
-    kept = [*broken, *kept[:MAX_FINDINGS]]
+                of_whole.append(finding)
+        if part.error:
+            of = f"table {cut(part.table)} " if part.table else ""
+            broken.append(f"{of}could not be checked: {cut(part.error)}")
     count += len(broken)
+    del of_tables[MAX_FINDINGS:], of_whole[max(0, MAX_FINDINGS - len(of_tables)) :]
+    kept = [*of_tables, *broken, *of_whole]
     if count > len(kept):
         kept.append(f"and {count - len(kept)} more")
     status = "pass" if not count else "info" if info and not broken else "fail"
