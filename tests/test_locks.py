@@ -3,9 +3,18 @@
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from abathur_schema.declared.declaration import SCHEMA_STEPS
+from abathur_schema.planning.statement import Statement
+from abathur_schema.planning.usability import works_no_longer
+from abathur_schema.schema.model import Schema
+from abathur_schema.steps import execution
+from tests.support import older
 from tests.support.bundle import Bundle
 
 
@@ -29,6 +38,43 @@ def test_finished_database_needs_no_lock(bundle: Bundle) -> None:
     holder.execute("BEGIN IMMEDIATE")
     assert bundle.run("init") == 0
     holder.close()
+
+
+def test_what_a_step_would_break_is_tried_before_the_lock_is_taken(
+    empty: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With thousands of views and triggers, that takes longer than a busy_timeout."""
+    steps: list[str] = []
+
+    def tried(live: Schema, statements: Sequence[Statement]) -> list[str]:
+        empty.sql("BEGIN IMMEDIATE; ROLLBACK")
+        steps.append(statements[0].sql)
+        return works_no_longer(live, statements)
+
+    older.make(empty.path, 3)
+    monkeypatch.setattr(execution, "works_no_longer", tried)
+    assert empty.run("init") == 0
+    assert len(steps) == len(SCHEMA_STEPS)
+
+
+def test_schema_that_changes_before_the_lock_is_looked_at_again(
+    empty: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    views = [
+        "CREATE VIEW every AS SELECT * FROM tasks UNION ALL SELECT * FROM hist",
+        "CREATE TABLE hist AS SELECT * FROM tasks",
+    ]
+
+    def meanwhile(live: Schema, statements: Sequence[Statement]) -> list[str]:
+        found = works_no_longer(live, statements)
+        if views:
+            empty.sql(views.pop())
+        return found
+
+    older.make(empty.path, 3)
+    monkeypatch.setattr(execution, "works_no_longer", meanwhile)
+    assert empty.run("init") == 0
+    assert "no longer works: view every: SELECTs to the left" in capsys.readouterr().err
 
 
 def test_step_out_of_order_where_only_a_writer_can_look(empty: Bundle, capsys: Any) -> None:

@@ -26,6 +26,7 @@ from ..planning.plan import (
     framed,
     is_rebuild,
     needed_first,
+    plan,
     problems,
     setting_statement,
 )
@@ -111,11 +112,11 @@ def _try(target: Target, name: str, attempt: Attempt) -> Events[None]:
     connection = target.connection
     if needed := step_needed(connection, target.declared, target.live(), name):
         raise StepError(out_of_order(name, needed))
-    # Plan before taking the lock: with nothing to do, nobody waits and nobody is held up.
-    while wanted := target.plan(name):
-        attempt.planned = wanted
+    # Plan, and try what it would break, before taking the lock: meanwhile nobody is held up.
+    while wanted := plan(target.declared, live := target.live(), name):
+        attempt.planned, attempt.notes = wanted, works_no_longer(live, wanted)
         with _transaction(target, wanted, attempt):
-            if target.plan(name) == wanted:  # else another process was faster: plan again
+            if target.live() is live:  # else another process was faster: plan again
                 yield from _change(target, name, wanted, attempt)
                 return
 
@@ -158,7 +159,6 @@ def _change(
 ) -> Events[None]:
     connection = target.connection
     before = yield from _violations_before(target, name, wanted)
-    attempt.notes = works_no_longer(target.live(), wanted)
     for statement in wanted:
         if found := [line for guard in statement.guards for line in broken_rows(connection, guard)]:
             raise BrokenRowsError(name, found)

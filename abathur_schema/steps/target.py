@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from ..declared.declaration import Declared
 from ..place import Address, Place
-from ..planning.plan import plan
-from ..planning.statement import Statement
 from ..progress import Progress
 from ..schema.model import Schema
 from ..schema.reading import read_schema
@@ -71,7 +69,6 @@ class Target:
         self.progress = progress or Progress(None)
         self.asks_rows, self.guarded = asks_rows, guarded
         self.seen = seen
-        self._planned: dict[str, tuple[Schema, list[Statement]]] = {}
 
     @cached_property
     def connection(self) -> sqlite3.Connection:
@@ -97,15 +94,6 @@ class Target:
         if self.seen is None or self.seen.version != version:
             self.seen = see(self.path, self.connection)
         return self.seen.schema
-
-    def plan(self, step: str) -> list[Statement]:
-        """The statements of `step`, planned again only when the schema has changed."""
-        live = self.live()
-        seen, statements = self._planned.get(step, (None, []))
-        if seen is not live:
-            statements = plan(self.declared, live, step)
-            self._planned[step] = (live, statements)
-        return statements
 
     def size(self) -> int:
         """The size of the database in bytes."""
