@@ -88,7 +88,7 @@ async def test_setting_of_one_block_is_not_that_of_the_next(
         ("PRAGMA main.user_version;", True),
         ("PRAGMA table_info(tasks)", True),
         ("SELECT * FROM pragma_table_info('tasks')", True),
-        ("SELECT ';PRAGMA foreign_keys = OFF'", False),
+        ("SELECT ';PRAGMA query_only = OFF'", False),
     ],
 )
 async def test_connection_that_was_only_asked_is_kept(
@@ -150,3 +150,18 @@ async def test_unread_result_is_not_in_the_way(file_db: Database) -> None:
         rows = list(await conn.execute_fetchall("SELECT count(*) FROM tasks"))
     assert rows[0][0] == 12
     del cursor
+
+
+async def test_settings_that_are_declared_cost_no_new_connection(file_db: Database) -> None:
+    """Many applications set them in each block."""
+    seen = []
+    for statement in ("SELECT 1", "PRAGMA foreign_keys = ON", "pragma main.synchronous=off", ""):
+        async with file_db.connection() as conn:
+            seen.append(conn._conn)
+            await conn.execute(f"{statement};")
+    assert len(set(map(id, seen))) == 1
+    async with file_db.connection() as conn:
+        assert await in_its_thread(conn, unsettled, declared().settings) == []
+        await conn.execute("PRAGMA cache_size = 7; ")
+    async with file_db.connection() as conn:
+        assert conn._conn is not seen[0]

@@ -25,11 +25,12 @@ T = TypeVar("T")
 
 _SETS = re.compile(
     r"\bPRAGMA\b(?!\s+(?:\w+\.)?(?:\w+\s*(?:;|$)|(?:foreign_key_check|foreign_key_list|index_info"
-    r"|index_list|index_xinfo|integrity_check|quick_check|table_info|table_list|table_xinfo)\s*\())",
+    r"|index_list|index_xinfo|integrity_check|quick_check|table_info|table_list|table_xinfo)\s*\())"
+    r"(?:\s+(?:\w+\.)?(\w+))?",
     re.IGNORECASE,
 )
-"""A PRAGMA that may change a setting of its connection: neither a name alone, nor one of those that
-only read, of a table or an index.
+"""A PRAGMA that may change a setting of its connection, with its name where that is plain: neither
+a name alone, nor one of those that only read, of a table or an index.
 """
 
 
@@ -59,19 +60,20 @@ class TrackedConnection(sqlite3.Connection):
 
     Its cursors: one that was not read to its end keeps an old state of the database, which the next
     block would read and could not write (SQLite documentation, "Result and Error Codes",
-    SQLITE_BUSY_SNAPSHOT). And whether a setting may be another: most of the PRAGMAs cannot be
-    undone without knowing each.
+    SQLITE_BUSY_SNAPSHOT). And the PRAGMAs that may have changed a setting: those of
+    `sql/pragma.sql`, which many applications set in each block, can be undone; the others not
+    without knowing each.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cursors: WeakSet[sqlite3.Cursor] = WeakSet()
-        self.is_changed = False
+        self.changed: set[str] = set()
 
     def note(self, sql: str) -> None:
         """Look at a statement before it runs; this is on the way of every statement."""
-        if isinstance(sql, str) and "pragma" in sql.lower() and _SETS.search(sql):
-            self.is_changed = True
+        if isinstance(sql, str) and "pragma" in sql.lower():
+            self.changed.update(name.lower() for name in _SETS.findall(sql))
 
     def cursor(self, *args: Any, **kwargs: Any) -> Any:
         """Create a cursor, tracked as long as it exists."""
@@ -119,7 +121,7 @@ def lendable(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     connection.text_factory = str
     if isinstance(connection, TrackedConnection):
-        connection.is_changed = False
+        connection.changed.clear()
     return connection
 
 
@@ -128,14 +130,13 @@ def _undo(connection: sqlite3.Connection, settings: Settings) -> bool:
     for cursor in list(tracked.cursors) if tracked else ():
         cursor.close()
     connection.rollback()
-    is_changed = tracked is not None and tracked.is_changed
-    lendable(connection)
-    if is_changed or not tracked:  # `:memory:` has only this one; that of a cluster does not tell
+    changed = tracked.changed - {one.name for one in settings} if tracked else ()
+    if not tracked or tracked.changed:  # that of a cluster does not tell
         settle(connection, settings)
-        lendable(connection)
+    lendable(connection)
     # Attached databases, and temporary tables, which live in one, would survive.
     (databases,) = connection.execute("SELECT count(*) FROM pragma_database_list").fetchone()
-    return bool(databases == 1) and not is_changed
+    return bool(databases == 1) and not changed
 
 
 def begin_to_write(connection: sqlite3.Connection) -> None:
