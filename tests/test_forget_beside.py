@@ -104,6 +104,19 @@ def test_what_is_needed_by_the_last_moment_stays(bundle: Bundle) -> None:
     assert names(bundle) == needed | {f"w{transaction}" for transaction in range(len(looks))}
 
 
+def test_what_a_trigger_of_the_application_needs_stays(bundle: Bundle) -> None:
+    """It writes on our own connection, as a row goes."""
+    fill(bundle.path, [task(f"t{n}", completed_at=OLD) for n in range(600)])
+    columns = "id, prompt, status, input_data, submitted_at, last_updated_at, dependencies"
+    bundle.sql(
+        "CREATE TRIGGER mine AFTER DELETE ON tasks WHEN old.id = 't0' BEGIN"
+        f" INSERT INTO tasks ({columns}) VALUES ('new', '', 'pending', '', '', '', '[\"t599\"]');"
+        " END"
+    )
+    looks_of(bundle, lambda _: None)
+    assert names(bundle) == {"new", "t599"}
+
+
 @pytest.mark.parametrize("of", ["tasks", "checkpoints"])
 def test_a_task_that_stays_keeps_what_hangs_on_it(of: str, bundle: Bundle, invoke: Invoke) -> None:
     key = {"tasks": "task REFERENCES tasks(id)", "checkpoints": "task, n"}[of]

@@ -49,6 +49,7 @@ class Forgetting:
         self._progress = progress
         self._size = LEAST
         self._version, self._looking = 0, 0.0
+        self._has_triggers = bool(live.triggers.keys() - declared.creates.keys())
         self._trail: int | None = None
         (self._records,) = (
             file.statements[0]
@@ -159,16 +160,17 @@ class Forgetting:
 
     @contextmanager
     def _transaction(self) -> Iterator[bool]:
-        """A transaction, and whether others have written since the rows were found. If they have,
-        it must look again, and removes more rows the longer that takes: otherwise the looks alone
-        would hold the lock for longer in all.
+        """A transaction, and whether others have written since the rows were found (a trigger of
+        the application may, with each row that goes). If they have, it must look again, and removes
+        more rows the longer that takes: otherwise the looks alone would hold the lock for longer in
+        all.
         """
         connection = self._connection
         stop_if_asked()
         connection.execute("BEGIN IMMEDIATE")
         started, looking = time.monotonic(), 0.0
         try:
-            others_wrote = self._data_version() != self._version
+            others_wrote = self._has_triggers or self._data_version() != self._version
             looking = self._looking if others_wrote else 0.0
             yield others_wrote
             connection.execute("COMMIT")
