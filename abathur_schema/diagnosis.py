@@ -273,9 +273,11 @@ def _cause(error: BaseException) -> Cause:
         return CORRUPT
     if isinstance(error, (errors.NoBackupError, errors.NoCopyError)):
         inner = error.__cause__
-        # A copy is a new file: whatever else SQLite says is about the database.
-        if isinstance(inner, sqlite3.Error) and (found := _cause(inner)) is not FULL:
-            return found
+        # A copy is a new file: unless SQLite cannot write it, it speaks of the database.
+        if isinstance(inner, sqlite3.Error):
+            found = _cause(inner)
+            if found not in (FULL, DISK_FAILED):
+                return found
     if type(error) in BY_CLASS:
         return BY_CLASS[type(error)]
     if isinstance(error, sqlite3.Error):
