@@ -1,6 +1,8 @@
 """`restore` where users found it wrong: locked files, rows that break constraints, lost files."""
 
+import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -96,6 +98,22 @@ def test_read_only_file_system_is_named(
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         assert restore(bundle, state) == 2
     assert "is on a file system that is mounted read-only" in capsys.readouterr().err
+
+
+def test_killed_before_the_first_name_is_gone(
+    upgraded: tuple[Bundle, Path], faulty: Faulty, tmp_path: Path
+) -> None:
+    """Then the new database has two names, and the hidden one is in nobody's way."""
+    bundle, state = upgraded
+    bundle.path = tmp_path / "new.db"
+    kill = "link,linkat:signal=KILL"
+    result, _ = faulty(kill, "restore", str(state), "-d", "new.db")
+    assert result.returncode == -signal.SIGKILL
+    (left,) = tmp_path.glob(".new.db.restore-*.tmp")
+    if not bundle.path.exists():  # killed before, not after, the call
+        os.link(left, bundle.path)
+    assert restore(bundle, state) == 0
+    assert not [*tmp_path.glob(".new.db*")]
 
 
 def test_database_that_is_made_meanwhile_is_left_alone(

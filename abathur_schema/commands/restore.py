@@ -71,6 +71,7 @@ def restore(run: Run, state: Path, folder: Path | None, progress: Progress) -> S
     Without one it is a rehearsal: the copy is made and proven, and nothing is replaced. Raises
     UsageError when `state` is not usable or the database is open elsewhere.
     """
+    staged = place_beside(run.file)  # first: what a killed run left may be a second name
     if run.file.exists() and run.file.stat().st_nlink > 1:
         raise UsageError(
             f"{run.file} has more than one name (hard links); the others would keep the old"
@@ -98,7 +99,6 @@ def restore(run: Run, state: Path, folder: Path | None, progress: Progress) -> S
     started = time.perf_counter()
     attempt = Attempt()
     statement = replaced_by(state, run.file)
-    staged = place_beside(run.file)
     try:
         progress.now(f"{RESTORE}: copying {state}")
         stage(state, staged, run.file)
