@@ -83,6 +83,8 @@ def test_vacuum_frees_what_is_free_and_keeps_all_else(bundle: Bundle, invoke: In
 BOUND_TO_ROWIDS = {
     "a search over the table": "CREATE TABLE notes (name TEXT PRIMARY KEY, text);"
     "CREATE VIRTUAL TABLE found USING fts5(text, content='notes');",
+    "a table with a column of another such name": "CREATE TABLE notes (oid, text);"
+    "CREATE VIRTUAL TABLE found USING fts5(text, content='notes');",
     "a contentless search": "CREATE TABLE notes (text);"
     "CREATE VIRTUAL TABLE found USING fts5(text, content='');"
     "CREATE TRIGGER fill AFTER INSERT ON notes WHEN new.text <> '' BEGIN"
@@ -101,6 +103,10 @@ FREE_OF_ROWIDS = {
     "CREATE VIRTUAL TABLE found USING fts5(text, content='');"
     "CREATE TRIGGER fill AFTER INSERT ON notes BEGIN"
     " INSERT INTO found (rowid, text) VALUES (new.rowid, new.text); END;",
+    "a column of that name": "CREATE TABLE notes (oid UNIQUE, text);"
+    "CREATE VIRTUAL TABLE found USING fts5(text, content='');"
+    "CREATE TRIGGER fill AFTER INSERT ON notes BEGIN"
+    " INSERT INTO found (rowid, text) VALUES (new.oid, new.text); END;",
     "a trigger that keeps no rowid": "CREATE TABLE notes (text, at);"
     "CREATE TABLE mine (text);"
     "CREATE TRIGGER touch AFTER INSERT ON notes BEGIN"

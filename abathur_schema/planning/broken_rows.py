@@ -12,7 +12,7 @@ from ..schema.table_changes import (
     OtherClauses,
     OtherPrimaryKey,
 )
-from ..schema.text import fold, quoted, string, tokens, unquoted
+from ..schema.text import ROWID_NAMES, fold, quoted, string, tokens, unquoted
 from .statement import Guard
 
 
@@ -39,7 +39,7 @@ def guards_of(declared: Declared, live: Schema, difference: OtherTable) -> tuple
 
 def rowid_of(table: Table) -> str:
     """The name that reads the rowid; empty where columns use up all of its names."""
-    return next((word for word in ("rowid", "_rowid_", "oid") if word not in table.column), "")
+    return next((name for name in ROWID_NAMES if name not in table.column), "")
 
 
 def values_of(declared: Declared, wanted: Table, table: Table) -> dict[str, str]:

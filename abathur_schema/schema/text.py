@@ -53,6 +53,9 @@ _MEANINGFUL_WORDS = {
     *("current_timestamp", "current_date", "current_time", "case", "when", "then", "else", "end"),
 }
 
+ROWID_NAMES = ("rowid", "_rowid_", "oid")
+"""What reads the rowid, where no column has that name."""
+
 # Without DEFAULT it is NULL, and booleans are numbers.
 _VALUES = {"null": "", "true": "1", "false": "0"}
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import closing
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..interruption import stop_if_asked
 from ..planning.statement import Attempt, Statement
 from ..schema.model import Schema, Table
 from ..schema.reading import read_schema
-from ..schema.text import Token, fold, tokens, unquoted
+from ..schema.text import ROWID_NAMES, Token, fold, tokens, unquoted
 from ..storage.connection import connect, size_of
 
 ANALYSIS_LIMIT = 1000
@@ -118,61 +118,64 @@ def _temporary_folder() -> Path:
     return Path.cwd()
 
 
-ROWID = {"rowid", "_rowid_", "oid"}
-
-
 def bound_to_rowids(live: Schema) -> list[str]:
     """The tables without an INTEGER PRIMARY KEY whose rowids something keeps: an FTS table over
     them, or over a view that shows them, or what a trigger inserts them into (SQLite documentation,
     "VACUUM", section "How VACUUM works", and "FTS5", sections "Contentless Tables" and "External
     Content Tables").
     """
-    kept = {name for table in live.tables.values() for name in _contents(live, table)}
-    kept |= {fold(one.table) for one in live.triggers.values() if _inserts_rowid(one.sql)}
+    used: dict[str, set[str]] = {}
+    for table in live.tables.values():
+        for name, names in _contents(live, table):
+            used.setdefault(name, set()).update(names)
+    for trigger in live.triggers.values():
+        used.setdefault(fold(trigger.table), set()).update(_inserted_rowids(trigger.sql))
     return [
         table.name
         for name, table in live.tables.items()
-        if name in kept
-        and table.kind == "table"
-        and not (table.has_rowid_key or table.without_rowid or ROWID & table.column.keys())
+        if table.kind == "table"
+        and not (table.has_rowid_key or table.without_rowid)
+        and used.get(name, set()) - table.column.keys()  # a column of that name is no rowid
     ]
 
 
-def _contents(live: Schema, table: Table) -> Iterator[str]:
-    """The tables, folded, whose rowids an FTS table has by its option `content`."""
+def _contents(live: Schema, table: Table) -> Iterator[tuple[str, Set[str]]]:
+    """The tables, folded, whose rowids an FTS table has by its option `content`, each with the
+    names by which it reads them.
+    """
     found = tokens(table.sql) if table.kind == "virtual" else ()
     for (option, sign), value in zip(pairwise(found), found[2:], strict=False):
         if (option.text, sign.text) == ("content", "="):
             content = fold(unquoted(value.text))
-            yield content
+            yield content, {"rowid"}
             if content in live.views:
                 yield from _shown_rowids(live, content, set())
 
 
-def _shown_rowids(live: Schema, view: str, seen: set[str]) -> Iterator[str]:
+def _shown_rowids(live: Schema, view: str, seen: set[str]) -> Iterator[tuple[str, Set[str]]]:
     """The tables that a view may show the rowids of, itself or by another view."""
     seen.add(view)
     words = {one.text.strip('"') for one in tokens(live.views[view].sql)}
-    if words & ROWID:
-        yield from words & live.tables.keys()
+    for name in words & live.tables.keys():
+        yield name, words.intersection(ROWID_NAMES)
     for other in (words & live.views.keys()) - seen:
         yield from _shown_rowids(live, other, seen)
 
 
-def _inserts_rowid(trigger: str) -> bool:
-    """Whether a statement of a trigger inserts the rowid of the row that it runs for."""
+def _inserted_rowids(trigger: str) -> set[str]:
+    """The names by which statements of a trigger insert the rowid of the row that it runs for."""
     found = tokens(trigger)
     texts = [one.text for one in found[found.index(Token("word", "begin")) :]]
+    names: set[str] = set()
     for _, statement in groupby(texts, lambda text: text == ";"):
         words = [*statement]
-        pairs = {*pairwise(words)}
-        inserts = "insert" in words or ("replace", "into") in pairs
-        if inserts and any(
-            row in ("new", "old") and dot == "." and name in ROWID
-            for row, dot, name in zip(words, words[1:], words[2:], strict=False)
-        ):
-            return True
-    return False
+        if "insert" in words or ("replace", "into") in {*pairwise(words)}:
+            names.update(
+                name
+                for row, dot, name in zip(words, words[1:], words[2:], strict=False)
+                if row in ("new", "old") and dot == "." and name in ROWID_NAMES
+            )
+    return names
 
 
 def vacuum(
