@@ -35,12 +35,12 @@ longest = 0.0
 for number in range(100_000):
     started = time.perf_counter()
     connection.execute("BEGIN IMMEDIATE")
+    longest = max(longest, time.perf_counter() - started)  # for the lock, not for the disk
     connection.execute("INSERT INTO sessions (id, app_name, user_id) VALUES (?, 'a', 'u')",
                        (f"s{number}",))
     connection.execute("INSERT INTO metrics (timestamp, metric_name, metric_value)"
                        " VALUES ('', 'written', ?)", (number,))
     connection.execute("COMMIT")
-    longest = max(longest, time.perf_counter() - started)
     print(number, round(longest, 3), flush=True)
 """
 
