@@ -26,6 +26,7 @@ from abathur_schema.commands.usage import exit_2_on_wrong_usage
 for name in hidden:
     del sys.modules[name]
 gc.freeze()  # exempts what is imported: scanning it for garbage takes a tenth of a short run
+gc.set_threshold(10_000)  # what a run makes, it mostly keeps to its end
 
 
 @task(*STEP, "format", "backup")

@@ -20,7 +20,8 @@ SCHEMA_VERSION = "abathur_schema_version"
 
 def _asked_for_their_keys(table: Table) -> set[str]:
     """The other tables that foreign keys reference without naming the columns."""
-    found = (reference_of(one, clause) for one in definitions(table.sql) for clause in one.clauses)
+    parts = (one for one in definitions(table.sql) if one.says("references"))
+    found = (reference_of(one, clause) for one in parts for clause in one.clauses)
     return {key.parent for key in found if key and not key.key} - {fold(table.name)}
 
 

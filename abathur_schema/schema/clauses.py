@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
+from typing import TYPE_CHECKING
 
 from .create_table import Clause, Definition, body, definitions
 from .text import TOKEN, fold, tokens, unquoted
+
+if TYPE_CHECKING:
+    from .edited_text import Part
 
 
 def clauses_by_name(create_table: str) -> dict[str, tuple[str, ...]]:
@@ -24,7 +28,7 @@ def clauses_by_name(create_table: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def collations(parts: Iterable[Definition]) -> dict[str, str]:
+def collations(parts: "Iterable[Definition | Part]") -> dict[str, str]:
     """The folded names of the columns that have a collation other than BINARY, with that."""
     return {
         fold(part.column): fold(told.removeprefix("COLLATE "))

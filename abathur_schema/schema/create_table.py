@@ -5,8 +5,8 @@ the rest exactly as an application wrote it, requires its text.
 """
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -40,24 +40,42 @@ class Clause(NamedTuple):
     start: int = 0
 
 
-class Definition(NamedTuple):
+class Definition:
     """A column definition (`column` is not empty) or a table constraint.
 
     `start` and `end` are offsets in the statement, excluding surrounding comments. `spelled` is the
-    column's name as written, `type` its type.
+    column's name as written. Its clauses are taken apart when they are first asked for.
     """
 
-    column: str
-    start: int
-    end: int
-    text: str
-    clauses: tuple[Clause, ...]
-    spelled: str = ""
-    type: str = ""
+    def __init__(self, sql: str, part: Sequence[Token]) -> None:
+        word, spelled, self.start, _ = part[0]
+        self.end = part[-1][3]
+        self.text = sql[self.start : self.end]
+        self.spelled = "" if word in _CONSTRAINTS else spelled
+        self.column = unquoted(self.spelled)
+        self._sql, self._part = sql, part
+
+    def says(self, word: str) -> bool:
+        """Whether its text contains a keyword (lower case): where not, it has no such clause."""
+        return word in self.text.lower()
 
     def has(self, keyword: str) -> bool:
         """Whether any of its clauses begins with this keyword (lower case)."""
-        return any(clause.keyword == keyword for clause in self.clauses)
+        return self.says(keyword) and any(clause.keyword == keyword for clause in self.clauses)
+
+    @cached_property
+    def clauses(self) -> tuple[Clause, ...]:
+        """Its clauses, in order; a table constraint is one."""
+        if self.spelled:
+            return tuple(_clauses(self._sql, self._part[1:]))
+        keyword = next((word for word, *_ in self._part if word in _KINDS), self._part[0][0])
+        return (Clause(keyword, plain(self.text), self.text, self.start),)
+
+    @property
+    def type(self) -> str:
+        """The type of a column."""
+        end = self.clauses[0].start if self.clauses else self.end
+        return plain(self._sql[self._part[0][3] : end]) if self.spelled else ""
 
 
 @lru_cache(maxsize=64)
@@ -75,10 +93,10 @@ def definitions(sql: str) -> tuple[Definition, ...]:
         elif text == ")":
             depth -= 1
             if depth == 0 and part:
-                found.append(_definition(sql, part))
+                found.append(Definition(sql, part))
                 break
         elif depth == 1 and (text == "," or (word in _CONSTRAINTS and _is_whole(part))):
-            found.append(_definition(sql, part))
+            found.append(Definition(sql, part))
             part = []
             if text == ",":
                 continue
@@ -198,11 +216,14 @@ def plain(sql: str) -> str:
 
 def _meaning(sql: str) -> list[Token]:
     """The tokens other than white space and comments."""
-    return [
-        (text.lower() if kind == "word" else "", text, match.start(), match.end())
-        for match in TOKEN.finditer(sql)
-        if (kind := match.lastgroup) != "space" and (text := match.group())
-    ]
+    found, start = [], 0
+    for space, literal, quoted, word, sign in TOKEN.findall(sql):
+        text = space or word or sign or quoted or literal
+        end = start + len(text)
+        if not space:
+            found.append((word.lower(), text, start, end))
+        start = end
+    return found
 
 
 def _place(found: list[Token], keyword: str) -> int:
@@ -214,19 +235,7 @@ def _is_whole(part: list[Token]) -> bool:
     return bool(part) and part[0][0] in _CONSTRAINTS and any(word in _KINDS for word, *_ in part)
 
 
-def _definition(sql: str, part: list[Token]) -> Definition:
-    word, spelled, start, after_name = part[0]
-    end = part[-1][3]
-    text = sql[start:end]
-    if word in _CONSTRAINTS:
-        keyword = next((word for word, *_ in part if word in _KINDS), word)
-        return Definition("", start, end, text, (Clause(keyword, plain(text), text, start),))
-    clauses = tuple(_clauses(sql, part[1:]))
-    type_ = plain(sql[after_name : clauses[0].start if clauses else end])
-    return Definition(unquoted(spelled), start, end, text, clauses, spelled, type_)
-
-
-def _clauses(sql: str, part: list[Token]) -> Iterator[Clause]:
+def _clauses(sql: str, part: Sequence[Token]) -> Iterator[Clause]:
     """The clauses of a column, without its name."""
     starts: list[tuple[str, int]] = []
     depth, before, is_named = 0, "", False

@@ -1,6 +1,7 @@
 """Edit some definitions of a CREATE TABLE and keep the rest of it character by character."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from .create_table import Clause, Definition, body, definitions
 from .text import TOKEN
@@ -11,9 +12,18 @@ class Part:
 
     def __init__(self, of: Definition) -> None:
         self.of = of
-        self.type = of.type
-        self.clauses = list(of.clauses)
+        self.column = of.column
         self.is_changed = False
+
+    @cached_property
+    def type(self) -> str:
+        """The type of a column."""
+        return self.of.type
+
+    @cached_property
+    def clauses(self) -> list[Clause]:
+        """Its clauses, in order."""
+        return [*self.of.clauses]
 
     def keep(self, clauses: Iterable[Clause]) -> None:
         """Keep only these clauses."""
@@ -43,7 +53,7 @@ class Text:
             sql = f"{sql[: end + 1]}{self.tail}"
         edits = [(one.of.start, one.of.end, str(one)) for one in self.parts if one.is_changed]
         edits += (_comma_before(sql, self.parts, start) for start, _, text in [*edits] if not text)
-        last_column = max(one.of.end for one in self.parts if one.of.column)
+        last_column = max(one.of.end for one in self.parts if one.column)
         last = max(one.of.end for one in self.parts)
         # Of two insertions at one offset, the one made last ends up first.
         edits.append((last, last, "".join(f",\n    {one}" for one in self.constraints)))

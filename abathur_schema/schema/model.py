@@ -30,6 +30,7 @@ class Column(NamedTuple):
     generated: str
 
 
+@lru_cache(maxsize=64)
 def affinity(declared_type: str) -> str:
     """The type affinity of a column (SQLite documentation, "Determination Of Column Affinity")."""
     words = {
@@ -283,7 +284,7 @@ def _check_constraints(sql: str, table: str) -> tuple[CheckConstraint, ...]:
         return ()
     found = []
     for definition in definitions(sql):
-        for clause in definition.clauses:
+        for clause in definition.clauses if definition.says("check") else ():
             if clause.keyword == "check":
                 check = check_of(clause)
                 expression = normal(unqualified(check.text, table))

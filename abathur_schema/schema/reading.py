@@ -11,6 +11,7 @@ from string import ascii_lowercase, ascii_uppercase
 
 from sqlite_utils import Database
 from sqlite_utils.db import ForeignKey
+from sqlite_utils.db import Table as Introspected
 
 from ..errors import HidingNameError
 from .model import Column, Index, IndexColumn, Schema, Table, Trigger, View, generated_by
@@ -75,7 +76,7 @@ def _read(connection: sqlite3.Connection) -> Schema:
         if found.kind != "virtual" and "references" in found.sql.lower():
             keys = frozenset(
                 _with_parent_key(connection, key, tables)
-                for key in database.table(found.name).foreign_keys
+                for key in Introspected(database, found.name).foreign_keys
             )
             if keys:
                 tables[name] = found._replace(foreign_keys=keys)
@@ -117,15 +118,22 @@ def _with_parent_key(
     return key
 
 
+_COLUMNS: dict[str, tuple[Column, ...]] = {}
+"""The columns by the text of their table, which is all that determines them: the tables of a live
+database are mostly the declared ones, and they are read before and after each step."""
+
+
 def _columns(connection: sqlite3.Connection, table: str, sql: str) -> tuple[Column, ...]:
-    rows = connection.execute(f"PRAGMA main.table_xinfo({quoted(table)})")
-    return tuple(
-        Column(
-            *(name, key, type_.translate(_UPPER), bool(notnull), literal(default)),
-            _generated(sql, name, "STORED" if hidden == 3 else "VIRTUAL") if hidden > 1 else "",
+    if (known := _COLUMNS.get(sql)) is None:
+        rows = connection.execute(f"PRAGMA main.table_xinfo({quoted(table)})")
+        known = _COLUMNS[sql] = tuple(
+            Column(
+                *(name, key, type_.translate(_UPPER), bool(notnull), literal(default)),
+                _generated(sql, name, "STORED" if hidden == 3 else "VIRTUAL") if hidden > 1 else "",
+            )
+            for _, name, type_, notnull, default, key, hidden in rows
         )
-        for _, name, type_, notnull, default, key, hidden in rows
-    )
+    return known
 
 
 def _generated(sql: str, column: str, kind: str) -> str:

@@ -3,7 +3,7 @@
 import sqlite3
 import sys
 from contextlib import closing
-from functools import cache, partial
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -52,8 +52,10 @@ _LETTERS = {letter: byte for byte, letter in _BYTES.items()}
 """Python passes only valid UTF-8 to SQLite: in memory, a private-use character stands in for each
 byte that is not."""
 
-exactly = partial(str, encoding="utf-8", errors="surrogateescape")
-"""How text is decoded: bytes that are not UTF-8 survive."""
+
+def exactly(text: bytes) -> str:
+    """How text is decoded: bytes that are not UTF-8 survive."""
+    return text.decode("utf-8", "surrogateescape")
 
 
 class Scratch(sqlite3.Connection):

@@ -146,8 +146,8 @@ def _column(parts: Iterable[Definition], name: str) -> Definition:
 
 
 def _part(text: Text, name: str) -> Part:
-    named = (one for one in text.parts if one.of.column)
-    return next(one for one in named if fold(one.of.column) == fold(name))
+    named = (one for one in text.parts if one.column)
+    return next(one for one in named if fold(one.column) == fold(name))
 
 
 def _respell(text: Text, of_wanted: Sequence[Definition], name: str, about: set[str]) -> None:
@@ -165,12 +165,12 @@ def _replace_key(text: Text, of_wanted: Sequence[Definition], of: str) -> None:
     wanted = collations(of_wanted)
     named = ((one, c) for one in of_wanted for c in one.clauses if key_name(one, c, wanted) == of)
     ours = next(named, None)
-    there = collations(part.of._replace(clauses=tuple(part.clauses)) for part in text.parts)
+    there = collations(text.parts)
     for part in text.parts:
         for at, clause in enumerate(part.clauses):
             if ours and key_name(part.of, clause, there) == of:
                 part.clauses[at] = ours[1]
-                if bool(part.of.column) != bool(ours[0].column):
+                if bool(part.column) != bool(ours[0].column):
                     part.clauses[at] = _moved(clause, ours[1])
                 part.is_changed = True
 
@@ -192,7 +192,7 @@ def _other_primary_key(text: Text, of_wanted: Sequence[Definition]) -> None:
             if not one.column:
                 if clause.text not in text.constraints:
                     text.constraints.append(clause.text)
-            elif any(fold(part.of.column) == fold(one.column) for part in text.parts):
+            elif any(fold(part.column) == fold(one.column) for part in text.parts):
                 part = _part(text, one.column)
                 part.clauses, part.is_changed = [clause, *part.clauses], True
 
@@ -206,7 +206,7 @@ def _other_option(text: Text, option: str, is_declared: bool, table: Table, end:
     if option == "STRICT" and not is_declared:
         # In a column of type ANY a value stays as it is; elsewhere only in one without a type.
         for part in text.parts:
-            if part.of.column and part.type.upper() == "ANY":
+            if part.column and part.type.upper() == "ANY":
                 part.type, part.is_changed = "", True
 
 
@@ -230,7 +230,7 @@ def _foreign_key(
 ) -> str:
     """The declared foreign key as a constraint of the table."""
     for one in of_wanted:
-        for clause in one.clauses:
+        for clause in one.clauses if one.says("references") else ():
             found = reference_of(one, clause)
             if found and _with_key(found, declared) == wanted:
                 return _of_table(one.spelled, clause.text)
@@ -252,7 +252,7 @@ def _replace_actions(text: Text, live: Schema, key: ForeignKey) -> None:
     pairs = (("ON DELETE", key.on_delete), ("ON UPDATE", key.on_update))
     actions = " ".join(f"{event} {action}" for event, action in pairs if action != "NO ACTION")
     for part in text.parts:
-        for at, clause in enumerate(part.clauses):
+        for at, clause in enumerate(part.clauses if part.of.says("references") else ()):
             found = reference_of(part.of, clause)
             if not found or _with_key(found, live) != wanted:
                 continue
@@ -267,6 +267,8 @@ def _replace_actions(text: Text, live: Schema, key: ForeignKey) -> None:
 
 def _drop_key(text: Text, live: Schema, gone: tuple[object, ...]) -> None:
     for part in text.parts:
+        if not part.of.says("references"):
+            continue
         kept = []
         for clause in part.clauses:
             found = reference_of(part.of, clause)
