@@ -48,6 +48,17 @@ def make_corrupt(path: Path) -> None:
         file.write(bytes(20))
 
 
+def make_newer(path: Path) -> None:
+    """What a newer SQLite may have written: an index whose expression this one cannot parse."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE INDEX newer ON tasks (id)")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_schema SET sql = 'CREATE INDEX newer ON tasks (id ==> 1)'"
+            " WHERE name = 'newer'"
+        )
+
+
 def make_locked(path: Path) -> sqlite3.Connection:
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("PRAGMA journal_mode = DELETE")
@@ -58,6 +69,7 @@ def make_locked(path: Path) -> sqlite3.Connection:
 CAUSES: dict[str, Callable[[Path], sqlite3.Connection | None]] = {
     "the file is not an SQLite database": make_no_database,
     "the database is corrupt": make_corrupt,
+    "this SQLite cannot parse what the message names": make_newer,
     "another process holds the lock on the database": make_locked,
 }
 

@@ -8,8 +8,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from ..causes import DISK_FAILED, FULL, LOCKED, NOT_OPENED
 from ..declared.declaration import Settings
-from ..diagnosis import DISK_FAILED, FULL, LOCKED, NOT_OPENED, recognize
+from ..diagnosis import recognize
 from ..errors import UsageError
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect, fully_synced, look
 from ..storage.durable_files import sync_folder

@@ -13,8 +13,9 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
+from ..causes import DISK_FAILED, FULL, NOT_OPENED
 from ..declared.declaration import RESTORE, Declared
-from ..diagnosis import DISK_FAILED, FULL, NOT_OPENED, recognize
+from ..diagnosis import recognize
 from ..errors import StepError, UsageError
 from ..interruption import reason, stop_if_asked, watched
 from ..place import Place

@@ -9,7 +9,7 @@ from ..declared.upgrades import Upgrade
 from ..errors import UpgradeError
 from ..schema.difference import kind_of
 from ..schema.model import Schema, Trigger, View
-from ..schema.text import quoted, tokens
+from ..schema.text import quoted, tokens, without_attached_name
 from .made_again import again
 from .outcome import after
 from .statement import Statement
@@ -40,20 +40,38 @@ def _applied(
 ) -> tuple[list[Statement], Schema]:
     """The statements of an upgrade, and the schema after them. SQLite renames something only if it
     can parse every view and trigger: one that it cannot parse, and that does not mention what is
-    renamed, is dropped and recreated around it.
+    renamed, is dropped and recreated around it. One that does, and cannot be parsed only because it
+    names an attached database, loses that name.
     """
     names = {part for name in (*upgrade.has, *upgrade.lacks) for part in name.split(".")[1:]}
+    tried: list[View | Trigger] = []
     apart: list[View | Trigger] = []
+    renamed: list[Statement] = []
     while True:
-        every = [*_dropped(apart), *statements, *_recreated(live, apart)]
+        every = [*renamed, *_dropped(apart), *statements, *_recreated(live, apart)]
         try:
             return every, after(live, every)
         except sqlite3.Error as error:
             found = _in_the_way(live, str(error))
             is_related = found and names & {token.text for token in tokens(found.sql)}
-            if not found or is_related or found in apart:
+            without_name = _without_attached_name(live, found) if is_related else []
+            if not found or found in tried or (is_related and not without_name):
                 raise UpgradeError(f"{upgrade.path} cannot be applied: {error}") from error
-            apart.append(found)
+            tried.append(found)
+            renamed += without_name
+            apart += [] if without_name else [found]
+
+
+def _without_attached_name(live: Schema, found: View | Trigger | None) -> list[Statement]:
+    if not isinstance(found, Trigger):
+        return []
+    text = without_attached_name(found.sql)
+    if text == found.sql:
+        return []
+    from .by_text import by_text  # hardly a trigger needs it
+
+    reason = "the name of an attached database blocks the renaming, and means nothing here"
+    return [*by_text(live, "trigger", found.name, text, Statement("", reason))]
 
 
 def _dropped(apart: Sequence[View | Trigger]) -> Iterator[Statement]:

@@ -14,8 +14,9 @@ from contextlib import suppress
 from itertools import count
 from typing import NamedTuple
 
+from ..causes import NOT_OPENED
 from ..declared.declaration import VERIFY, Declared, Settings
-from ..diagnosis import NOT_OPENED, explain, recognize
+from ..diagnosis import explain, recognize
 from ..errors import NOT_ENFORCED, AbathurError
 from ..place import Place
 from ..progress import Progress

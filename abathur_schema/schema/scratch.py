@@ -8,9 +8,9 @@ from itertools import count
 from typing import Any
 
 from ..interruption import stop_asked
-from .model import Schema
+from .model import Index, Schema, Table, Trigger, View
 from .stand_ins import Lacking, asking
-from .text import fold, is_utf8
+from .text import fold, is_utf8, string, without_attached_name
 
 STEPS_BETWEEN_LOOKS = 1_000_000
 """How many virtual machine steps (a few milliseconds' worth) pass between checks for Ctrl-C."""
@@ -123,7 +123,19 @@ def copy_of(live: Schema) -> tuple[Scratch, set[str]]:
         # Creating a virtual table creates its shadow tables.
         if thing.sql and getattr(thing, "kind", "") != "shadow":
             try:
-                copy.execute(thing.sql)
+                _create(copy, thing)
             except sqlite3.Error:
                 apart.add(fold(thing.name))
     return copy, apart
+
+
+def _create(copy: Scratch, thing: Table | Index | View | Trigger) -> None:
+    said = without_attached_name(thing.sql) if isinstance(thing, Trigger) else thing.sql
+    copy.execute(said)
+    if said != thing.sql:  # as in the file, it keeps SQLite from renaming
+        copy.execute("PRAGMA writable_schema = ON")
+        copy.execute(
+            f"UPDATE sqlite_schema SET sql = {string(thing.sql)}"
+            f" WHERE type = 'trigger' AND name = {string(thing.name)}"
+        )
+        copy.execute("PRAGMA writable_schema = RESET")

@@ -244,6 +244,17 @@ def without_comments(sql: str) -> str:
     return "".join(one.group() for one in TOKEN.finditer(sql) if one.lastgroup != "space")
 
 
+def without_attached_name(trigger: str) -> str:
+    """The text of a trigger without the name under which its database was attached when it was made
+    (`ON swarm.tasks`): SQLite reads such a text in a file, but does not run it.
+    """
+    found = [one for one in TOKEN.finditer(trigger) if one.lastgroup != "space"]
+    on = next(n for n, one in enumerate(found) if one.group().lower() == "on")
+    if found[on + 2].group() != ".":
+        return trigger
+    return trigger[: found[on + 1].start()] + trigger[found[on + 3].start() :]
+
+
 def ended(sql: str) -> str:
     """The statement with its semicolon, safe from a comment at its end."""
     last = next((one.group() for one in reversed(list(TOKEN.finditer(sql)))), "")
