@@ -24,6 +24,9 @@ CONTROL = {
     ),
     "an open comment at the end": "CREATE INDEX own ON tasks(priority) /* open",
     "a line comment at the end": "CREATE INDEX own ON tasks(priority) -- last",
+    "a slash on a line of its own": "CREATE INDEX own ON tasks(priority --\n / --\n2) -- last",
+    "a slash in a CHECK": "ALTER TABLE tasks ADD COLUMN n INTEGER CHECK (n\n/\n2 < 9 OR n = '\n/')",
+    "a column called go": "ALTER TABLE tasks ADD COLUMN go; CREATE INDEX own ON tasks(\n\tGo\n)",
     "strings in double quotes": 'CREATE INDEX own ON tasks(priority) WHERE status = "ready"',
 }
 

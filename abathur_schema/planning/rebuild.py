@@ -16,7 +16,7 @@ from ..schema.table_changes import MissingColumn
 from ..schema.text import fold, is_utf8, quoted, string, utf8, without_comments
 from .broken_rows import conversions, guards_of, loss_guards, rowid_of, values_of
 from .by_text import by_text, free
-from .made_again import again, triggers_again
+from .made_again import again, in_one, triggers_again
 from .statement import Statement
 
 
@@ -136,13 +136,13 @@ class _Rebuild:
         yield from triggers_again(self.live, self.table.name)
 
     def _sayable(self, sql: str, what: str) -> str:
-        """The text of something that determines stored content, with a letter in place of each byte
-        in its comments that is not UTF-8; outside comments, Python cannot pass such bytes to
-        SQLite.
+        """The text of something that determines stored content, as it can be run: with a letter in
+        place of each byte in its comments that is not UTF-8; outside comments, Python cannot pass
+        such bytes to SQLite.
         """
         if not is_utf8(without_comments(sql)):
             self._refuse(f"{self.difference}; and the text of {what} is not UTF-8: recreate it")
-        return utf8(sql)
+        return in_one(utf8(sql))
 
     def _keeps_rowids(self) -> bool:
         """Whether the rowid is copied, unless that happens anyway, as the INTEGER PRIMARY KEY."""

@@ -255,14 +255,6 @@ def without_attached_name(trigger: str) -> str:
     return trigger[: found[on + 1].start()] + trigger[found[on + 3].start() :]
 
 
-def ended(sql: str) -> str:
-    """The statement with its semicolon, safe from a comment at its end."""
-    last = next((one.group() for one in reversed(list(TOKEN.finditer(sql)))), "")
-    if last.startswith("/*") and (len(last) < 4 or not last.endswith("*/")):
-        return f"{sql} */;"
-    return f"{sql}\n;" if last.startswith("--") else f"{sql};"
-
-
 def is_utf8(text: str) -> bool:
     """Whether text that was decoded with `surrogateescape` was valid UTF-8."""
     return text.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in text)
