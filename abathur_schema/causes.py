@@ -50,7 +50,8 @@ NO_DATABASE = Cause(
 CORRUPT = Cause(
     "the database is corrupt",
     "ask its owner whether to put a kept state back (`invoke restore` lists them), or to save what"
-    " can be read (`sqlite3 $database .recover > recovered.sql`)",
+    " can be read (`sqlite3 $database .recover > recovered.sql`; a sqlite3 that answers SQL logic"
+    " error has only .dump)",
 )
 HIDING_NAME = Cause(
     "a table or view has the name of one of SQLite's functions, and would answer in its place",

@@ -80,15 +80,35 @@ BY_CLASS = {
 }
 
 
-def explain(error: BaseException, database: Place, task: str = "") -> causes.Cause:
+def explain(
+    error: BaseException, database: Place, task: str = "", options: str = ""
+) -> causes.Cause:
     """The likely cause of `error` on `database` and its remedy, with the paths and the `task` (with
-    its arguments, if it has any) filled in.
+    its arguments, if it has any) filled in. The commands have `options`, or else the database.
     """
     cause = recognize(error, database)
+    said = filled(cause.remedy, database, task)
+    options = options or f"--database {quote(str(database))}"
+    return cause._replace(remedy=with_options(said, options, task))
+
+
+def filled(remedy: str, database: Place, task: str = "") -> str:
+    """A remedy with the paths and the `task` filled in."""
     folder = Path() if isinstance(database, Address) else database.parent
     words = {"database": quote(str(database)), "folder": quote(str(folder))}
     words["again"] = f"`invoke {task}`" if task else "the same command"
-    return cause._replace(remedy=Template(cause.remedy).safe_substitute(words))
+    return Template(remedy).safe_substitute(words)
+
+
+def with_options(text: str, options: str, task: str = "") -> str:
+    """A text in which `options` follow each `invoke TASK` between backticks that has no path of its
+    own, and the `task`, whatever its arguments are.
+    """
+    return re.sub(
+        rf"`invoke ({re.escape(task)}|[a-z-]+(?: --[a-z-]+)*)`",
+        lambda match: f"`invoke {match[1]} {options}`",
+        text,
+    )
 
 
 def recognize(error: BaseException, database: Place) -> causes.Cause:

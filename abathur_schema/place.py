@@ -8,6 +8,9 @@ from .errors import UsageError
 
 SCHEME = "rqlite://"
 
+DATABASE, REPORTS = "abathur.db", "reports"
+"""The paths that a command takes by itself."""
+
 
 class Address(NamedTuple):
     """The nodes of a cluster, `host:port` each; any of them can be asked."""

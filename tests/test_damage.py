@@ -178,7 +178,7 @@ def test_table_that_answers_for_a_check_of_sqlite_hides_no_damage(bundle: Bundle
     assert bundle.run("verify") == 1
     (finding,) = bundle.failed()["the database can be read"]
     assert "the name pragma_quick_check hides a function of SQLite" in finding
-    assert "rename it" in finding
+    assert "rename it" in bundle.report()["orchestration_context"]["next_recommended_action"]
 
 
 def make_slow(bundle: Bundle) -> None:

@@ -184,6 +184,20 @@ def test_optimize_writes_statistics_once(bundle: Bundle, invoke: Invoke) -> None
     assert bundle.run("verify") == 0
 
 
+def test_optimize_leaves_out_what_only_the_application_can_compare(
+    bundle: Bundle, invoke: Invoke
+) -> None:
+    with closing(sqlite3.connect(bundle.path)) as connection:
+        connection.create_collation("swarm", lambda a, b: (a > b) - (a < b))
+        connection.executescript("CREATE INDEX own ON metrics (labels COLLATE swarm);" + METRIC)
+    result = invoke("optimize")
+    assert result.returncode == 0
+    assert "index own was left out: no such collation sequence: swarm" in result.stderr
+    rows = bundle.rows("SELECT DISTINCT idx FROM sqlite_stat1 WHERE tbl = 'metrics'")
+    declared = "SELECT name FROM pragma_index_list('metrics') WHERE name <> 'own'"
+    assert sorted(rows) == sorted(bundle.rows(declared))
+
+
 @pytest.mark.parametrize("task", ["checkpoint", "vacuum", "optimize", "backup"])
 def test_wrong_input(task: str, invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("no database " * 1000)
@@ -195,3 +209,12 @@ def test_wrong_input(task: str, invoke: Invoke, tmp_path: Path) -> None:
     assert text.returncode in (2, 3)
     assert "Traceback" not in text.stderr
     assert (tmp_path / "text.db").read_text() == "no database " * 1000
+
+
+@pytest.mark.parametrize("into", [("new/folder",), ("--file", "new/folder/one.db")])
+def test_failed_backup_leaves_no_folder(
+    into: tuple[str, ...], empty: Bundle, invoke: Invoke
+) -> None:
+    empty.path.write_bytes(b"no database")
+    assert invoke("backup", *into).returncode == 3
+    assert not empty.path.with_name("new").exists()

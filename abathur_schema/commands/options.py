@@ -8,7 +8,9 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-DEFAULTS = {"database": "abathur.db", "reports": "reports", "schema": None}
+from ..place import DATABASE, REPORTS
+
+DEFAULTS = {"database": DATABASE, "reports": REPORTS, "schema": None}
 """The options that Invoke's configuration may set."""
 
 OPTIONS: dict[str, tuple[Any, str]] = {

@@ -165,7 +165,7 @@ def _say_checks(run: Run, manner: Manner) -> None:
             where = "see the report" if is_whole else f"the report has the first {MAX_FINDINGS}"
             say(f"    and {check.number - MAX_SHOWN} more; {where}")
     for remedy in run.remedies:
-        first, *more = wrapped(f"what to do: {remedy}", 2, sys.stdout)
+        first, *more = wrapped(f"what to do: {run.here(remedy)}", 2, sys.stdout)
         say(Painted(first, STRONG))
         for line in more:
             say(Painted(line, STRONG))

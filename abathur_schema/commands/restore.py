@@ -200,7 +200,8 @@ def prove(staged: Path, state: Path, declared: Declared, notes: list[str]) -> Sc
     if found != "ok" or live is None:
         raise UsageError(
             f"{copy} is damaged ({found}), and would be no better in its place. Save what can be"
-            f" read: sqlite3 {copy} .recover | sqlite3 NEW; nothing was touched."
+            f" read: sqlite3 {copy} .recover | sqlite3 NEW (a sqlite3 that answers SQL logic error"
+            " has only .dump); nothing was touched."
         )
     if not declared.schema.tables.keys() & live.tables.keys() and not _is_reported(state):
         raise UsageError(

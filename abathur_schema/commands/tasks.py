@@ -12,7 +12,7 @@ from typing import ParamSpec
 from ..declared.declaration import DOCS, PLAN, RESTORE, VERIFY
 from ..errors import AbathurError, UsageError
 from ..interruption import interrupted, listening
-from ..place import Address
+from ..place import REPORTS, Address
 from ..planning.statement import Step
 from ..progress import Progress
 from ..record.chain import run_chain
@@ -58,7 +58,7 @@ def told(task: Callable[P, int]) -> Callable[P, int]:
 
 def unless_default(reports: Path) -> Path | None:
     """The folder for reports, unless a command in this folder takes it by itself."""
-    return None if reports == Path("reports").absolute() else reports
+    return None if reports == Path(REPORTS).absolute() else reports
 
 
 def end(run: Run, draft: Draft, *, as_json: bool) -> int:

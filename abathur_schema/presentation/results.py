@@ -67,7 +67,7 @@ def _of_check(check: Check, run: Run, places: Places, by_text: "Mapping[str, Pla
         for text in (check.findings if check.status != "pass" else ())
     )
     seconds = check.duration_ms / 1000
-    remedy = run.filled(check.remedy)
+    remedy = run.here(run.filled(check.remedy))
     return Result(check.name, check.kind, check.status, findings, seconds, remedy)
 
 

@@ -15,8 +15,8 @@ from itertools import count
 from typing import NamedTuple
 
 from ..causes import NOT_OPENED
-from ..declared.declaration import VERIFY, Declared, Settings
-from ..diagnosis import explain, recognize
+from ..declared.declaration import Declared, Settings
+from ..diagnosis import recognize
 from ..errors import NOT_ENFORCED, AbathurError
 from ..place import Place
 from ..progress import Progress
@@ -67,10 +67,9 @@ def _verify(database: Place, declared: Declared, progress: Progress) -> Proof:
     except AbathurError:
         raise
     except Exception as error:  # whatever the reason, what cannot be read is not proven
-        if recognize(error, database) in NOT_OPENED:
+        if (cause := recognize(error, database)) in NOT_OPENED:
             raise
-        cause = explain(error, database, VERIFY)
-        finding = f"{error}: {cause.cause}; {cause.remedy}"
+        finding = f"{error}: {cause.cause}"
         unread = check("the database can be read", "holds", iter([finding]), remedy=cause.remedy)
         return Proof([*found, unread], None, None)
 

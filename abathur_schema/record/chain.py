@@ -7,7 +7,6 @@ from contextlib import closing
 from pathlib import Path
 
 from ..declared.declaration import VERIFY, chain
-from ..diagnosis import explain
 from ..errors import Interrupted, UsageError
 from ..planning.statement import Attempt, Statement, Step
 from ..progress import Progress
@@ -91,7 +90,7 @@ def _verified(run: Run, progress: Progress) -> Step:
         attempt.error = error
     except sqlite3.OperationalError as error:
         if run.task == VERIFY:
-            cause = explain(error, run.database)
+            cause = run.explained(error)
             raise UsageError(
                 f"{run.database} cannot be read ({error}): {cause.cause}. Nothing is known about"
                 f" it; {cause.remedy}."

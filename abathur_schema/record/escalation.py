@@ -1,6 +1,6 @@
 """`escalation.md`: what a person or an agent needs in order to take over after a failed step."""
 
-from ..diagnosis import explain, trace
+from ..diagnosis import trace
 from .environment import environment
 from .run import Run
 
@@ -11,7 +11,7 @@ def escalation(run: Run) -> str:
     assert step
     assert step.error
     assert state
-    cause = explain(step.error, run.database, run.again)
+    cause = run.explained(step.error)
     running = step.attempts[-1].running
     states = "\n".join(f"| {one.name} | {one.status} |" for one in run.steps)
     attempts = "\n".join(
@@ -55,7 +55,7 @@ While running:
 
 ## What to do
 
-{run.concrete(cause.remedy)}.
+{cause.remedy}.
 
 ## Environment
 

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..diagnosis import explain, trace
+from ..diagnosis import trace
 from ..planning.statement import Step
 from ..proof.findings import Check
 from ..proof.targets import FULL_TEXT_MS, READ_MS, SEMANTIC_MS, TARGETS
@@ -200,7 +200,7 @@ def _failure(run: Run) -> Document | None:
         "step": step.name,
         "statement": running.sql if running else None,
         "error": str(step.error),
-        "cause": explain(step.error, run.database).cause,
+        "cause": run.explained(step.error).cause,
         "trace": trace(step.error),
         "attempts": len(step.attempts),
         "preserved_state": str(run.state_folder) if run.state_folder else None,

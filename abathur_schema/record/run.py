@@ -1,16 +1,15 @@
 """What is known about one run, and the wording for it; the report is built from nothing else."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from shlex import quote
-from string import Template
 from typing import TYPE_CHECKING
 
+from ..causes import Cause
 from ..declared.declaration import BACKUP, MILESTONES, Declared
-from ..diagnosis import explain
+from ..diagnosis import explain, filled, with_options
 from ..errors import Interrupted
-from ..place import Place
+from ..place import DATABASE, Place
 from ..planning.statement import Statement, Step
 from ..proof.findings import Check
 from ..schema.difference import differences
@@ -120,9 +119,7 @@ class Run:
     def next_action(self) -> str:
         """What the next person or agent should do."""
         if self.failed and self.failed.error:
-            return self.concrete(explain(self.failed.error, self.database, self.again).remedy)
-        if self.checks and self.live is None:
-            return self.concrete(self.faults[-1].findings[-1])  # unreadable; it says what to do
+            return self.explained(self.failed.error).remedy
         if self.faults:
             remedies = self.concrete("; ".join(self.remedies))
             return f"read the findings of the failed checks; {remedies}"
@@ -133,9 +130,13 @@ class Run:
             f"run `invoke {step}`, or `invoke init` for everything that is missing"
         )
 
-    def filled(self, text: str) -> str:
-        """A remedy with the path of the database in place of `$database`."""
-        return Template(text).safe_substitute(database=quote(str(self.database)))
+    def explained(self, error: BaseException) -> Cause:
+        """The likely cause of an error of this run, and what to do about it."""
+        return explain(error, self.database, self.again, self.options)
+
+    def filled(self, remedy: str) -> str:
+        """A remedy with the paths and the task of this run filled in."""
+        return filled(remedy, self.database, self.again)
 
     @property
     def options(self) -> str:
@@ -149,11 +150,12 @@ class Run:
 
     def concrete(self, text: str) -> str:
         """A text in which each `invoke TASK` has the options that this run had."""
-        return re.sub(
-            rf"`invoke ({re.escape(self.again)}|[a-z-]+(?: --[a-z-]+)*)`",
-            lambda match: f"`invoke {match[1]} {self.options}`",
-            text,
-        )
+        return with_options(text, self.options, self.again)
+
+    def here(self, text: str) -> str:
+        """The same for who is in this folder, where a command may take the paths by itself."""
+        others = self.database != Path(DATABASE).absolute(), self.reports, self.declared.own
+        return self.concrete(text) if any(others) else text
 
     def blockers(self) -> Iterator[str]:
         """What prevented success, one line each."""
@@ -224,9 +226,9 @@ def failure_lines(run: Run) -> Iterator[str]:
     if isinstance(run.failed.error, Interrupted):
         return
     if run.preserved or not run.preserves:
-        cause = explain(run.failed.error, run.database, run.again)
+        cause = run.explained(run.failed.error)
         yield f"likely cause: {cause.cause}"
-        yield f"what to do: {run.concrete(cause.remedy)}"
+        yield f"what to do: {cause.remedy}"
     if run.preserved:
         if run.state_folder:
             yield f"state preserved in: {run.state_folder}"

@@ -20,19 +20,20 @@ from .durable_files import create, make_folders, new_file, sync_folder
 @dataclass
 class PreservedState:
     """`files` were kept; `lost` gives the reason for each that could not be; `notes` say what to
-    know about those that were.
+    know about those that were; `made` are the folders that were created for them.
     """
 
     folder: Path
     files: list[Path] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    made: list[Path] = field(default_factory=list)
 
     def keep(self, name: str, make: Callable[[Path], None]) -> None:
         """Have `make` write the file `name`; if that fails, record it and continue."""
         path = self.folder / name
         try:
-            make_folders(self.folder)
+            self.made += make_folders(self.folder)
             make(path)
             self.files.append(path)
         except (OSError, sqlite3.Error) as error:
@@ -53,7 +54,7 @@ class PreservedState:
             if isinstance(database, Path) and not database.exists():
                 self.lost.append(Lost("database.db: there was no database"))
                 return
-            make_folders(self.folder)
+            self.made += make_folders(self.folder)
             back_up(database, self.folder / "database.db", settings)
             self.files.append(self.folder / "database.db")
         except NOT_READABLE as error:
@@ -78,10 +79,11 @@ class PreservedState:
                 self.keep(f"database.db{suffix}", partial(_copy, source))
 
     def seal(self) -> None:
-        """Sync the folder, or remove it if nothing could be kept."""
+        """Sync the folder, or remove what was created if nothing could be kept."""
         if not self.files:
-            with suppress(OSError):  # it was never created
-                self.folder.rmdir()
+            with suppress(OSError):  # somebody else's file is in it
+                for folder in reversed(self.made):
+                    folder.rmdir()
             return
         try:
             sync_folder(self.folder)

@@ -44,8 +44,7 @@ def make_backup(run: Run, place: Path, progress: Progress, *, as_file: bool) -> 
         try:
             state.keep(place.name if as_file else "database.db", copy)
         finally:
-            if not as_file:
-                state.seal()
+            state.seal()
         if state.lost:
             stop_if_asked()
             raise NoBackupError(place, state.lost)
@@ -76,8 +75,8 @@ def check_backup(run: Run, progress: Progress) -> None:
         run.steps[-1].attempts[-1].error = error
         for suffix in ("", *COMPANIONS):
             copy.with_name(copy.name + suffix).unlink(missing_ok=True)
-        if run.copy:
-            run.copy.folder.rmdir()
+        for folder in reversed(run.copy.made if run.copy else []):
+            folder.rmdir()
         run.copy, run.made = None, []
     finally:
         progress.done()

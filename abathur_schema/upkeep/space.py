@@ -15,7 +15,8 @@ from ..interruption import stop_if_asked
 from ..planning.statement import Attempt, Statement
 from ..schema.model import Schema, Table
 from ..schema.reading import read_schema
-from ..schema.text import ROWID_NAMES, Token, fold, tokens, unquoted
+from ..schema.stand_ins import lacking
+from ..schema.text import ROWID_NAMES, Token, fold, quoted, tokens, unquoted
 from ..storage.connection import connect, size_of
 
 ANALYSIS_LIMIT = 1000
@@ -206,10 +207,30 @@ def optimize(database: Path, settings: Settings, attempt: Attempt) -> None:
         connection.execute(f"PRAGMA analysis_limit = {ANALYSIS_LIMIT}")
         before = _statistics(connection)
         attempt.running = Statement("ANALYZE", "statistics that are old, or missing")
-        connection.execute("ANALYZE")
+        attempt.notes += _analyze(connection)
         after = _statistics(connection)
     _done(attempt, "statistics written" if before != after else "")
     attempt.running = None
+
+
+def _analyze(connection: sqlite3.Connection) -> Iterator[str]:
+    """Analyze table by table; where an index needs a collation of the application, all the others.
+    Yields what was left out.
+    """
+    names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite!_%'"
+    for (table,) in connection.execute(f"{names} ESCAPE '!'").fetchall():
+        try:
+            connection.execute(f"ANALYZE {quoted(table)}")
+        except sqlite3.OperationalError as error:
+            if not lacking(error):
+                raise
+            for (index,) in connection.execute("SELECT name FROM pragma_index_list(?)", (table,)):
+                try:
+                    connection.execute(f"ANALYZE {quoted(index)}")
+                except sqlite3.OperationalError as of_index:
+                    if not lacking(of_index):
+                        raise
+                    yield f"index {index} was left out: {of_index}, which only its application has"
 
 
 def _statistics(connection: sqlite3.Connection) -> list[tuple[object, ...]]:

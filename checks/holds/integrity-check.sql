@@ -1,6 +1,6 @@
 -- integrity_check
 -- each: in table :table or an index of it:
--- remedy: where only an index is wrong, `sqlite3 $database REINDEX`; otherwise ask its owner whether to put a kept state back (`invoke restore` lists them) or to save what can be read (`sqlite3 $database .recover > recovered.sql`)
+-- remedy: where only an index is wrong, `sqlite3 $database REINDEX`; otherwise ask its owner whether to put a kept state back (`invoke restore` lists them) or to save what can be read (`sqlite3 $database .recover > recovered.sql`; a sqlite3 that answers SQL logic error has only .dump)
 -- needs: file
 -- own: what needs a function or collation of the application's own is left to it
 -- The whole-file check in two parts, which is several times faster. What only each table can tell:
