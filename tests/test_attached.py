@@ -11,6 +11,7 @@ import pytest
 from tests.support import older
 from tests.support.bundle import Bundle
 from tests.support.commands import Invoke, command_line
+from tests.support.upgrading import planned_as_run, start
 
 TEXT = """\
 CREATE TRIGGER {} AFTER {} ON {} . tasks BEGIN
@@ -100,3 +101,26 @@ def test_what_only_the_attached_database_can_read_is_not_called_corrupt(
     with attached(bundle.path) as connection:  # as the advice says
         connection.execute("DROP " + " ".join(made.split()[:2]))
     assert invoke("verify").returncode == 0
+
+
+ELSEWHERE = {
+    "another declared table": "swarm_seen AFTER INSERT ON swarm.audit BEGIN DELETE FROM swarm_log",
+    "a table of its own": "swarm_seen AFTER INSERT ON swarm.swarm_log BEGIN DELETE FROM state",
+    "a view": "swarm_seen INSTEAD OF UPDATE ON swarm.swarm_view BEGIN DELETE FROM swarm_log",
+}
+
+
+@pytest.mark.parametrize("generation", older.GENERATIONS)
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_trigger_of_an_attached_database_stops_no_rebuild_of_another_table(
+    case: str, generation: int, empty: Bundle, invoke: Invoke
+) -> None:
+    start(empty, generation)
+    with attached(empty.path) as connection:
+        connection.execute("CREATE TABLE swarm.swarm_log (id, trigger)")
+        connection.execute("CREATE VIEW swarm.swarm_view AS SELECT id, status FROM tasks")
+        connection.execute(f"CREATE TRIGGER swarm.{ELSEWHERE[case]}; END")
+    planned_as_run(empty, invoke)
+    assert invoke("verify").returncode == 0
+    texts = empty.rows("SELECT sql FROM sqlite_schema WHERE name = 'swarm_seen'")
+    assert texts == [(f"CREATE TRIGGER {ELSEWHERE[case]}; END",)]

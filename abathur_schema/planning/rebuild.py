@@ -13,7 +13,15 @@ from ..schema.difference import OtherTable
 from ..schema.model import Schema
 from ..schema.scratch import scratch
 from ..schema.table_changes import MissingColumn
-from ..schema.text import fold, is_utf8, quoted, string, utf8, without_comments
+from ..schema.text import (
+    fold,
+    is_utf8,
+    quoted,
+    string,
+    utf8,
+    without_attached_name,
+    without_comments,
+)
 from .broken_rows import conversions, guards_of, loss_guards, rowid_of, values_of
 from .by_text import by_text, free
 from .made_again import again, in_one, triggers_again
@@ -94,6 +102,10 @@ class _Rebuild:
         )
         # This setting keeps RENAME from editing references to the table: they all mean this one.
         yield Statement("PRAGMA legacy_alter_table = ON;", "views and triggers stay as they are")
+        has_attached = self._has_attached_names()
+        if has_attached:
+            reason = "RENAME passes over triggers whose text names an attached database"
+            yield Statement("PRAGMA writable_schema = ON;", reason)
         yield Statement(
             f"ALTER TABLE {new} RENAME TO {quoted(self.wanted.name)};",
             "the new one takes its place",
@@ -106,8 +118,17 @@ class _Rebuild:
                 ),
             ),
         )
+        if has_attached:
+            yield Statement("PRAGMA writable_schema = OFF;", "for that RENAME alone")
         yield Statement("PRAGMA legacy_alter_table = OFF;", "for that RENAME alone")
         yield from self._statistics(self.name, self.wanted.name)
+
+    def _has_attached_names(self) -> bool:
+        """Whether a trigger that stays names an attached database: RENAME cannot parse its text."""
+        others = (
+            one for one in self.live.triggers.values() if fold(one.table) != fold(self.table.name)
+        )
+        return any(without_attached_name(one.sql) != one.sql for one in others)
 
     def _statistics(self, old: str, new: str) -> Iterator[Statement]:
         for statistics in self.live.statistics:
