@@ -1,14 +1,19 @@
 """Schema text that is hard to repeat: control characters, open comments, broken UTF-8."""
 
+import shlex
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.support.another_form import sql_of
 from tests.support.bundle import Bundle
-from tests.support.commands import Invoke
+from tests.support.commands import Invoke, in_shell, invoke_command
+from tests.support.everything import everything
+from tests.support.kept import differences
+from tests.support.machine import need
 from tests.support.upgrading import planned_as_run, start
 
 TASK = (
@@ -40,6 +45,45 @@ def test_plan_is_sql_to_the_last_byte(sql: str, empty: Bundle, invoke: Invoke) -
         else:
             connection.executescript(sql)
     planned_as_run(empty, invoke)
+
+
+CR_LF = (
+    "ALTER TABLE tasks ADD COLUMN sep TEXT DEFAULT 'a\r\nb' CHECK (sep <> '\r\n');"
+    "ALTER TABLE tasks ADD COLUMN size AS (length(replace(sep, '\r\n', '')));"
+    "CREATE TABLE l (x); CREATE INDEX own ON tasks(\r\n\tprompt) WHERE prompt <> '\r\r\n';"
+    "CREATE TRIGGER app AFTER UPDATE ON tasks\r\nBEGIN INSERT INTO l VALUES ('\r\n'); END"
+)
+
+
+@pytest.mark.parametrize("generation", [2, 3])
+def test_lines_may_end_in_cr_lf(generation: int, empty: Bundle, tmp_path: Path) -> None:
+    """The command line drops a CR at the end of a line; a pipe keeps each byte on the way there."""
+    need("sqlite3")
+    start(empty, generation, CR_LF)
+    copy = tmp_path / "by-hand.db"
+    copy.write_bytes(empty.path.read_bytes())
+    plan = shlex.join(invoke_command("plan", "-d", str(copy)))
+    ran = in_shell(f"set -o pipefail; {plan} | sqlite3 {copy} || [ $? = 1 ]", tmp_path)
+    assert (ran.returncode, ran.stderr.count("Error")) == (0, 0)
+    texts = "SELECT sql FROM sqlite_schema WHERE instr(sql, char(13)) ORDER BY name"
+    before = empty.rows(texts)
+    assert empty.run("init") == 0
+    assert differences(everything(copy), everything(empty.path)) == []
+    after = empty.rows(texts)
+    assert len(after) == len(before) == 3
+    assert after[:2] == before[:2]
+
+
+def test_statements_of_a_kept_state_may_have_cr_lf(empty: Bundle, tmp_path: Path) -> None:
+    need("sqlite3")
+    start(empty, 2, CR_LF)
+    old = tmp_path / "old.db"
+    old.write_bytes(empty.path.read_bytes())
+    assert empty.run("init") == 0
+    (kept,) = empty.reports.glob("*-before/statements.sql")
+    ran = in_shell(f"(echo .dbconfig defensive off; cat {kept}) | sqlite3 -bail {old}", tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert differences(everything(old), everything(empty.path)) == []
 
 
 def latin(sql: str) -> Callable[[sqlite3.Connection], None]:

@@ -17,7 +17,7 @@ from ..planning.usability import works_no_longer
 from ..schema.model import Schema
 from ..schema.reading import read_schema
 from ..schema.scratch import scratch
-from ..schema.text import quoted, string, utf8
+from ..schema.text import for_command_line, quoted, string, utf8
 from ..steps.execution import broken_rows, told_rows
 from ..storage.connection import connect, undisturbed, unsettled
 from ..storage.deeds import REBUILD
@@ -99,7 +99,7 @@ class Plan:
         """
         if not self.has_work:
             return f"-- nothing to do: {shown(str(self.database))} is as sql/ declares"
-        return "\n".join(self._lines())
+        return for_command_line("\n".join(self._lines()))
 
     def _lines(self) -> Iterator[str]:
         yield from _comment(f"What `invoke init` would run on {self.database}.")

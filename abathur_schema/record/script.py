@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from ..declared.declaration import PRAGMA, Settings
 from ..planning.plan import COMMIT, ROLL_BACK, changes_text, framed
 from ..planning.statement import Attempt, Step
+from ..schema.text import for_command_line
 
 
 def statements_sql(steps: Sequence[Step], settings: Settings) -> str:
@@ -20,7 +21,7 @@ def statements_sql(steps: Sequence[Step], settings: Settings) -> str:
                 lines.append(f"-- attempt {number}: {_on_one_line(attempt.error) or 'done'}")
             if attempt.ran or attempt.running:
                 lines += _attempt_sql(step, attempt)
-    return "\n".join(lines) + "\n"
+    return for_command_line("\n".join(lines) + "\n")
 
 
 def _attempt_sql(step: Step, attempt: Attempt) -> Iterator[str]:

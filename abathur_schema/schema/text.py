@@ -234,6 +234,11 @@ def string(text: str) -> str:
     return f"CAST(x'{text.encode('utf-8', 'surrogateescape').hex()}' AS TEXT)"
 
 
+def for_command_line(script: str) -> str:
+    """A script as the `sqlite3` command line must read it: it drops a CR that ends a line."""
+    return script.replace("\r\n", "\r\r\n")
+
+
 def utf8(text: str) -> str:
     """Text that was decoded with `surrogateescape`, with a letter in place of each invalid byte."""
     return text if is_utf8(text) else re.sub("[\udc80-\udcff]", "_", text)
