@@ -11,7 +11,8 @@ from abathur_schema.schema.reading import read_schema
 from abathur_schema.storage.foreign_keys import violations
 from tests.support.another_form import create, sql_of
 from tests.support.bundle import Bundle
-from tests.support.upgrading import start
+from tests.support.commands import Invoke
+from tests.support.upgrading import planned_as_run, start
 
 
 def test_named_reference_of_a_column_is_kept(empty: Bundle) -> None:
@@ -89,6 +90,16 @@ def test_orphans_that_nobody_could_count_before_are_no_fault_of_the_rebuild(empt
     empty.sql("INSERT INTO state VALUES (1, 'gone', 'k', '1', 't', 't')")
     assert empty.run("init") == 1
     assert set(empty.failed()) == {"foreign_key_check"}
+
+
+def test_plan_goes_on_where_no_foreign_key_can_be_checked(empty: Bundle, invoke: Invoke) -> None:
+    start(empty, 3)
+    (text,) = empty.rows("SELECT sql FROM sqlite_schema WHERE name = 'tasks'")[0]
+    text = text.replace("KEY (`id`)", "KEY (`id` COLLATE NOCASE)", 1)
+    empty.sql(f"PRAGMA legacy_alter_table = ON; DROP TABLE tasks; {text}")
+    with pytest.raises(sqlite3.OperationalError, match="foreign key mismatch"):
+        empty.rows("PRAGMA foreign_key_check")
+    planned_as_run(empty, invoke)
 
 
 def test_indexes_are_made_again_in_the_order_that_plan_says(bundle: Bundle) -> None:

@@ -172,11 +172,12 @@ ORPHANED = "rows that had a parent would have none"
 
 def orphans(tables: Sequence[str]) -> str:
     """A SELECT that counts the rows without a parent, by table, columns and parent."""
-    names = ", ".join(f"({string(table)})" for table in tables) or "(NULL)"
+    names = "VALUES " + ", ".join(f"({string(table)})" for table in tables)
+    names = names if tables else "SELECT NULL AS column1 WHERE FALSE"
     return (
         'SELECT v."table" AS child, (SELECT group_concat(k."from") FROM'
         ' pragma_foreign_key_list(v."table") AS k WHERE k.id = v.fkid) AS columns,'
-        f" v.parent AS parent, count(*) AS number FROM (VALUES {names}) AS t,"
+        f" v.parent AS parent, count(*) AS number FROM ({names}) AS t,"
         " pragma_foreign_key_check(t.column1) AS v GROUP BY 1, 2, 3"
     )
 
