@@ -8,8 +8,10 @@ from contextlib import closing
 
 from ..declared.declaration import Declared
 from ..errors import CannotReconcileError
+from ..schema.clauses import with_collations
 from ..schema.create_table import body, unqualified
 from ..schema.difference import OtherTable
+from ..schema.kept_uniques import recollated
 from ..schema.model import Schema
 from ..schema.scratch import scratch
 from ..schema.table_changes import MissingColumn
@@ -150,9 +152,12 @@ class _Rebuild:
 
     def _made_again(self) -> Iterator[Statement]:
         """Recreate what DROP TABLE deleted."""
+        collation_of = recollated(self.live, self.table, self.difference.changes)
         for index in self.live.indexes_on(self.table.name):
             if index.sql:
                 self._sayable(index.sql, f"index {index.name}")
+                if index.unique and fold(index.name) not in self.declared.schema.indexes:
+                    index = index._replace(sql=with_collations(index.sql, collation_of))
                 yield from again(self.live, index, self.wanted.name)
         yield from triggers_again(self.live, self.table.name)
 

@@ -1,0 +1,62 @@
+"""UNIQUE of the application on a column whose collation is not the declared one."""
+
+import sqlite3
+
+import pytest
+
+from tests.support.another_form import create
+from tests.support.bundle import Bundle
+from tests.support.commands import Invoke
+from tests.support.upgrading import planned_as_run
+
+NOCASE = "TEXT NOT NULL COLLATE NOCASE"
+METRIC = "INSERT INTO metrics (timestamp, metric_name, metric_value) VALUES ('t', '{}', {});"
+FILE = "INSERT INTO document_index (file_path, title, content_hash) VALUES ('{}', 't', '{}');"
+NAME = ("metrics", "metric_name  TEXT NOT NULL", f"metric_name {NOCASE}")
+KEPT = {
+    "of a column": (
+        *(*NAME[:2], f"metric_name {NOCASE} CONSTRAINT own UNIQUE ON CONFLICT FAIL", ""),
+        *(METRIC.format("cpu", 1), METRIC.format("CPU", 2), METRIC.format("ram", 1)),
+    ),
+    "of the table": (
+        *(*NAME[:2], f"metric_name {NOCASE}", ", UNIQUE (metric_value, 'metric_name' DESC)"),
+        *(METRIC.format("cpu", 1), METRIC.format("CPU", 1), METRIC.format("CPU", 2)),
+    ),
+    "an index": (
+        *(*NAME, "); CREATE UNIQUE INDEX own ON metrics (metric_name DESC, abs(metric_value)"),
+        *(METRIC.format("cpu", 1), METRIC.format("CPU", 1), METRIC.format("CPU", 2)),
+    ),
+    "an index on some rows": (
+        *(*NAME, "); CREATE UNIQUE INDEX own ON metrics ((metric_name)) WHERE (metric_value > 1"),
+        *(METRIC.format("cpu", 2), METRIC.format("CPU", 3), METRIC.format("CPU", 1)),
+    ),
+    "beside ours": (
+        *("document_index", "TEXT NOT NULL UNIQUE", f"{NOCASE} UNIQUE", ""),
+        *(FILE.format("a.md", "x"), FILE.format("A.md", "x"), FILE.format("b.md", "x")),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_unique_compares_as_it_did(case: str, empty: Bundle, invoke: Invoke) -> None:
+    table, old, new, more, first, alike, other = KEPT[case]
+    sql = create(table, (old, new))
+    end = sql.rindex(")")
+    empty.sql(f"{sql[:end]}{more}{sql[end:]}; {first}")
+    planned_as_run(empty, invoke)
+    assert invoke("verify").returncode == 0
+    assert empty.unchanged_by_init()
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE constraint failed"):
+        empty.sql(alike)
+    empty.sql(other)
+
+
+def test_unique_that_a_foreign_key_needs_has_the_collation_of_its_column(empty: Bundle) -> None:
+    table, old, new = NAME
+    empty.sql(
+        f"{create(table, (old, new))}; CREATE UNIQUE INDEX own ON metrics (metric_name);"
+        f"CREATE TABLE child (name REFERENCES metrics (metric_name)); {METRIC.format('cpu', 1)}"
+        "INSERT INTO child VALUES ('cpu')"
+    )
+    assert empty.run("init") == 0
+    empty.sql("PRAGMA foreign_keys = ON; INSERT INTO child VALUES ('cpu')")
