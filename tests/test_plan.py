@@ -15,6 +15,7 @@ from tests.support.everything import everything
 from tests.support.fingerprints import digests, files_below
 from tests.support.kept import differences
 from tests.support.machine import need
+from tests.support.upgrading import start
 
 SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
 
@@ -255,3 +256,22 @@ def test_index_that_only_its_application_can_make_is_planned_to_be_dropped(
         "idx_agents_state",
         "idx_audit_memory_namespace",
     ]
+
+
+def test_collation_of_another_table_prevents_no_rebuild(empty: Bundle, invoke: Invoke) -> None:
+    start(empty, 2)
+    with closing(sqlite3.connect(empty.path)) as application:
+        application.create_collation("mine", lambda a, b: (a > b) - (a < b))
+        application.executescript(
+            "CREATE TABLE docs (body TEXT COLLATE mine); CREATE INDEX by_body ON docs(body);"
+            "CREATE INDEX by_other ON agents(model, name COLLATE mine)"
+        )
+    copy = Bundle(empty.path.parent)
+    copy.path = empty.path.with_name("copy.db")
+    shutil.copy(empty.path, copy.path)
+    ran = command_line(copy.path, invoke("plan").stdout)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert empty.run("init") == 0
+    assert empty.report()["deliverables"]["tables_rebuilt"] == ["tasks"]
+    assert copy.rows(SCHEMA) == empty.rows(SCHEMA)
+    assert empty.unchanged_by_init()

@@ -29,6 +29,9 @@ from .by_text import by_text, free
 from .made_again import again, in_one, triggers_again
 from .statement import Statement
 
+BUILT_IN = {"BINARY", "NOCASE", "RTRIM"}
+"""The collations of SQLite itself."""
+
 
 def rebuild(
     declared: Declared, live: Schema, step: str, difference: OtherTable, text: str
@@ -104,9 +107,8 @@ class _Rebuild:
         )
         # This setting keeps RENAME from editing references to the table: they all mean this one.
         yield Statement("PRAGMA legacy_alter_table = ON;", "views and triggers stay as they are")
-        has_attached = self._has_attached_names()
-        if has_attached:
-            reason = "RENAME passes over triggers whose text names an attached database"
+        if names := self._not_parsed():
+            reason = f"RENAME passes over {', '.join(names)}, which only the application can use"
             yield Statement("PRAGMA writable_schema = ON;", reason)
         yield Statement(
             f"ALTER TABLE {new} RENAME TO {quoted(self.wanted.name)};",
@@ -120,17 +122,30 @@ class _Rebuild:
                 ),
             ),
         )
-        if has_attached:
+        if names:
             yield Statement("PRAGMA writable_schema = OFF;", "for that RENAME alone")
         yield Statement("PRAGMA legacy_alter_table = OFF;", "for that RENAME alone")
         yield from self._statistics(self.name, self.wanted.name)
 
-    def _has_attached_names(self) -> bool:
-        """Whether a trigger that stays names an attached database: RENAME cannot parse its text."""
-        others = (
-            one for one in self.live.triggers.values() if fold(one.table) != fold(self.table.name)
-        )
-        return any(without_attached_name(one.sql) != one.sql for one in others)
+    def _not_parsed(self) -> list[str]:
+        """What stays and cannot be parsed here, so that RENAME would fail: triggers whose text
+        names an attached database, and indexes with a collation of the application.
+        """
+        table = fold(self.table.name)
+        return [
+            *(
+                f"trigger {one.name}"
+                for one in self.live.triggers.values()
+                if fold(one.table) != table and without_attached_name(one.sql) != one.sql
+            ),
+            *(
+                f"index {one.name}"
+                for one in self.live.indexes.values()
+                if fold(one.table) != table
+                and one.sql
+                and not {column.collation for column in one.columns} <= BUILT_IN
+            ),
+        ]
 
     def _statistics(self, old: str, new: str) -> Iterator[Statement]:
         for statistics in self.live.statistics:
