@@ -8,10 +8,9 @@ from contextlib import closing
 
 from ..declared.declaration import Declared
 from ..errors import CannotReconcileError
-from ..schema.clauses import with_collations
 from ..schema.create_table import body, unqualified
 from ..schema.difference import OtherTable
-from ..schema.kept_uniques import recollated
+from ..schema.kept_uniques import recollated, with_collations
 from ..schema.model import Schema
 from ..schema.scratch import scratch
 from ..schema.table_changes import MissingColumn

@@ -1,6 +1,5 @@
 """COLLATE and ON CONFLICT of columns and keys, which no pragma reports."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
@@ -67,27 +66,6 @@ def key_name(definition: Definition, clause: Clause, of_columns: Mapping[str, st
         is_told = is_unique and collation != "binary"
         names.append(f"{name} collate {collation}" if is_told else name)
     return f"{'UNIQUE' if is_unique else 'PRIMARY KEY'} ({', '.join(names)})"
-
-
-def with_collations(keys: str, collation_of: Mapping[str, str]) -> str:
-    """A UNIQUE constraint or CREATE INDEX that says itself what collations these columns (folded)
-    have in it, where it has left that to the columns.
-    """
-    start, end = body(keys)
-    parts: list[list[re.Match[str]]] = [[]]
-    depth = 0
-    for one in TOKEN.finditer(keys, start + 1, end):
-        depth += (one.group() == "(") - (one.group() == ")")
-        if one.group() == "," and not depth:
-            parts.append([])
-        elif one.lastgroup != "space" and one.group() not in ("(", ")"):
-            parts[-1].append(one)
-    for column, *order in reversed(parts):
-        collation = collation_of.get(fold(unquoted(column.group())))
-        if collation and all(one.group().lower() in ("asc", "desc") for one in order):
-            at = column.end()
-            keys = f"{keys[:at]} COLLATE {collation}{keys[at:]}"
-    return keys
 
 
 def _keyed(constraint: str) -> Iterator[tuple[str, str]]:

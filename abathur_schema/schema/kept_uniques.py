@@ -1,12 +1,13 @@
 """UNIQUE of the application on columns whose collation changes: it compares as it did."""
 
+import re
 from collections.abc import Mapping, Sequence
 
-from .clauses import with_collations
+from .create_table import body
 from .edited_text import Text
 from .model import Schema, Table, reference
 from .table_changes import OtherClauses, TableChange
-from .text import TOKEN, fold, quoted
+from .text import TOKEN, fold, quoted, unquoted
 
 
 def recollated(live: Schema, table: Table, changes: Sequence[TableChange]) -> dict[str, str]:
@@ -47,3 +48,24 @@ def keep_uniques(text: Text, collation_of: Mapping[str, str]) -> None:
             elif said != clause.text:
                 part.clauses[part.clauses.index(clause)] = clause._replace(text=said)
                 part.is_changed = True
+
+
+def with_collations(keys: str, collation_of: Mapping[str, str]) -> str:
+    """A UNIQUE constraint or CREATE INDEX that says itself what collations these columns (folded)
+    have in it, where it has left that to the columns.
+    """
+    start, end = body(keys)
+    parts: list[list[re.Match[str]]] = [[]]
+    depth = 0
+    for one in TOKEN.finditer(keys, start + 1, end):
+        depth += (one.group() == "(") - (one.group() == ")")
+        if one.group() == "," and not depth:
+            parts.append([])
+        elif one.lastgroup != "space" and one.group() not in ("(", ")"):
+            parts[-1].append(one)
+    for column, *order in reversed(parts):
+        collation = collation_of.get(fold(unquoted(column.group())))
+        if collation and all(one.group().lower() in ("asc", "desc") for one in order):
+            at = column.end()
+            keys = f"{keys[:at]} COLLATE {collation}{keys[at:]}"
+    return keys

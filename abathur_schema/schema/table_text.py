@@ -21,7 +21,6 @@ from .create_table import (
     reference_of,
 )
 from .edited_text import Part, Text
-from .kept_uniques import keep_uniques, recollated
 from .model import Schema, Table, reference
 from .table_changes import (
     FormerForeignKey,
@@ -56,7 +55,10 @@ def reformed(
     names = {fold(one.column.name) for one in changes if isinstance(one, MissingColumn)}
     added = {fold(one.column): one for one in of_wanted if fold(one.column) in names}
     text.columns += (plain(one.text) for one in added.values())
-    keep_uniques(text, recollated(live, table, changes))
+    if any(isinstance(one, OtherClauses) for one in changes):
+        from .kept_uniques import keep_uniques, recollated  # hardly a table needs it
+
+        keep_uniques(text, recollated(live, table, changes))
     for change in changes:
         if comes_with(change, added):
             continue
