@@ -107,8 +107,9 @@ NO_UPGRADE = Cause(
 OWN_FUNCTION = Cause(
     "an index, a column, a view or a trigger of the application needs a function, a collation or a"
     " module that only the application has",
-    "drop what the message names (`sqlite3 $database .schema` shows it), run $again again, and have"
-    " the application recreate it; this step changed nothing",
+    "drop the index, view or trigger that the message names (`sqlite3 $database .schema` shows it),"
+    " run $again again, and have the application recreate it; never drop a table for that: ask its"
+    " owner to make it do without what only the application has; this step changed nothing",
 )
 NO_KEY = Cause(
     "a foreign key of the application refers to columns that are no key of the other table, so that"

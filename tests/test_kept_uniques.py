@@ -1,12 +1,13 @@
 """UNIQUE of the application on a column whose collation is not the declared one."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
 from tests.support.another_form import create
 from tests.support.bundle import Bundle
-from tests.support.commands import Invoke
+from tests.support.commands import ROOT, Invoke
 from tests.support.upgrading import planned_as_run
 
 NOCASE = "TEXT NOT NULL COLLATE NOCASE"
@@ -60,3 +61,23 @@ def test_unique_that_a_foreign_key_needs_has_the_collation_of_its_column(empty: 
     )
     assert empty.run("init") == 0
     empty.sql("PRAGMA foreign_keys = ON; INSERT INTO child VALUES ('cpu')")
+
+
+@pytest.mark.parametrize("index", ["", "CREATE INDEX own ON agents(name);"])
+def test_collation_of_the_application_on_a_column_goes_where_none_is_declared(
+    index: str, empty: Bundle, invoke: Invoke
+) -> None:
+    text = (ROOT / "tests" / "generations" / "2.sql").read_text("utf-8")
+    own = text.replace('"name" text not null,', '"name" text not null collate mine,', 1)
+    with closing(sqlite3.connect(empty.path)) as application:
+        application.create_collation("mine", lambda a, b: (a > b) - (a < b))
+        application.executescript(
+            f"{own};{index} INSERT INTO tasks (id, prompt, status, input_data, submitted_at) VALUES"
+            " ('t', 'p', 'ready', '{}', '2024-03-01'); INSERT INTO agents (id, name,"
+            " specialization, task_id, state, model, spawned_at)"
+            " VALUES ('a', 'Otto', 's', 't', 'idle', 'm', '')"
+        )
+    planned_as_run(empty, invoke)
+    assert invoke("verify").returncode == 0
+    assert empty.rows("SELECT name FROM agents ORDER BY name") == [("Otto",)]
+    assert empty.unchanged_by_init()

@@ -185,7 +185,7 @@ def test_functions_of_the_application_are_told(empty: Bundle, invoke: Invoke) ->
     result = invoke("init")
     assert result.returncode == 3
     assert "core failed: no such function: mine, which index by_mine needs" in result.stderr
-    assert "drop what the message names" in result.stderr
+    assert "drop the index, view or trigger that the message names" in result.stderr
     assert digests(empty.path) == before
 
 
@@ -258,8 +258,11 @@ def test_index_that_only_its_application_can_make_is_planned_to_be_dropped(
     ]
 
 
-def test_collation_of_another_table_prevents_no_rebuild(empty: Bundle, invoke: Invoke) -> None:
-    start(empty, 2)
+@pytest.mark.parametrize("generation", [1, 2])
+def test_collation_of_another_table_prevents_no_rebuild(
+    generation: int, empty: Bundle, invoke: Invoke
+) -> None:
+    start(empty, generation)
     with closing(sqlite3.connect(empty.path)) as application:
         application.create_collation("mine", lambda a, b: (a > b) - (a < b))
         application.executescript(

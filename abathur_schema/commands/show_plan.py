@@ -17,6 +17,7 @@ from ..planning.usability import works_no_longer
 from ..schema.model import Schema
 from ..schema.reading import read_schema
 from ..schema.scratch import scratch
+from ..schema.stand_ins import number_of_rows
 from ..schema.text import for_command_line, quoted, string, utf8
 from ..steps.execution import broken_rows, told_rows
 from ..storage.connection import connect, undisturbed, unsettled
@@ -233,14 +234,12 @@ def _plan(connection: sqlite3.Connection, database: Place, declared: Declared) -
     modes = unsettled(connection, declared.settings)
     if isinstance(database, Path) and not database.exists():
         modes = [(setting, "delete") for setting in declared.settings]  # the mode of a new file
-    pending = [
-        setting_statement(setting, value) for setting, value in modes if setting.name == IN_THE_FILE
-    ]
+    pending = [setting_statement(*one) for one in modes if one[0].name == IN_THE_FILE]
     steps = [StepPlan(PRAGMA, pending), *plan_all(declared, live)]
     if isinstance(database, Address):
         steps = [*_in_cluster(steps)]
     rows = {
-        one.table: connection.execute(f"SELECT count(*) FROM {quoted(one.table)}").fetchone()[0]
+        one.table: number_of_rows(connection, one.table)
         for step in steps
         for one in step.statements
         if one.rewrites and one.table

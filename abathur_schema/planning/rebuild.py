@@ -23,8 +23,9 @@ from ..schema.text import (
     without_attached_name,
     without_comments,
 )
-from .broken_rows import conversions, guards_of, loss_guards, rowid_of, values_of
+from .broken_rows import guards_of, rowid_of, values_of
 from .by_text import by_text, free
+from .lost_values import conversions, loss_guards
 from .made_again import again, in_one, triggers_again
 from .statement import Statement
 

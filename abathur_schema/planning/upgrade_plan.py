@@ -2,13 +2,14 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from ..declared.declaration import Declared
 from ..declared.upgrades import Upgrade
 from ..errors import UpgradeError
 from ..schema.difference import kind_of
-from ..schema.model import Schema, Trigger, View
+from ..schema.model import Index, Schema, Trigger, View
 from ..schema.text import quoted, tokens, without_attached_name
 from .made_again import again
 from .outcome import after
@@ -39,17 +40,23 @@ def _applied(
     live: Schema, upgrade: Upgrade, statements: Sequence[Statement]
 ) -> tuple[list[Statement], Schema]:
     """The statements of an upgrade, and the schema after them. SQLite renames something only if it
-    can parse every view and trigger: one that it cannot parse, and that does not mention what is
-    renamed, is dropped and recreated around it. One that does, and cannot be parsed only because it
-    names an attached database, loses that name.
+    can parse every view, trigger and index. A view or trigger that it cannot parse, and that does
+    not mention what is renamed, is dropped and recreated around it; over such an index, which may
+    need a collation of the application, it passes. A trigger that does mention it, and cannot be
+    parsed only because it names an attached database, loses that name.
     """
     names = {part for name in (*upgrade.has, *upgrade.lacks) for part in name.split(".")[1:]}
-    tried: list[View | Trigger] = []
+    tried: list[View | Trigger | Index] = []
     apart: list[View | Trigger] = []
+    indexes: list[Index] = []
     renamed: list[Statement] = []
     while True:
-        every = [*renamed, *_dropped(apart), *statements, *_recreated(live, apart)]
+        before = [*renamed, *_dropped(apart)]
+        again_ = [*_recreated(live, apart)]
+        every = [*before, *_passing_over(indexes, statements), *again_]
         try:
+            # Without these indexes: what SQLite passes over, it does not rename anything in either.
+            after(live, [*before, *_dropped(indexes), *statements, *again_])
             return every, after(live, every)
         except sqlite3.Error as error:
             found = _in_the_way(live, str(error))
@@ -59,10 +66,25 @@ def _applied(
                 raise UpgradeError(f"{upgrade.path} cannot be applied: {error}") from error
             tried.append(found)
             renamed += without_name
-            apart += [] if without_name else [found]
+            if isinstance(found, Index):
+                indexes.append(found)
+            elif not without_name:
+                apart.append(found)
 
 
-def _without_attached_name(live: Schema, found: View | Trigger | None) -> list[Statement]:
+def _passing_over(indexes: Sequence[Index], statements: Sequence[Statement]) -> list[Statement]:
+    if not indexes:
+        return [*statements]
+    names = ", ".join(f"index {one.name}" for one in indexes)
+    reason = f"renaming passes over {names}, which only the application can use"
+    return [
+        Statement("PRAGMA writable_schema = ON;", reason),
+        *statements,
+        Statement("PRAGMA writable_schema = OFF;", "for these statements alone"),
+    ]
+
+
+def _without_attached_name(live: Schema, found: object) -> list[Statement]:
     if not isinstance(found, Trigger):
         return []
     text = without_attached_name(found.sql)
@@ -74,7 +96,7 @@ def _without_attached_name(live: Schema, found: View | Trigger | None) -> list[S
     return [*by_text(live, "trigger", found.name, text, Statement("", reason))]
 
 
-def _dropped(apart: Sequence[View | Trigger]) -> Iterator[Statement]:
+def _dropped(apart: Sequence[View | Trigger | Index]) -> Iterator[Statement]:
     for one in apart:
         reason = f"{one.name} cannot be parsed, and blocks the renaming"
         yield Statement(f"DROP {kind_of(one).upper()} {quoted(one.name)};", reason)
@@ -87,11 +109,12 @@ def _recreated(live: Schema, apart: Sequence[View | Trigger]) -> Iterator[Statem
         yield from again(live, one)
 
 
-def _in_the_way(live: Schema, error: str) -> View | Trigger | None:
-    """The view or trigger that SQLite cannot parse."""
-    things: list[View | Trigger] = [*live.views.values(), *live.triggers.values()]
-    for one in sorted(things, key=lambda thing: -len(thing.name)):
-        kind = "view" if isinstance(one, View) else "trigger"
-        if error.startswith(f"error in {kind} {one.name}"):
+def _in_the_way(live: Schema, error: str) -> View | Trigger | Index | None:
+    """The view, trigger or index that SQLite cannot parse."""
+    kinds: tuple[Iterable[View | Trigger | Index], ...] = (
+        *(live.views.values(), live.triggers.values(), live.indexes.values()),
+    )
+    for one in sorted(chain.from_iterable(kinds), key=lambda thing: -len(thing.name)):
+        if error.startswith(f"error in {kind_of(one)} {one.name}"):
             return one
     return None

@@ -23,7 +23,7 @@ from ..progress import Progress
 from ..schema.difference import differences
 from ..schema.model import Schema
 from ..schema.reading import read_schema
-from ..schema.stand_ins import is_lacking, with_stand_ins
+from ..schema.stand_ins import is_lacking, number_of_rows, with_stand_ins
 from ..schema.text import fold, quoted
 from ..schema.undeclared import redundant, undeclared, undeclared_indexes, without_index
 from ..schema.usability import may_be_unusable, unusable
@@ -79,8 +79,7 @@ def _rows(connection: sqlite3.Connection, live: Schema) -> Iterator[tuple[str, i
     for table in live.tables.values():
         if table.kind == "table" and len(table.name) < LONGEST_FINDING:
             with suppress(sqlite3.DatabaseError):  # damaged, as the checks report
-                counted = connection.execute(f"SELECT count(*) FROM {quoted(table.name)}")
-                yield table.name, counted.fetchone()[0]
+                yield table.name, number_of_rows(connection, table.name)
 
 
 def _all(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
-from .text import fold, tokens, unquoted
+from .text import fold, quoted, tokens, unquoted
 
 T = TypeVar("T")
 
@@ -93,3 +93,12 @@ def with_stand_ins(connection: sqlite3.Connection, ask: Callable[[], T]) -> T:
         return asking(connection, made, ask)
     finally:
         take_away(connection, made)
+
+
+def number_of_rows(connection: sqlite3.Connection, table: str) -> int:
+    """The rows of a table, also where SQLite counts them in an index with a collation that only the
+    application has.
+    """
+    sql = f"SELECT count(*) FROM {quoted(table)}"
+    (count,) = with_stand_ins(connection, lambda: connection.execute(sql).fetchone())
+    return int(count)

@@ -13,7 +13,7 @@ from ..interruption import stop_asked
 from ..planning.statement import Statement
 from ..progress import Progress
 from ..schema.scratch import STEPS_BETWEEN_LOOKS, bound
-from ..schema.text import quoted
+from ..schema.stand_ins import number_of_rows
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def counting(
     if not statement.table or not progress.is_shown:
         yield
         return
-    (rows,) = connection.execute(f"SELECT count(*) FROM {quoted(statement.table)}").fetchone()
+    rows = number_of_rows(connection, statement.table)
     total = rows * _operations_of_a_row(connection, statement.sql)
     looks = 0
 
