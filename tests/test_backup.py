@@ -211,7 +211,7 @@ def test_interrupted_backup_leaves_nothing(bundle: Bundle, tmp_path: Path) -> No
         text=True,
     )
     deadline = time.monotonic() + 30
-    while not [*bundle.reports.glob("*-backup/.database.db.tmp")] and time.monotonic() < deadline:
+    while not [*bundle.reports.glob("*-backup/.database.db.*.tmp")] and time.monotonic() < deadline:
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)

@@ -80,9 +80,10 @@ def connect(
 
 
 class Unwritten(sqlite3.Connection):
-    """A connection to a WAL database that nobody has open, for a user without write permission.
+    """A connection to a WAL database that nobody has open, for a user who does not own it, or may
+    not write it.
 
-    Opened normally, SQLite would create a `-wal` and a `-shm` owned by this user, and could not
+    Opened normally, SQLite would create a `-wal` and a `-shm` owned by this user, and would not
     remove them; the owner could no longer write. So the file is opened as immutable, and long reads
     go through `undisturbed`.
     """
@@ -94,7 +95,10 @@ def unwritten(database: Path) -> tuple[int, ...] | None:
 
     Raises sqlite3.OperationalError where this user can read it neither way.
     """
-    if os.access(database, os.W_OK) or not os.access(database, os.R_OK):
+    found = database.stat()
+    writes = os.access(database, os.W_OK)
+    owns = os.geteuid() in (0, found.st_uid)  # SQLite gives what root creates to the owner
+    if (writes and owns) or not os.access(database, os.R_OK):
         return None
     wal, shm = (database.with_name(f"{database.name}{suffix}") for suffix in COMPANIONS[:2])
     if wal.exists() and shm.exists():
@@ -103,8 +107,9 @@ def unwritten(database: Path) -> tuple[int, ...] | None:
         if file.read(20)[18:20] != b"\2\2":  # not in WAL mode
             return None
     if wal.exists() and wal.stat().st_size:
+        if writes:
+            return None
         raise sqlite3.OperationalError("attempt to write a readonly database")
-    found = database.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
@@ -114,7 +119,12 @@ def undisturbed(database: Place, ask: Callable[[], T]) -> T:
         return ask()
     while True:
         before = unwritten(database)
-        found = ask()
+        try:
+            found = ask()
+        except NOT_READABLE:
+            if before is None or unwritten(database) == before:
+                raise
+            continue
         if before is None or unwritten(database) == before:
             return found
 

@@ -1,6 +1,7 @@
 """Write files that must survive: completely or not at all, and readable only by their owner."""
 
 import errno
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -39,6 +40,28 @@ def make_folders(folder: Path, mode: int = FOLDER_MODE) -> list[Path]:
 def create(path: Path, mode: int = FILE_MODE) -> int:
     """Create a file, open for writing. Raises FileExistsError when the name is in use."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+
+
+def temporary_beside(path: Path) -> Path:
+    """The name under which this process writes `path`. What killed processes left under such names
+    is removed: it may be as large as a database.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):
+        number = left.name.removeprefix(f".{path.name}.").partition(".tmp")[0]
+        if number.isdecimal() and not _is_running(int(number)):
+            left.unlink(missing_ok=True)
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _is_running(process: int) -> bool:
+    """Whether another process has this number; in a container, the next run may have it again."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return process != os.getpid()
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from ..declared.declaration import Settings
 from ..errors import Lost
 from ..place import Address, Place
-from .connection import COMPANIONS, NOT_READABLE, connect
-from .durable_files import create, make_folders, new_file, sync_folder
+from .connection import COMPANIONS, NOT_READABLE, connect, undisturbed
+from .durable_files import create, make_folders, new_file, sync_folder, temporary_beside
 
 
 @dataclass
@@ -106,7 +106,7 @@ def back_up(
     status, the number of pages left and of all; what it raises ends the copy. Of a cluster it is
     the leader who makes the copy.
     """
-    temporary = copy.with_name(f".{copy.name}.tmp")
+    temporary = temporary_beside(copy)
     os.close(create(temporary))
     try:
         if isinstance(database, Address):
@@ -114,24 +114,33 @@ def back_up(
 
             with closing(Nodes(database)) as nodes:
                 nodes.save(temporary)
-            temporary.rename(copy)
-            return
-        with (
-            closing(connect(database, "ro", settings)) as source,
-            closing(sqlite3.connect(temporary, isolation_level=None)) as target,
-        ):
-            # Hold the state: otherwise the backup would wait for a lock forever.
-            source.execute("BEGIN")
-            source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            if progress:
-                source.backup(target, pages=PAGES, progress=progress)
-            else:
-                source.backup(target)
+        else:
+            # Whoever may not lock the file has to look whether somebody wrote it meanwhile.
+            undisturbed(database, lambda: _copy_pages(database, temporary, settings, progress))
         temporary.rename(copy)
     except BaseException:
         for suffix in ("", *COMPANIONS):
             temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
         raise
+
+
+def _copy_pages(
+    database: Path,
+    copy: Path,
+    settings: Settings,
+    progress: Callable[[int, int, int], None] | None,
+) -> None:
+    with (
+        closing(connect(database, "ro", settings)) as source,
+        closing(sqlite3.connect(copy, isolation_level=None)) as target,
+    ):
+        # Hold the state: otherwise the backup would wait for a lock forever.
+        source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if progress:
+            source.backup(target, pages=PAGES, progress=progress)
+        else:
+            source.backup(target)
 
 
 def _copy(source: Path, copy: Path) -> None:

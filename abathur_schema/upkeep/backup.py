@@ -49,7 +49,7 @@ def make_backup(run: Run, place: Path, progress: Progress, *, as_file: bool) -> 
             stop_if_asked()
             raise NoBackupError(place, state.lost)
         if as_file:
-            run.made.append(place)
+            run.made += [*state.made, place]
         else:
             run.copy = state
         attempt.running = None
@@ -75,8 +75,9 @@ def check_backup(run: Run, progress: Progress) -> None:
         run.steps[-1].attempts[-1].error = error
         for suffix in ("", *COMPANIONS):
             copy.with_name(copy.name + suffix).unlink(missing_ok=True)
-        for folder in reversed(run.copy.made if run.copy else []):
-            folder.rmdir()
+        with suppress(OSError):  # somebody else's file is in it
+            for folder in reversed(run.copy.made if run.copy else run.made[:-1]):
+                folder.rmdir()
         run.copy, run.made = None, []
     finally:
         progress.done()
