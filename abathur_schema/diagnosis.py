@@ -10,11 +10,11 @@ import shutil
 import sqlite3
 import traceback
 from pathlib import Path
-from shlex import quote
 from string import Template
 
-from . import causes, errors
+from . import causes, errors, place
 from .place import Address, Place
+from .wording import quote
 
 
 def trace(error: BaseException) -> str:
@@ -102,13 +102,26 @@ def filled(remedy: str, database: Place, task: str = "") -> str:
 
 def with_options(text: str, options: str, task: str = "") -> str:
     """A text in which `options` follow each `invoke TASK` between backticks that has no path of its
-    own, and the `task`, whatever its arguments are.
+    own (but a word such as FOLDER, for what is to be named), and the `task`, whatever its arguments
+    are.
     """
     return re.sub(
-        rf"`invoke ({re.escape(task)}|[a-z-]+(?: --[a-z-]+)*)`",
+        rf"`invoke ({re.escape(task)}|[a-z-]+(?: (?:--[a-z-]+|[A-Z,]+))*)`",
         lambda match: f"`invoke {match[1]} {options}`",
         text,
     )
+
+
+def options_for(database: Place, reports: Path | None, own: Path | None) -> str:
+    """The options by which another command works on the same, in the same way."""
+    given = {"--database": database, "--reports": reports, "--schema": own}
+    return " ".join(f"{name} {quote(str(path))}" for name, path in given.items() if path)
+
+
+def here(text: str, database: Place, reports: Path | None, own: Path | None, task: str = "") -> str:
+    """The text for who is in this folder, where a command may take the paths by itself."""
+    others = place.configured, database != Path(place.DATABASE).absolute(), reports, own
+    return with_options(text, options_for(database, reports, own), task) if any(others) else text
 
 
 def recognize(error: BaseException, database: Place) -> causes.Cause:

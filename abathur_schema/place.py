@@ -11,6 +11,14 @@ SCHEME = "rqlite://"
 DATABASE, REPORTS = "abathur.db", "reports"
 """The paths that a command takes by itself."""
 
+configured = False
+"""Whether Invoke's configuration has others: another command may then take those, or not."""
+
+
+def unless_default(reports: Path) -> Path | None:
+    """The folder for reports, unless a command in this folder takes it by itself."""
+    return None if not configured and reports == Path(REPORTS).absolute() else reports
+
 
 class Address(NamedTuple):
     """The nodes of a cluster, `host:port` each; any of them can be asked."""

@@ -5,6 +5,9 @@ Messages are written for `invoke`, which runs the tasks in a checkout; when the 
 them, they name that instead.
 """
 
+import os
+import shlex
+
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(10), *range(11, 32), *range(127, 160))}
 
 
@@ -16,6 +19,22 @@ def shown(text: str) -> str:
 def on_one_line(text: str) -> str:
     """The text with its control characters, including the new line, as numbers."""
     return shown(text).replace("\n", "\\x0a")
+
+
+def quote(text: str) -> str:
+    """The text as one word of a command line that can be copied: what a terminal does not show, and
+    what would end the command in our messages, as numbers (of bash, zsh and ksh).
+    """
+    if text.isprintable() and "`" not in text:
+        return shlex.quote(text)
+    numbers = {ord(one): f"\\x{ord(one):02x}" for one in "\\'`"}
+    return "$'" + "".join(map(_in_numbers, text.translate(numbers))) + "'"
+
+
+def _in_numbers(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(letter))
 
 
 INVOKE = "invoke"

@@ -224,7 +224,7 @@ def test_user_who_may_only_read(shared: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--database", "gone.db"), "Run `invoke init` first"),
+        (("--database", "gone.db"), "Run `invoke init --database "),
         (("--watch", "soon"), "is not a number of seconds"),
         (("--watch", "nan"), "is not a number of seconds"),
         (("--json", "--prometheus"), "contradict each other"),

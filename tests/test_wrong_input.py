@@ -25,7 +25,7 @@ WRONG_INPUT = {
     "a folder": ("init", ["-d", "folder"], "is a folder. Name a file"),
     "a folder, to verify": ("verify", ["-d", "folder"], "is a folder. Name a file"),
     "no file": ("verify", [], "there is no database at"),
-    "no folder": ("verify", ["-d", "nowhere/a.db"], "Run `invoke init` first"),
+    "no folder": ("verify", ["-d", "nowhere/a.db"], "Run `invoke init --database "),
     "no file for a step": ("core", [], "Run `invoke pragma` first"),
     "below a file": ("init", ["-d", "text.txt/a.db"], "Not a directory"),
     "in memory": ("init", ["-d", ":memory:"], "would be gone when this command ends"),
@@ -155,7 +155,7 @@ def test_step_says_which_step_comes_first(step: str, empty: Bundle, capsys: Any)
     for needed in ORDER[step]:
         before = empty.path.read_bytes()
         assert empty.run(step) == 2
-        assert f"Run `invoke {needed}` first" in capsys.readouterr().err
+        assert f"Run `invoke {needed} --database " in capsys.readouterr().err
         assert empty.path.read_bytes() == before
         assert empty.run(needed) == 0
 
@@ -174,7 +174,7 @@ def test_step_on_an_older_database_says_which_step_comes_first(
     for needed in OLDER_ORDER[step]:
         before = empty.path.read_bytes()
         assert empty.run(step) == 2
-        assert f"Run `invoke {needed}` first" in capsys.readouterr().err
+        assert f"Run `invoke {needed} --database " in capsys.readouterr().err
         assert empty.path.read_bytes() == before
         assert empty.run(needed) == 0
     assert empty.run(step) == 0

@@ -108,7 +108,7 @@ class Database(Remembering, Searching):
                 async with self._get_connection() as conn:
                     await self._make(Initialization(self.place, self._reports, declared), conn)
                 return
-            paths = str(self.place), str(self._reports)
+            paths = str(self.place), str(self._reports), self._declared
             database, reports = await asyncio.to_thread(preflight.check_paths, "init", *paths)
             look = preflight.check_database
             seen = await asyncio.to_thread(look, "init", database, self._declared)

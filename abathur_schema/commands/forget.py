@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from ..declared.retention import Rule, age, read_rules
 from ..errors import UsageError
 from ..interruption import interrupted, stop_asked
+from ..place import unless_default
 from ..planning.statement import Attempt, Step
 from ..progress import Progress
 from ..record.conclusion import exit_code, record
@@ -24,7 +25,7 @@ from ..upkeep.old_rows import Old, before, old
 from .forms import JSON, TEXT
 from .output import Manner, say, say_end, say_step
 from .reading import readable
-from .tasks import told, unless_default
+from .tasks import told
 from .usage import LEFT_OUT
 
 FORGET = "forget"
@@ -64,7 +65,8 @@ def run_forget(
             say(_line(one))
     if only_looks:
         if not as_json:
-            say("nothing was forgotten. To forget it, name the rules: `invoke forget RULE,RULE`")
+            how = run.here("To forget it, name the rules: `invoke forget RULE,RULE`")
+            say(f"nothing was forgotten. {how}")
         return 0
     manner = Manner(JSON if as_json else TEXT)
     with Draft(place, FORGET, datetime.now(timezone.utc)) as draft:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..declared.declaration import BACKUP
 from ..errors import UsageError
 from ..interruption import interrupted, stop_asked
+from ..place import unless_default
 from ..planning.statement import Attempt, Step
 from ..progress import Progress
 from ..record.draft import BEFORE, Draft
@@ -24,7 +25,7 @@ from ..upkeep.status import status
 from .output import say, say_wrong, write_sql
 from .reading import readable
 from .status import prometheus, say_status, watch
-from .tasks import end, told, unless_default
+from .tasks import end, told
 from .usage import LEFT_OUT
 
 STATUS = "status"
@@ -49,8 +50,10 @@ def run_status(
     pause = _pause(seconds)
     path, folder, declared = preflight.check_file(STATUS, database, reports, schema)
 
+    options = Run(STATUS, path, declared, reports=unless_default(folder)).options
+
     def show() -> None:
-        found = readable(path, lambda: status(path, folder, declared))
+        found = readable(path, lambda: status(path, folder, declared, options))
         if as_json:
             say(json.dumps(found, indent=None if pause else 2))
         elif as_prometheus:

@@ -8,6 +8,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
+from .. import place
 from ..place import DATABASE, REPORTS
 
 DEFAULTS = {"database": DATABASE, "reports": REPORTS, "schema": None}
@@ -70,6 +71,7 @@ def task(
 
     def make(function: Callable[..., int]) -> "Task[Any]":
         def body(c: Context, **given: Any) -> None:
+            place.configured = any(c.config[name] != value for name, value in DEFAULTS.items())
             asked = {
                 AS_PARAMETER.get(name, name): c.config[name]
                 if value is None and name in configured

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from ..declared.declaration import BACKUP, VERIFY
@@ -16,7 +15,7 @@ from ..record.conclusion import Record, exit_code
 from ..record.report import without_trace
 from ..record.run import Run, failure_lines, what_changed
 from ..storage.foreign_keys import Violations
-from ..wording import as_called, on_one_line, shown
+from ..wording import as_called, on_one_line, quote, shown
 from .forms import GITHUB, JSON, JUNIT, SARIF, TEXT
 from .terminal import (
     BAD,
@@ -112,7 +111,7 @@ def say_step(step: Step, run: Run, manner: Manner) -> None:
     if not manner.quiet or step.error or (step.name == VERIFY and run.faults):
         say(*_line(step, run))
     for note in step.notes:
-        for line in wrapped(f"note: {on_one_line(note)}", 2, sys.stderr):
+        for line in wrapped(f"note: {on_one_line(run.here(note))}", 2, sys.stderr):
             say_wrong(line)
 
 

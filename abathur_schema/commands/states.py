@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from shlex import quote
 from typing import NamedTuple
 
 from ..record.draft import BEFORE, REPLACED
 from ..record.past import database_of, past_report
 from ..record.run import Run
-from ..wording import on_one_line, size
+from ..wording import on_one_line, quote, size
 
 
 class State(NamedTuple):

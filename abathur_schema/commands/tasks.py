@@ -6,13 +6,12 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timezone
 from functools import wraps
-from pathlib import Path
 from typing import ParamSpec
 
 from ..declared.declaration import DOCS, PLAN, RESTORE, VERIFY
 from ..errors import AbathurError, UsageError
 from ..interruption import interrupted, listening
-from ..place import REPORTS, Address
+from ..place import Address, unless_default
 from ..planning.statement import Step
 from ..progress import Progress
 from ..record.chain import run_chain
@@ -54,11 +53,6 @@ def told(task: Callable[P, int]) -> Callable[P, int]:
             return interrupted().exit_code
 
     return run
-
-
-def unless_default(reports: Path) -> Path | None:
-    """The folder for reports, unless a command in this folder takes it by itself."""
-    return None if reports == Path(REPORTS).absolute() else reports
 
 
 def end(run: Run, draft: Draft, *, as_json: bool) -> int:
@@ -134,7 +128,7 @@ def run_plan(
     from .show_plan import look  # only this task pays for the import
 
     form = form_of(form, as_json)
-    path, _, declared = preflight.check(PLAN, database, reports, schema)
+    path, folder, declared = preflight.check(PLAN, database, reports, schema)
     preflight.check_format(PLAN, path)
     preflight.check_database(PLAN, path, declared)
     found = look(path, declared)
@@ -146,7 +140,7 @@ def run_plan(
         from ..presentation.github import summary
         from ..presentation.results import of_plan
 
-        results = of_plan(found.steps, declared)
+        results = of_plan(found.steps, Run(PLAN, path, declared, reports=unless_default(folder)))
         line, sql = found.summary(), found.to_sql() if found.has_work else ""
         if check and form in (TEXT, GITHUB):
             say(summary(f"invoke {PLAN}", line, results, sql).rstrip())

@@ -5,7 +5,7 @@ lines of `sql/` and `checks/`.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..declared.declaration import VERIFY, Declared
+from ..declared.declaration import VERIFY
 from ..planning.plan import StepPlan
 from ..planning.statement import Step
 from ..proof.findings import Check
@@ -71,17 +71,16 @@ def _of_check(check: Check, run: Run, places: Places, by_text: "Mapping[str, Pla
     return Result(check.name, check.kind, check.status, findings, seconds, remedy)
 
 
-def of_plan(steps: "Sequence[StepPlan]", declared: Declared) -> list[Result]:
+def of_plan(steps: "Sequence[StepPlan]", run: Run) -> list[Result]:
     """The steps of a plan: one that has something to do has failed, as `plan` exits with 1."""
-    places = Places(declared)
-    return [_of_planned(step, places) for step in steps]
+    places = Places(run.declared)
+    return [_of_planned(step, places, run.here("run `invoke init`")) for step in steps]
 
 
-def _of_planned(step: StepPlan, places: Places) -> Result:
+def _of_planned(step: StepPlan, places: Places, remedy: str) -> Result:
     findings = tuple(Finding(text, places.of_words(text)) for text in _reasons(step))
     status = "error" if step.blocked else "fail" if findings else "pass"
-    remedy = "run `invoke init`" if status == "fail" else ""
-    return Result(step.step, "plan", status, findings, 0, remedy)
+    return Result(step.step, "plan", status, findings, 0, remedy if status == "fail" else "")
 
 
 def _reasons(step: StepPlan) -> Iterator[str]:

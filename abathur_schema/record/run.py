@@ -2,19 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..causes import Cause
 from ..declared.declaration import BACKUP, MILESTONES, Declared
-from ..diagnosis import explain, filled, with_options
+from ..diagnosis import explain, filled, here, options_for, with_options
 from ..errors import Interrupted
-from ..place import DATABASE, Place
+from ..place import Place
 from ..planning.statement import Statement, Step
 from ..proof.findings import Check
 from ..schema.difference import differences
 from ..schema.model import Schema
 from ..storage.foreign_keys import Violations
+from ..wording import quote
 
 if TYPE_CHECKING:  # only a failure imports it
     from ..storage.kept import PreservedState
@@ -141,12 +141,7 @@ class Run:
     @property
     def options(self) -> str:
         """The options by which another task works on the same, in the same way."""
-        options = ["--database", quote(str(self.database))]
-        if self.reports:
-            options += ["--reports", quote(str(self.reports))]
-        if self.declared.own:
-            options += ["--schema", quote(str(self.declared.own))]
-        return " ".join(options)
+        return options_for(self.database, self.reports, self.declared.own)
 
     def concrete(self, text: str) -> str:
         """A text in which each `invoke TASK` has the options that this run had."""
@@ -154,8 +149,7 @@ class Run:
 
     def here(self, text: str) -> str:
         """The same for who is in this folder, where a command may take the paths by itself."""
-        others = self.database != Path(DATABASE).absolute(), self.reports, self.declared.own
-        return self.concrete(text) if any(others) else text
+        return here(text, self.database, self.reports, self.declared.own, self.again)
 
     def blockers(self) -> Iterator[str]:
         """What prevented success, one line each."""

@@ -6,7 +6,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from shlex import quote
 from typing import NamedTuple
 
 from ..declared.declaration import (
@@ -19,13 +18,13 @@ from ..declared.declaration import (
     Declared,
     declared,
 )
-from ..diagnosis import explain
+from ..diagnosis import explain, here
 from ..errors import NOT_ENFORCED, NoLeaderError, UsageError, out_of_order
-from ..place import Address, Place, address
+from ..place import Address, Place, address, unless_default
 from ..schema.model import Schema
 from ..storage import litestream
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect, unsettled
-from ..wording import on_one_line
+from ..wording import on_one_line, quote
 from .execution import step_needed
 from .target import Seen, see
 
@@ -91,7 +90,7 @@ def check(task: str, database: object, reports: object, schema: object = None) -
         if task == PRAGMA:
             raise UsageError(f"the settings of {place} are those of its nodes. Run `invoke core`.")
         return Request(place, folder, wanted)
-    path, folder = check_paths(task, database, reports)
+    path, folder = check_paths(task, database, reports, wanted)
     return Request(path, folder, litestream.beside(path, wanted))
 
 
@@ -108,7 +107,9 @@ def check_file(
     return place, folder, wanted
 
 
-def check_paths(task: str, database: object, reports: object) -> tuple[Path, Path]:
+def check_paths(
+    task: str, database: object, reports: object, wanted: Declared
+) -> tuple[Path, Path]:
     """The database, symbolic links resolved, and the folder for reports. Raises UsageError."""
     if database == ":memory:":
         raise UsageError(
@@ -119,6 +120,10 @@ def check_paths(task: str, database: object, reports: object) -> tuple[Path, Pat
     folder = path_of("reports", reports, "a folder, with --reports DIR")
     try:
         found = _database(task, path)
+        if found is None:
+            first = PRAGMA if task in (*SCHEMA_STEPS, SEARCH) else "init"
+            run = here(f"Run `invoke {first}` first.", path, unless_default(folder), wanted.own)
+            raise UsageError(f"there is no database at {path}. {run}")
         _check_name(found)
     except OSError as error:
         raise UsageError(f"{path} cannot be a database: {error.strerror}. Name another.") from error
@@ -153,7 +158,7 @@ def path_of(setting: str, value: object, remedy: str) -> Path:
         raise UsageError(f"the working directory is gone ({error}). Go to another.") from error
 
 
-def _database(task: str, path: Path) -> Path:
+def _database(task: str, path: Path) -> Path | None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -161,8 +166,7 @@ def _database(task: str, path: Path) -> Path:
             raise UsageError(f"{path} is a link to a file that does not exist. Fix it.") from None
         if task in ("init", PRAGMA, PLAN, RESTORE):
             return _followed(path)
-        first = PRAGMA if task in (*SCHEMA_STEPS, SEARCH) else "init"
-        raise UsageError(f"there is no database at {path}. Run `invoke {first}` first.") from None
+        return None
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise UsageError(f"{path} is {kind}. Name a file, with --database PATH.")
@@ -236,5 +240,6 @@ def check_database(task: str, database: Place, declared: Declared) -> Seen | Non
             " with --database PATH; nothing was touched."
         )
     if needed:
-        raise UsageError(f"{out_of_order(task, needed)}; nothing was touched.")
+        first = here(out_of_order(task, needed), database, None, declared.own)
+        raise UsageError(f"{first}; nothing was touched.")
     return seen

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
+from .. import wording
 from ..declared.declaration import Declared
 from ..planning.broken_rows import rowid_of
 from ..record.past import database_of, past_report
@@ -37,10 +37,11 @@ MANY_ROWS = 100_000
 """From how many rows on statistics are worth having."""
 
 
-def status(database: Path, reports: Path, declared: Declared) -> Document:
+def status(database: Path, reports: Path, declared: Declared, options: str) -> Document:
     """All that `invoke status` shows, as JSON values: bytes, times in ISO 8601 (UTC). Rows are
     the span of the rowids of each table, which counting could only lower; None where it has none.
-    Raises sqlite3.Error when the database cannot be read.
+    The commands for what needs attention have `options`. Raises sqlite3.Error when the
+    database cannot be read.
     """
     # Before there is a connection of ours: see `write_ahead_log`.
     log = write_ahead_log(database)
@@ -63,7 +64,7 @@ def status(database: Path, reports: Path, declared: Declared) -> Document:
     }
     found |= undisturbed(database, lambda: _read(database, declared))
     found["last_verification"] = last_verification(database, reports)
-    found["attention"] = list(_attention(found))
+    found["attention"] = list(_attention(found, options))
     return found
 
 
@@ -152,12 +153,11 @@ def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
 
 
-def _attention(found: Document) -> Iterator[Document]:
+def _attention(found: Document, options: str) -> Iterator[Document]:
     """What needs attention, each with the command for it."""
-    database = quote(found["database"])
 
     def line(says: str, task: str) -> Document:
-        return {"says": says, "command": f"invoke {task} --database {database}"}
+        return {"says": says, "command": f"{wording.called} {task} {options}"}
 
     if not found["schema_complete"] or not found["settings_declared"]:
         yield line("the schema is not as declared", "plan")
