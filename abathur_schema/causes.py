@@ -59,6 +59,11 @@ HIDING_NAME = Cause(
     " ...), or drop the view and recreate it under another name; if nobody knows it, trust nothing"
     " else in the file",
 )
+NO_UTF8 = Cause(
+    "an application with another encoding gave a table a name that Python cannot pass to SQLite",
+    "have that application rename it (ALTER TABLE ... RENAME TO ...; `sqlite3 $database .tables`"
+    " shows it), then run $again again; nothing is lost or damaged",
+)
 TOO_NEW = Cause(
     "the file was written by an SQLite much newer than this one, or its header is damaged",
     "use a Python with a newer SQLite (`python3 -c 'import sqlite3; print(sqlite3.sqlite_version)'`"

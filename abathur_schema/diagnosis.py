@@ -75,6 +75,7 @@ BY_CLASS = {
     errors.ForeignJournalError: causes.PLANTED,
     errors.HeldError: causes.HELD,
     errors.HidingNameError: causes.HIDING_NAME,
+    errors.NoUtf8Error: causes.NO_UTF8,
     errors.WalRefusedError: causes.NO_WAL,
     errors.Interrupted: causes.STOPPED,
 }

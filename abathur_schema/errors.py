@@ -145,6 +145,14 @@ class HidingNameError(sqlite3.DatabaseError):
         super().__init__(f"the name {name} hides a function of SQLite")
 
 
+class NoUtf8Error(sqlite3.DatabaseError):
+    """A table has a name that Python cannot pass to SQLite. Such a database cannot be read."""
+
+    def __init__(self, name: str) -> None:
+        said = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        super().__init__(f"the name of the table {said} is not UTF-8")
+
+
 class Interrupted(AbathurError):  # noqa: N818 - not an error
     """Ctrl-C or SIGTERM: the running step was rolled back; exit code 128 + signal."""
 

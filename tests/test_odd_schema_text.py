@@ -2,6 +2,7 @@
 
 import shlex
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from tests.support.another_form import sql_of
 from tests.support.bundle import Bundle
-from tests.support.commands import Invoke, in_shell, invoke_command
+from tests.support.commands import Invoke, in_shell, invoke_command, no_trace
 from tests.support.everything import everything
 from tests.support.kept import differences
 from tests.support.machine import need
@@ -151,3 +152,33 @@ def test_names_of_letters_beyond_those_of_python(empty: Bundle, invoke: Invoke) 
     empty.sql("ALTER TABLE tasks ADD COLUMN “x”\u00a0€ TEXT CHECK (“x”\u00a0€ <> 'no')")
     planned_as_run(empty, invoke)
     assert "CHECK (“x”\u00a0€ <> 'no')" in sql_of(empty, "tasks")
+
+
+def latin_names(path: Path, *statements: str) -> None:
+    """Run statements with each é as a single byte, names included, as an application in Latin-1."""
+    script = ";\n".join(statements).encode("latin-1")
+    need("sqlite3")
+    subprocess.run(["sqlite3", str(path)], input=script, check=True)
+
+
+def test_table_with_a_name_that_is_no_utf8_is_told(
+    bundle: Bundle, invoke: Invoke, tmp_path: Path
+) -> None:
+    latin_names(bundle.path, "CREATE TABLE café (a)", "INSERT INTO café VALUES (1)")
+    for task, code in {"init": 3, "core": 3, "verify": 1, "plan": 2, "status": 2}.items():
+        result = invoke(task)
+        no_trace(result)
+        said = result.stdout + result.stderr
+        assert (result.returncode, "table caf\\xe9 is not UTF-8" in said) == (code, True), said
+        assert "nothing is lost or damaged" in said
+    result = invoke("backup", "kept")
+    assert result.returncode == 1
+    (state,) = (tmp_path / "kept").iterdir()
+    result = invoke("restore", str(state))
+    assert (result.returncode, "damaged (" in result.stderr) == (3, False)
+
+
+def test_column_with_a_name_that_is_no_utf8_is_forgotten(bundle: Bundle, invoke: Invoke) -> None:
+    latin_names(bundle.path, "ALTER TABLE tasks ADD COLUMN café TEXT")
+    result = invoke("forget", "all")
+    assert result.returncode == 0, result.stderr

@@ -13,7 +13,7 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from ..causes import DISK_FAILED, FULL, NOT_OPENED
+from ..causes import DISK_FAILED, FULL, NO_UTF8, NOT_OPENED
 from ..declared.declaration import RESTORE, Declared
 from ..diagnosis import recognize
 from ..errors import StepError, UsageError
@@ -194,7 +194,7 @@ def prove(staged: Path, state: Path, declared: Declared, notes: list[str]) -> Sc
                 found = _damage(connection, notes)
     except NOT_READABLE as error:
         stop_if_asked()  # "interrupted" says nothing about the copy either
-        if recognize(error, staged) in (*NOT_OPENED, FULL, DISK_FAILED):
+        if recognize(error, staged) in (*NOT_OPENED, FULL, DISK_FAILED, NO_UTF8):
             raise  # an error that says nothing about the copy
         found, live = reason(error), None
     if found != "ok" or live is None:

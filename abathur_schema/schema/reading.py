@@ -13,9 +13,9 @@ from sqlite_utils import Database
 from sqlite_utils.db import ForeignKey
 from sqlite_utils.db import Table as Introspected
 
-from ..errors import HidingNameError
+from ..errors import HidingNameError, NoUtf8Error
 from .model import Column, Index, IndexColumn, Schema, Table, Trigger, View, generated_by
-from .text import fold, literal, normal, quoted, where_of_index
+from .text import fold, is_utf8, literal, normal, quoted, where_of_index
 
 _UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)
 """Upper-casing as SQLite does it: only ASCII letters."""
@@ -60,6 +60,8 @@ def _read(connection: sqlite3.Connection) -> Schema:
     ):
         if ("table", name) not in text:
             raise _malformed(name)
+        if not is_utf8(name):
+            raise NoUtf8Error(name)
         # A virtual table cannot be queried without its module.
         is_virtual = kind == "virtual"
         tables[fold(name)] = Table(

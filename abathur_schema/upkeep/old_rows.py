@@ -11,7 +11,7 @@ from ..declared.declaration import bundled
 from ..declared.retention import Rule, references
 from ..errors import UsageError
 from ..schema.model import Schema
-from ..schema.text import quoted
+from ..schema.text import is_utf8, quoted
 
 
 class Old(NamedTuple):
@@ -79,7 +79,11 @@ def _measured(
     connection: sqlite3.Connection, live: Schema, table: str, condition: str, before: str
 ) -> tuple[int, int]:
     """The number of rows, and the bytes of their values as text or BLOB."""
-    columns = [quoted(one.name) for one in live.tables[table].columns if not one.generated]
+    columns = [
+        quoted(one.name)
+        for one in live.tables[table].columns
+        if not one.generated and is_utf8(one.name)  # Python cannot pass others to SQLite
+    ]
     sizes = [f"ifnull(length(CAST({name} AS BLOB)), 0)" for name in columns]
     sums = ", ".join(f"sum({' + '.join(some)})" for some in _chunks(sizes))
     sql = f"SELECT count(*), {sums} FROM {quoted(table)} WHERE {condition}"
