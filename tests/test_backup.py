@@ -116,7 +116,7 @@ def test_plain_file_and_another_folder(bundle: Bundle, invoke: Invoke, tmp_path:
     assert differences(everything(bundle.path), everything(beside)) == []
     failed = invoke("backup", "abathur.db")
     assert failed.returncode == 3
-    assert "name another folder (`invoke backup FOLDER`)" in failed.stderr
+    assert "name another folder (`invoke backup FOLDER --database " in failed.stderr
 
 
 def test_keep_removes_only_older_backups_of_this_database(

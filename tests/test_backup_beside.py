@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from abathur_schema.commands import operation
 from abathur_schema.commands.operation import run_backup
+from abathur_schema.commands.tasks import end
 from abathur_schema.declared.declaration import declared
 from abathur_schema.errors import Interrupted
+from abathur_schema.record.draft import Draft
+from abathur_schema.record.run import Run
 from abathur_schema.storage import kept
 from abathur_schema.upkeep import backup
 from tests.support.bundle import Bundle
@@ -73,6 +77,26 @@ def test_what_a_killed_backup_left_is_not_in_the_way(
     assert result.returncode == 0, result.stderr
     assert [*tmp_path.glob(".copy.db*")] == [others]
     assert (tmp_path / "copy.db").exists()
+
+
+def test_of_two_at_once_neither_removes_that_of_the_other(
+    bundle: Bundle, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_backup(None, str(bundle.path), str(bundle.reports), as_json=False) == 0
+    paths = str(bundle.path), str(bundle.reports)
+    codes = []
+
+    def end_after_another(run: Run, draft: Draft, *, as_json: bool) -> int:
+        monkeypatch.setattr(operation, "end", end)
+        codes.append(invoke("backup", "--keep", "1").returncode)
+        return end(run, draft, as_json=as_json)
+
+    monkeypatch.setattr(operation, "end", end_after_another)
+    codes.append(run_backup(None, *paths, as_json=False, keep="1"))
+    assert codes == [0, 0]
+    assert len([*bundle.reports.glob("*-backup")]) == 2
+    assert run_backup(None, *paths, as_json=False, keep="1") == 0
+    assert len([*bundle.reports.glob("*-backup")]) == 1
 
 
 @pytest.mark.parametrize("as_file", [False, True], ids=["folder", "file"])

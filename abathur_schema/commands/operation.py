@@ -115,13 +115,15 @@ def run_backup(
         run = Run(BACKUP, path, declared, asked, reports=unless_default(place), preserves=False)
         progress = Progress(sys.stderr)
         goal = target or into / draft.stem
+        # Before there is a new one: of two runs at once, neither removes that of the other.
+        too_old = [*older_backups(goal, path, most)] if most else []
         run.steps.append(make_backup(run, goal, progress, as_file=bool(target)))
         if check and not run.failed:
             check_backup(run, progress)
         else:
             run.live = read_back(path, declared.settings)
         code = end(run, draft, as_json=as_json)
-        for old in older_backups(goal, path, most) if most and not code else ():
+        for old in too_old if not code else ():
             if why := remove_backup(old):
                 say_wrong(f"note: {why}")
         return code

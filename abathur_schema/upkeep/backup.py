@@ -93,9 +93,9 @@ def _tidy(copy: Path) -> None:
 
 
 def older_backups(made: Path, database: Place, keep: int) -> Iterator[Path]:
-    """The backups of `database` beside `made` that are too many where `keep` are kept, oldest last.
-    The one that was just made is kept, also if the clock says that others are newer. Only what this
-    command has made, of this database, and with nothing else in it.
+    """The backups of `database` beside the place of `made` that are too many when it is there and
+    `keep` are kept, oldest last. That one is kept, also if the clock says that others are newer.
+    Only what this command has made, of this database, and with nothing else in it.
     """
     found = made.parent.glob(f"[0-9]*Z-{BACKUP}")
     others = (one for one in found if one != made and not one.is_symlink())
@@ -120,6 +120,8 @@ def remove_backup(folder: Path) -> str | None:
         for name in FILES:
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
+    except FileNotFoundError:  # another run has removed it
+        return None
     except OSError as error:
         return f"{folder} stays: {error}"
     return None
