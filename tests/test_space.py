@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from abathur_schema.declared.declaration import declared
+from abathur_schema.planning.statement import Attempt
+from abathur_schema.schema.text import quoted
+from abathur_schema.upkeep import space
 from tests.support.bundle import Bundle
 from tests.support.commands import Invoke, invoke_command, run
 from tests.support.everything import everything
@@ -218,3 +222,23 @@ def test_failed_backup_leaves_no_folder(
     empty.path.write_bytes(b"no database")
     assert invoke("backup", *into).returncode == 3
     assert not empty.path.with_name("new").exists()
+
+
+def test_optimize_while_tables_come_and_go(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Table by table, yet in one transaction: none is dropped before its turn."""
+    bundle.sql("CREATE TABLE going (a)")
+    real = quoted
+
+    def dropped(name: str) -> str:
+        if name == "going":
+            with (
+                closing(sqlite3.connect(bundle.path, timeout=0)) as application,
+                pytest.raises(sqlite3.OperationalError, match="locked"),
+            ):
+                application.execute("DROP TABLE going")
+        return real(name)
+
+    monkeypatch.setattr(space, "quoted", dropped)
+    attempt = Attempt()
+    space.optimize(bundle.path, declared().settings, attempt)
+    assert not attempt.error

@@ -207,7 +207,9 @@ def optimize(database: Path, settings: Settings, attempt: Attempt) -> None:
         connection.execute(f"PRAGMA analysis_limit = {ANALYSIS_LIMIT}")
         before = _statistics(connection)
         attempt.running = Statement("ANALYZE", "statistics that are old, or missing")
+        connection.execute("BEGIN IMMEDIATE")  # the tables stay, as in one ANALYZE of them all
         attempt.notes += _analyze(connection)
+        connection.execute("COMMIT")
         after = _statistics(connection)
     _done(attempt, "statistics written" if before != after else "")
     attempt.running = None
