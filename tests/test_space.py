@@ -122,6 +122,18 @@ FREE_OF_ROWIDS = {
 }
 
 
+def test_vacuum_beside_a_reader_says_when_the_file_shrinks(bundle: Bundle, invoke: Invoke) -> None:
+    bundle.sql(FILL.format(2000))
+    with closing(sqlite3.connect(bundle.path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM metrics").fetchone()
+        result = invoke("vacuum")
+    assert result.returncode == 0, result.stderr
+    assert "0.0 MB freed" in result.stdout
+    assert "-0.0" not in result.stdout
+    assert "the file shrinks when readers of an older state end" in result.stderr
+
+
 @pytest.mark.parametrize("case", BOUND_TO_ROWIDS)
 def test_vacuum_that_would_break_a_search_is_refused(
     case: str, bundle: Bundle, invoke: Invoke

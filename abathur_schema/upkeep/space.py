@@ -196,7 +196,7 @@ def vacuum(
             attempt.notes.append(
                 "the file shrinks when readers of an older state end: `invoke checkpoint` then"
             )
-    freed = size - size_of(database)
+    freed = max(0, size - size_of(database))  # the new pages may have to wait in the log
     _done(attempt, f"{freed / 1e6:,.1f} MB freed")
     attempt.running = None
 
