@@ -81,3 +81,22 @@ def test_collation_of_the_application_on_a_column_goes_where_none_is_declared(
     assert invoke("verify").returncode == 0
     assert empty.rows("SELECT name FROM agents ORDER BY name") == [("Otto",)]
     assert empty.unchanged_by_init()
+
+
+def test_what_depends_on_a_collation_that_goes_is_told(empty: Bundle, invoke: Invoke) -> None:
+    name = f"metric_name {NOCASE} CHECK (metric_name <> 'no'), own AS (metric_name = 'CPU') STORED"
+    empty.sql(
+        f"{create('metrics', (NAME[1], name))};"
+        "CREATE INDEX cpus ON metrics (metric_value) WHERE metric_name = 'CPU';"
+        "CREATE INDEX low ON metrics (metric_value) WHERE metric_value < 1"
+    )
+    planned = invoke("plan")
+    told = [line for line in planned.stdout.splitlines() if "otherwise" in line]
+    assert told == [
+        f"-- compares otherwise: {what} of table metrics: metric_name by BINARY, not NOCASE"
+        for what in ("CHECK (metric_name <> 'no')", "column own", "index cpus")
+    ]
+    done = invoke("init")
+    assert done.returncode == 0
+    assert [line.strip().replace("note:", "--") for line in done.stderr.splitlines()] == told
+    assert "otherwise" not in invoke("verify").stderr
