@@ -39,6 +39,7 @@ BY_WORDS = {
     "unknown function": causes.OWN_FUNCTION,
     "no such collation sequence": causes.OWN_FUNCTION,
     "no such module": causes.OWN_FUNCTION,
+    "error in index": causes.OWN_FUNCTION,
     "foreign key mismatch": causes.NO_KEY,
     "'json_each' is not a function": causes.HIDING_NAME,
     "'json_tree' is not a function": causes.HIDING_NAME,

@@ -17,6 +17,9 @@ from tests.support.kept import differences
 from tests.support.machine import need
 from tests.support.upgrading import planned_as_run, start
 
+COMMAND_LINE = "env -u LD_LIBRARY_PATH sqlite3"
+"""With the library of the system, which it needs."""
+
 TASK = (
     "INSERT INTO tasks (id, prompt, status, input_data, submitted_at)"
     " VALUES ('t1', 'p', 'ready', '{}', '2024-03-01');"
@@ -64,7 +67,7 @@ def test_lines_may_end_in_cr_lf(generation: int, empty: Bundle, tmp_path: Path) 
     copy = tmp_path / "by-hand.db"
     copy.write_bytes(empty.path.read_bytes())
     plan = shlex.join(invoke_command("plan", "-d", str(copy)))
-    ran = in_shell(f"set -o pipefail; {plan} | sqlite3 {copy} || [ $? = 1 ]", tmp_path)
+    ran = in_shell(f"set -o pipefail; {plan} | {COMMAND_LINE} {copy} || [ $? = 1 ]", tmp_path)
     assert (ran.returncode, ran.stderr.count("Error")) == (0, 0)
     texts = "SELECT sql FROM sqlite_schema WHERE instr(sql, char(13)) ORDER BY name"
     before = empty.rows(texts)
@@ -82,7 +85,9 @@ def test_statements_of_a_kept_state_may_have_cr_lf(empty: Bundle, tmp_path: Path
     old.write_bytes(empty.path.read_bytes())
     assert empty.run("init") == 0
     (kept,) = empty.reports.glob("*-before/statements.sql")
-    ran = in_shell(f"(echo .dbconfig defensive off; cat {kept}) | sqlite3 -bail {old}", tmp_path)
+    ran = in_shell(
+        f"(echo .dbconfig defensive off; cat {kept}) | {COMMAND_LINE} -bail {old}", tmp_path
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert differences(everything(old), everything(empty.path)) == []
 
@@ -158,7 +163,7 @@ def latin_names(path: Path, *statements: str) -> None:
     """Run statements with each é as a single byte, names included, as an application in Latin-1."""
     script = ";\n".join(statements).encode("latin-1")
     need("sqlite3")
-    subprocess.run(["sqlite3", str(path)], input=script, check=True)
+    subprocess.run(["sqlite3", str(path)], input=script, check=True, env={})
 
 
 def test_table_with_a_name_that_is_no_utf8_is_told(

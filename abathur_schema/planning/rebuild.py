@@ -11,7 +11,7 @@ from ..errors import CannotReconcileError
 from ..schema.create_table import body, unqualified
 from ..schema.difference import OtherTable
 from ..schema.kept_uniques import recollated, with_collations
-from ..schema.model import Schema
+from ..schema.model import Schema, Trigger
 from ..schema.scratch import scratch
 from ..schema.table_changes import MissingColumn
 from ..schema.text import (
@@ -107,8 +107,12 @@ class _Rebuild:
         )
         # This setting keeps RENAME from editing references to the table: they all mean this one.
         yield Statement("PRAGMA legacy_alter_table = ON;", "views and triggers stay as they are")
-        if names := self._not_parsed():
-            reason = f"RENAME passes over {', '.join(names)}, which only the application can use"
+        triggers, indexes = self._not_parsed()
+        for trigger in triggers:
+            reason = f"RENAME cannot parse trigger {trigger.name}, which names an attached database"
+            yield Statement(f"DROP TRIGGER {quoted(trigger.name)};", reason)
+        if indexes:
+            reason = f"RENAME passes over {', '.join(indexes)}, which only the application can use"
             yield Statement("PRAGMA writable_schema = ON;", reason)
         yield Statement(
             f"ALTER TABLE {new} RENAME TO {quoted(self.wanted.name)};",
@@ -122,30 +126,32 @@ class _Rebuild:
                 ),
             ),
         )
-        if names:
+        if indexes:
             yield Statement("PRAGMA writable_schema = OFF;", "for that RENAME alone")
+        for trigger in triggers:
+            yield from again(self.live, trigger)
         yield Statement("PRAGMA legacy_alter_table = OFF;", "for that RENAME alone")
         yield from self._statistics(self.name, self.wanted.name)
 
-    def _not_parsed(self) -> list[str]:
-        """What stays and cannot be parsed here, so that RENAME would fail: triggers whose text
-        names an attached database, and indexes with a collation of the application.
+    def _not_parsed(self) -> tuple[list[Trigger], list[str]]:
+        """What stays and cannot be parsed here, so that RENAME would fail: the triggers whose text
+        names an attached database, and the indexes with a collation of the application. (Over
+        these, RENAME passes from SQLite 3.38 on.)
         """
         table = fold(self.table.name)
-        return [
-            *(
-                f"trigger {one.name}"
-                for one in self.live.triggers.values()
-                if fold(one.table) != table and without_attached_name(one.sql) != one.sql
-            ),
-            *(
-                f"index {one.name}"
-                for one in self.live.indexes.values()
-                if fold(one.table) != table
-                and one.sql
-                and not {column.collation for column in one.columns} <= BUILT_IN
-            ),
+        triggers = [
+            one
+            for one in self.live.triggers.values()
+            if fold(one.table) != table and without_attached_name(one.sql) != one.sql
         ]
+        indexes = [
+            f"index {one.name}"
+            for one in self.live.indexes.values()
+            if fold(one.table) != table
+            and one.sql
+            and not {column.collation for column in one.columns} <= BUILT_IN
+        ]
+        return triggers, indexes
 
     def _statistics(self, old: str, new: str) -> Iterator[Statement]:
         for statistics in self.live.statistics:
