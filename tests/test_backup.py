@@ -29,7 +29,7 @@ FILL = (
 )
 WRITE = """
 import sqlite3, sys, time
-connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0.5)
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)
 print("ready", flush=True)
 longest = 0.0
 for number in range(100_000):
