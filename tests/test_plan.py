@@ -189,6 +189,19 @@ def test_functions_of_the_application_are_told(empty: Bundle, invoke: Invoke) ->
     assert digests(empty.path) == before
 
 
+def same_schema_by_both(bundle: Bundle, invoke: Invoke) -> None:
+    """Check that `sqlite3`, fed the plan, makes the schema that `init` makes; only the application
+    could read all rows.
+    """
+    copy = Bundle(bundle.path.parent)
+    copy.path = bundle.path.with_name("copy.db")
+    shutil.copy(bundle.path, copy.path)
+    ran = command_line(copy.path, invoke("plan").stdout)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert bundle.run("init") == 0
+    assert copy.rows(SCHEMA) == bundle.rows(SCHEMA)
+
+
 # Of the application, and called as something of ours is; nothing of them has to be created again.
 CALLED_AS_OURS = {
     "a function": "CREATE INDEX mine ON docs(content_hash(body))",
@@ -210,13 +223,7 @@ def test_function_or_collation_that_is_called_as_something_of_ours_prevents_noth
             f"CREATE TABLE docs (body); {CALLED_AS_OURS[case]};"
             "CREATE VIEW v AS SELECT id FROM tasks"
         )
-    copy = Bundle(empty.path.parent)
-    copy.path = empty.path.with_name("copy.db")
-    shutil.copy(empty.path, copy.path)
-    ran = command_line(copy.path, invoke("plan").stdout)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert empty.run("init") == 0
-    assert copy.rows(SCHEMA) == empty.rows(SCHEMA)
+    same_schema_by_both(empty, invoke)
 
 
 def test_what_needs_a_function_is_named_and_nothing_that_is_called_the_same(
@@ -270,12 +277,6 @@ def test_collation_of_another_table_prevents_no_rebuild(
             "CREATE TABLE docs (body TEXT COLLATE mine); CREATE INDEX by_body ON docs(body);"
             "CREATE INDEX by_other ON agents(model, name COLLATE mine)"
         )
-    copy = Bundle(empty.path.parent)
-    copy.path = empty.path.with_name("copy.db")
-    shutil.copy(empty.path, copy.path)
-    ran = command_line(copy.path, invoke("plan").stdout)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert empty.run("init") == 0
+    same_schema_by_both(empty, invoke)
     assert empty.report()["deliverables"]["tables_rebuilt"] == ["tasks"]
-    assert copy.rows(SCHEMA) == empty.rows(SCHEMA)
     assert empty.unchanged_by_init()

@@ -1,6 +1,5 @@
 """Replace the file of a database: nobody else has it open, then one rename."""
 
-import glob
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -15,15 +14,6 @@ from ..errors import UsageError
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect, fully_synced, look
 from ..storage.durable_files import sync_folder
 from ..storage.processes import named, processes_with
-
-
-def place_beside(database: Path) -> Path:
-    """The path for the copy; whatever killed runs left at such paths is removed."""
-    for left in database.parent.glob(f".{glob.escape(database.name)}.restore-*.tmp*"):
-        number = left.name.rpartition(".restore-")[2].partition(".tmp")[0]
-        if number.isdecimal() and not Path("/proc", number).exists():
-            left.unlink(missing_ok=True)
-    return database.with_name(f".{database.name}.restore-{os.getpid()}.tmp")
 
 
 @contextmanager

@@ -30,9 +30,9 @@ from ..schema.reading import read_schema
 from ..schema.scratch import LARGEST_INT, guard
 from ..schema.stand_ins import is_lacking, with_stand_ins
 from ..storage.connection import COMPANIONS, NOT_READABLE, connect, longest_time, read_back, size_of
-from ..storage.durable_files import DATABASE_MODE, FILE_MODE, create
+from ..storage.durable_files import DATABASE_MODE, FILE_MODE, create, temporary_beside
 from ..storage.processes import named, processes_with
-from .replacement import alone, in_use, opened, place_beside, remove, swap
+from .replacement import alone, in_use, opened, remove, swap
 
 CHUNK = 1 << 20
 """Bytes copied at a time; Ctrl-C works in between."""
@@ -72,7 +72,8 @@ def restore(run: Run, state: Path, folder: Path | None, progress: Progress) -> S
     Without one it is a rehearsal: the copy is made and proven, and nothing is replaced. Raises
     UsageError when `state` is not usable or the database is open elsewhere.
     """
-    staged = place_beside(run.file)  # first: what a killed run left may be a second name
+    # First: what a killed run left may be a second name.
+    staged = temporary_beside(run.file, "restore-")
     if run.file.exists() and run.file.stat().st_nlink > 1:
         raise UsageError(
             f"{run.file} has more than one name (hard links); the others would keep the old"

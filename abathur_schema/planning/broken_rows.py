@@ -150,11 +150,8 @@ def constraint_guards(
 
 def _collated(wanted: Table, table: Table, name: str) -> str:
     """How a column will compare, where it compares otherwise so far."""
-    there, ours = (
-        [told for told in one.clauses.get(name, ()) if told.startswith("COLLATE")]
-        for one in (table, wanted)
-    )
-    return f" {(ours or ['COLLATE BINARY'])[0]}" if there != ours else ""
+    there, ours = (one.collations.get(name, "BINARY") for one in (table, wanted))
+    return f" COLLATE {quoted(ours)}" if there != ours else ""
 
 
 def _stored(value: str, wanted: Table, column: Column) -> str:

@@ -1,6 +1,8 @@
-"""Create again what DROP deletes along with a table or a view."""
+"""Create again what DROP deletes along with a table or a view; rename beside what SQLite cannot
+parse.
+"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..schema.difference import kind_of
 from ..schema.model import Index, Schema, Trigger, View
@@ -26,6 +28,21 @@ def again(live: Schema, thing: Index | View | Trigger, table: str = "") -> Itera
 
         reason = Statement("", "and its text is as it was written")
         yield from by_text(live, kind, thing.name, thing.sql, reason)
+
+
+def passing_over(indexes: Sequence[Index], statements: Sequence[Statement]) -> list[Statement]:
+    """The statements, which rename something, so that SQLite passes over indexes that it cannot
+    parse (from 3.38 on).
+    """
+    if not indexes:
+        return [*statements]
+    names = ", ".join(f"index {one.name}" for one in indexes)
+    reason = f"renaming passes over {names}, which only the application can use"
+    return [
+        Statement("PRAGMA writable_schema = ON;", reason),
+        *statements,
+        Statement("PRAGMA writable_schema = OFF;", "for that renaming alone"),
+    ]
 
 
 def in_one(sql: str) -> str:

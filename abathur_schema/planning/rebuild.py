@@ -11,7 +11,7 @@ from ..errors import CannotReconcileError
 from ..schema.create_table import body, unqualified
 from ..schema.difference import OtherTable
 from ..schema.kept_uniques import recollated, with_collations
-from ..schema.model import Schema, Trigger
+from ..schema.model import Index, Schema, Trigger
 from ..schema.scratch import scratch
 from ..schema.table_changes import MissingColumn
 from ..schema.text import (
@@ -26,7 +26,7 @@ from ..schema.text import (
 from .broken_rows import guards_of, rowid_of, values_of
 from .by_text import by_text, free
 from .lost_values import conversions, loss_guards
-from .made_again import again, in_one, triggers_again
+from .made_again import again, in_one, passing_over, triggers_again
 from .statement import Statement
 
 BUILT_IN = {"BINARY", "NOCASE", "RTRIM"}
@@ -111,10 +111,7 @@ class _Rebuild:
         for trigger in triggers:
             reason = f"RENAME cannot parse trigger {trigger.name}, which names an attached database"
             yield Statement(f"DROP TRIGGER {quoted(trigger.name)};", reason)
-        if indexes:
-            reason = f"RENAME passes over {', '.join(indexes)}, which only the application can use"
-            yield Statement("PRAGMA writable_schema = ON;", reason)
-        yield Statement(
+        rename = Statement(
             f"ALTER TABLE {new} RENAME TO {quoted(self.wanted.name)};",
             "the new one takes its place",
             (
@@ -126,14 +123,13 @@ class _Rebuild:
                 ),
             ),
         )
-        if indexes:
-            yield Statement("PRAGMA writable_schema = OFF;", "for that RENAME alone")
+        yield from passing_over(indexes, [rename])
         for trigger in triggers:
             yield from again(self.live, trigger)
         yield Statement("PRAGMA legacy_alter_table = OFF;", "for that RENAME alone")
         yield from self._statistics(self.name, self.wanted.name)
 
-    def _not_parsed(self) -> tuple[list[Trigger], list[str]]:
+    def _not_parsed(self) -> tuple[list[Trigger], list[Index]]:
         """What stays and cannot be parsed here, so that RENAME would fail: the triggers whose text
         names an attached database, and the indexes with a collation of the application. (Over
         these, RENAME passes from SQLite 3.38 on.)
@@ -145,7 +141,7 @@ class _Rebuild:
             if fold(one.table) != table and without_attached_name(one.sql) != one.sql
         ]
         indexes = [
-            f"index {one.name}"
+            one
             for one in self.live.indexes.values()
             if fold(one.table) != table
             and one.sql
@@ -173,7 +169,7 @@ class _Rebuild:
 
     def _made_again(self) -> Iterator[Statement]:
         """Recreate what DROP TABLE deleted."""
-        collation_of = recollated(self.live, self.table, self.difference.changes)
+        collation_of = recollated(self.live, self.table, self.wanted)
         for index in self.live.indexes_on(self.table.name):
             if index.sql:
                 self._sayable(index.sql, f"index {index.name}")

@@ -120,7 +120,7 @@ def _content(schema: Schema, table: Table, first: int) -> tuple[object, ...]:
         (
             name,
             affinity_of(table, column),
-            [clause for clause in table.clauses.get(name, ()) if clause.startswith("COLLATE")],
+            table.collations.get(name),
             column.generated,
             column.key,
         )

@@ -11,7 +11,7 @@ from ..errors import UpgradeError
 from ..schema.difference import kind_of
 from ..schema.model import Index, Schema, Trigger, View
 from ..schema.text import quoted, tokens, without_attached_name
-from .made_again import again
+from .made_again import again, passing_over
 from .outcome import after
 from .statement import Statement
 
@@ -52,11 +52,11 @@ def _applied(
     renamed: list[Statement] = []
     while True:
         before = [*renamed, *_dropped(apart)]
-        again_ = [*_recreated(live, apart)]
-        every = [*before, *_passing_over(indexes, statements), *again_]
+        recreated = [*_recreated(live, apart)]
+        every = [*before, *passing_over(indexes, statements), *recreated]
         try:
             # Without these indexes: what SQLite passes over, it does not rename anything in either.
-            after(live, [*before, *_dropped(indexes), *statements, *again_])
+            after(live, [*before, *_dropped(indexes), *statements, *recreated])
             return every, after(live, every)
         except sqlite3.Error as error:
             found = _in_the_way(live, str(error))
@@ -70,18 +70,6 @@ def _applied(
                 indexes.append(found)
             elif not without_name:
                 apart.append(found)
-
-
-def _passing_over(indexes: Sequence[Index], statements: Sequence[Statement]) -> list[Statement]:
-    if not indexes:
-        return [*statements]
-    names = ", ".join(f"index {one.name}" for one in indexes)
-    reason = f"renaming passes over {names}, which only the application can use"
-    return [
-        Statement("PRAGMA writable_schema = ON;", reason),
-        *statements,
-        Statement("PRAGMA writable_schema = OFF;", "for these statements alone"),
-    ]
 
 
 def _without_attached_name(live: Schema, found: object) -> list[Statement]:

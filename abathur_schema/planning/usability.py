@@ -17,7 +17,7 @@ def works_no_longer(live: Schema, statements: Sequence[Statement]) -> list[str]:
     compares otherwise.
     """
     has_own = live.views or live.triggers or any(t.kind == "virtual" for t in live.tables.values())
-    collated = [table for table in live.tables.values() if _collations(table)]
+    collated = [table for table in live.tables.values() if table.collations]
     if not statements or not (has_own or collated):
         return []
     made = after(live, statements)
@@ -32,7 +32,7 @@ def works_no_longer(live: Schema, statements: Sequence[Statement]) -> list[str]:
 def _compares_otherwise(table: Table, made: Schema) -> Iterator[str]:
     """What is kept of a table that depends on the collation of a column, which changes."""
     new = next((one for one in made.tables.values() if one.name == table.name), table)
-    there, then = _collations(table), _collations(new)
+    there, then = table.collations, new.collations
     changed = {name: (there.get(name), then.get(name)) for name in there.keys() | then.keys()}
     changed = {name: pair for name, pair in changed.items() if pair[0] != pair[1]}
     kept = {
@@ -44,13 +44,3 @@ def _compares_otherwise(table: Table, made: Schema) -> Iterator[str]:
         for name in sorted(changed.keys() & {token.text for token in tokens(text)}):
             was, will = (one or "BINARY" for one in changed[name])
             yield f"compares otherwise: {what} of table {table.name}: {name} by {will}, not {was}"
-
-
-def _collations(table: Table) -> dict[str, str]:
-    """The collation of each column (folded) that has another than BINARY."""
-    return {
-        name: told.removeprefix("COLLATE ")
-        for name, clauses in table.clauses.items()
-        for told in clauses
-        if told.startswith("COLLATE ")
-    }

@@ -28,6 +28,16 @@ def clauses_by_name(create_table: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def collations_by_name(clauses: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """The collations among `clauses_by_name`; of two on one column, SQLite takes the last."""
+    return {
+        name: told.removeprefix("COLLATE ")
+        for name, of_name in clauses.items()
+        for told in of_name
+        if told.startswith("COLLATE ")
+    }
+
+
 def collations(parts: "Iterable[Definition | Part]") -> dict[str, str]:
     """The folded names of the columns that have a collation other than BINARY, with that."""
     return {

@@ -1,28 +1,23 @@
 """UNIQUE of the application on columns whose collation changes: it compares as it did."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from .create_table import body
 from .edited_text import Text
 from .model import Schema, Table, reference
-from .table_changes import OtherClauses, TableChange
 from .text import TOKEN, fold, quoted, unquoted
 
 
-def recollated(live: Schema, table: Table, changes: Sequence[TableChange]) -> dict[str, str]:
+def recollated(live: Schema, table: Table, wanted: Table) -> dict[str, str]:
     """The columns (folded) that will have another collation, each with its present one; without
     those that foreign keys reference: a parent's key must have the collation of its column.
     """
-    found = {}
-    for one in changes:
-        if isinstance(one, OtherClauses) and one.of.startswith("column "):
-            there, ours = (
-                [told.removeprefix("COLLATE ") for told in clauses if told.startswith("COLLATE ")]
-                for clauses in (one.live, one.declared)
-            )
-            if there != ours:
-                found[fold(one.of.removeprefix("column "))] = quoted((there or ["BINARY"])[-1])
+    pairs = {
+        name: (table.collations.get(name, "BINARY"), wanted.collations.get(name, "BINARY"))
+        for name in table.column.keys() & wanted.column.keys()
+    }
+    found = {name: quoted(there) for name, (there, ours) in pairs.items() if there != ours}
     for child in live.tables.values() if found else ():
         for key in child.foreign_keys:
             if fold(key.other_table) == fold(table.name):

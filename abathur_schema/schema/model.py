@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlite_utils.db import ForeignKey
 
-from .clauses import clauses_by_name
+from .clauses import clauses_by_name, collations_by_name
 from .create_table import Reference, check_of, definitions, expression_of, unqualified
 from .text import TOKEN, fold, normal, tokens, unquoted
 
@@ -189,6 +189,11 @@ class Table(TableFields):
         each UNIQUE and PRIMARY KEY, by its `key_name`.
         """
         return clauses_by_name(self.sql)
+
+    @cached_property
+    def collations(self) -> Mapping[str, str]:
+        """The collation of each column, by folded name, that has another than BINARY."""
+        return collations_by_name(self.clauses)
 
 
 class SchemaFields(NamedTuple):

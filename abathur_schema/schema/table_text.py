@@ -58,7 +58,7 @@ def reformed(
     if any(isinstance(one, OtherClauses) for one in changes):
         from .kept_uniques import keep_uniques, recollated  # hardly a table needs it
 
-        keep_uniques(text, recollated(live, table, changes))
+        keep_uniques(text, recollated(live, table, wanted))
     for change in changes:
         if comes_with(change, added):
             continue

@@ -9,7 +9,7 @@ from contextlib import closing
 
 from sqlite_utils.db import ForeignKey
 
-from .model import Schema, Table, folded
+from .model import Schema, folded
 from .scratch import copy_of, trust
 from .text import fold, quoted
 
@@ -42,18 +42,13 @@ def _has_parent_key(live: Schema, key: ForeignKey) -> bool:
     columns = folded(key.other_columns)
     if parent.has_rowid_key and columns == parent.folded_key:
         return True
-    wanted = sorted((name, _collation(parent, name)) for name in columns)
+    wanted = sorted((name, parent.collations.get(name, "BINARY")) for name in columns)
     return any(
         index.unique
         and not index.where
         and sorted((fold(one.name), one.collation) for one in index.columns) == wanted
         for index in live.indexes_on(parent.name)
     )
-
-
-def _collation(table: Table, column: str) -> str:
-    own = (one for one in table.clauses.get(column, ()) if one.startswith("COLLATE "))
-    return next(own, "COLLATE BINARY").removeprefix("COLLATE ")
 
 
 def _unusable(copy: sqlite3.Connection, live: Schema) -> Iterator[tuple[str, str]]:

@@ -42,15 +42,16 @@ def create(path: Path, mode: int = FILE_MODE) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
 
 
-def temporary_beside(path: Path) -> Path:
-    """The name under which this process writes `path`. What killed processes left under such names
-    is removed: it may be as large as a database.
+def temporary_beside(path: Path, purpose: str = "") -> Path:
+    """The name under which this process writes what will be `path`. What killed processes left
+    under such names is removed: it may be as large as a database.
     """
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):
-        number = left.name.removeprefix(f".{path.name}.").partition(".tmp")[0]
+    start = f".{path.name}.{purpose}"
+    for left in path.parent.glob(f"{glob.escape(start)}*.tmp*"):
+        number = left.name.removeprefix(start).partition(".tmp")[0]
         if number.isdecimal() and not _is_running(int(number)):
             left.unlink(missing_ok=True)
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    return path.with_name(f"{start}{os.getpid()}.tmp")
 
 
 def _is_running(process: int) -> bool:
@@ -67,7 +68,7 @@ def _is_running(process: int) -> bool:
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """Write a file under a temporary name, sync it, and only then rename it. What a killed process
-    left under its name is in nobody's way.
+    left under its name is in nobody's way, and what somebody planted there is not removed.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = create(temporary)

@@ -35,5 +35,5 @@ def planned_as_run(bundle: Bundle, invoke: Invoke, code: int = 0) -> None:
     copy.write_bytes(bundle.path.read_bytes())
     ran = command_line(copy, invoke("plan").stdout)
     assert bundle.run("init") == code
-    assert bool(ran.returncode) == bool(code), ran.stderr
+    assert (bool(ran.returncode), bool(ran.stderr)) == (bool(code), bool(code)), ran.stderr
     assert differences(everything(copy), everything(bundle.path)) == []
